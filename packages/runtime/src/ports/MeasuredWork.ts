@@ -1,0 +1,19 @@
+import { Context, Effect } from "effect"
+
+/**
+ * Tells the session's clock that work outside of it is running.
+ *
+ * In real time it does nothing. In virtual time (`--speed max`) the clock stands still while `work` runs and then moves
+ * on by the duration that was measured, so a call at full speed has the same latencies as one at real time.
+ *
+ * Providers wrap each wait for a worker, a child process or a network in it: `Effect.flatMap(MeasuredWork, (w) => w(effect))`
+ * or, once per stream element, around the pull. Sleeping on Effect's clock must not be wrapped.
+ */
+export const MeasuredWork = Context.Reference<<A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>>(
+  "rspp/MeasuredWork",
+  { defaultValue: () => (work) => work }
+)
+
+/** {@link MeasuredWork} applied to one effect. */
+export const measured = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(MeasuredWork, (measure) => measure(work))

@@ -1,0 +1,52 @@
+import { Context, Schema } from "effect"
+import type { Effect, Scope } from "effect"
+import type { AudioFrame } from "./AudioFrame.ts"
+
+/** The transport could not be opened, or broke. `message` is one sentence without secrets. */
+export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
+  transport_id: Schema.String,
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+/** What becomes of the connection, normalised (RK-23). */
+export type ConnectionState = "connected" | "reconnecting" | "disconnected" | "ended" | "silence" | "stall"
+
+/** Where a transport delivers what comes from the caller. Every call is synchronous and never waits. */
+export interface TransportIngress {
+  /** A frame arrived. False: the session had no room and the frame is lost; the transport counts it. */
+  readonly audio: (frame: AudioFrame) => boolean
+  readonly connection: (state: ConnectionState) => void
+  /** The caller typed a message. */
+  readonly text: (text: string) => void
+  /** The caller's audio stream has ended (a file's end, a hang-up). */
+  readonly audioEnded: () => void
+}
+
+/**
+ * The agent's audio output: a short queue of frames that plays in real time (of the session's clock).
+ *
+ * `capacityMs` ≤ 200 (CONTRACT section 4). `capture` takes up to 20 ms of samples, resolves when they are in the
+ * queue, and waits while the queue is full: this paces egress. One writer at a time.
+ */
+export interface AudioOutput {
+  readonly capacityMs: number
+  readonly capture: (samples: Int16Array) => Effect.Effect<void, TransportFailure>
+  /** Samples that are in the queue and have not been played yet. */
+  readonly queuedSamples: () => number
+  /** Empties the queue at once, synchronously: nothing that it held is played. Returns the number of samples dropped. */
+  readonly clear: () => number
+}
+
+/** An open connection of one session. */
+export interface TransportSession {
+  readonly transport_id: string
+  readonly output: AudioOutput
+  /** Starts delivery; returns when the caller's side has ended for good (`ended` was reported). */
+  readonly run: (ingress: TransportIngress) => Effect.Effect<void, TransportFailure>
+}
+
+/** The media transport (RK-22's port). Opening acquires the connection for as long as the scope. */
+export class Transport extends Context.Service<Transport, {
+  readonly open: (options: { readonly session_id: string }) => Effect.Effect<TransportSession, TransportFailure, Scope.Scope>
+}>()("rspp/Transport") {}
