@@ -1,0 +1,286 @@
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import { makeSubscribers } from "./internal/Subscribers.ts"
+import { LeaseStore } from "./LeaseStore.ts"
+import type { LeaseRow } from "./LeaseStore.ts"
+import { LeaseTokens } from "./LeaseTokens.ts"
+
+/** The session's lease is held by a placement and has not run out. Raised by `acquire` and `hold`. */
+export class LeaseHeld extends Schema.TaggedError<LeaseHeld>()("LeaseHeld", {
+  session_id: Schema.String,
+  placement_id: Schema.String,
+  authority_epoch: Schema.Int,
+  message: Schema.String
+}) {}
+
+/** The lease is no longer the caller's: it was rotated away or revoked, or its time is over. Raised by `renew`. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
+  session_id: Schema.String,
+  authority_epoch: Schema.Int,
+  reason: Schema.Literals(["unknown", "rotated", "revoked", "expired"]),
+  message: Schema.String
+}) {}
+
+/** The session's epoch is not the one that the caller expected to end. Raised by `rotate` and `revoke`. */
+export class LeaseConflict extends Schema.TaggedError<LeaseConflict>()("LeaseConflict", {
+  session_id: Schema.String,
+  expected_epoch: Schema.Int,
+  /** The epoch as it is; absent if the session never had a lease. */
+  authority_epoch: Schema.optionalKey(Schema.Int),
+  message: Schema.String
+}) {}
+
+/** The right to run a session, for `ttl_ms` from when it was issued or last renewed. */
+export interface Lease {
+  readonly session_id: string
+  readonly placement_id: string
+  readonly authority_epoch: number
+  readonly lease_token: string
+  readonly ttl_ms: number
+}
+
+/** A change of a session's lease, as a runtime takes it in (the fields of the session input `lease`). */
+export interface LeaseChange {
+  readonly authority_epoch: number
+  readonly status: "issued" | "renewed" | "rotated" | "revoked" | "expired"
+  readonly ttl_ms: number
+  /** Present while the epoch is live; never logged. */
+  readonly lease_token?: string
+}
+
+export interface LeaseOptions {
+  /** How long a lease lasts without renewal, in ms. At least {@link minLeaseTtlMs}. */
+  readonly ttlMs: number
+}
+
+/** 10 s: a dead runtime is replaced within one breath of the caller, and a renewal every 4 s costs nothing. */
+export const defaultLeaseOptions: LeaseOptions = { ttlMs: 10_000 }
+
+/** Below this, a renewal that waits for one slow tick of an event loop comes too late. */
+export const minLeaseTtlMs = 100
+
+/** Part of the TTL after which `hold` renews. The contract asks for less than half; the rest is room for retries. */
+const renewAtPartOfTtl = 0.4
+
+/** Compare-and-set rounds before a call gives up: each loss means that another call has won. */
+const maxRounds = 64
+
+/**
+ * Placement lease authority (CP-07): who may run a session.
+ *
+ * Guarantees, for each session:
+ * - **L1** an epoch is issued once; each is higher than every one before it, the first is 1.
+ * - **L2** at most one epoch is held at any instant: `acquire` fails while one is live, `rotate` ends the old one in the
+ *   same compare-and-set that issues the new.
+ * - **L3** only the holder of epoch and token can renew, and only within the TTL. Nothing revives an ended epoch.
+ * - **L4** subscribers hear of changes in the order in which they took effect; a change that a later one has overtaken
+ *   is not told any more.
+ *
+ * Times come from Effect's clock, tokens from {@link LeaseTokens}. An expiry is noticed by the next call that touches
+ * the session; a runtime does not wait for that, but drains by itself when its TTL is over.
+ */
+export class LeaseAuthority extends Context.Service<LeaseAuthority, {
+  /** Takes a session that nobody holds; the new epoch is one higher than the last. */
+  readonly acquire: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld>
+  /** Extends the lease to a full TTL from now. */
+  readonly renew: (lease: Lease) => Effect.Effect<Lease, LeaseLost>
+  /** Hands a session to a placement: ends `expected_epoch` (live or not) and issues the next one. */
+  readonly rotate: (session_id: string, expected_epoch: number, placement_id: string) => Effect.Effect<Lease, LeaseConflict>
+  /** Ends `expected_epoch`. Doing it twice is harmless. */
+  readonly revoke: (session_id: string, expected_epoch: number) => Effect.Effect<void, LeaseConflict>
+  /** The live lease, if there is one, with the TTL that is left. */
+  readonly current: (session_id: string) => Effect.Effect<Lease | undefined>
+  /**
+   * Calls `onChange` with the live lease (as `issued`, with the TTL that is left) and then with every change, until the
+   * scope closes. `onChange` is called synchronously and must not throw.
+   */
+  readonly subscribe: (session_id: string, onChange: (change: LeaseChange) => void) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * `acquire`, renewed in the background after 40 % of the TTL for as long as the scope, and revoked when it closes. When the lease is lost,
+   * renewing stops and subscribers have been told.
+   */
+  readonly hold: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld, Scope.Scope>
+}>()("rspp/LeaseAuthority") {
+  /** Needs a store and a source of tokens. */
+  static readonly layerNoDeps = (options: LeaseOptions = defaultLeaseOptions): Layer.Layer<LeaseAuthority, never, LeaseStore | LeaseTokens> =>
+    Layer.effect(LeaseAuthority, make(options))
+
+  /** With a store in memory; the source of tokens (and so whether runs can be repeated) is the caller's choice. */
+  static readonly layerMemory = (options: LeaseOptions = defaultLeaseOptions): Layer.Layer<LeaseAuthority, never, LeaseTokens> =>
+    LeaseAuthority.layerNoDeps(options).pipe(Layer.provide(LeaseStore.layerMemory))
+}
+
+const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
+  if (!Number.isInteger(ttlMs) || ttlMs < minLeaseTtlMs) {
+    throw new Error(`lease ttlMs must be an integer of at least ${minLeaseTtlMs}, not ${ttlMs}`)
+  }
+  const store = yield* LeaseStore
+  const tokens = yield* LeaseTokens
+  const subscribers = makeSubscribers<LeaseChange>()
+  const toldRevision = new Map<string, number>()
+
+  const now = Effect.map(Clock.currentTimeMillis, Math.floor)
+
+  const tell = (row: LeaseRow, status: LeaseChange["status"]): void => {
+    if (row.revision <= (toldRevision.get(row.session_id) ?? 0)) return // L4
+    toldRevision.set(row.session_id, row.revision)
+    subscribers.publish(row.session_id, changeOf(row, status, row.state === "held" ? ttlMs : 0))
+  }
+
+  /**
+   * Reads the row, lets `decide` say what becomes of it, and writes that if nobody was faster; else begins again.
+   * Telling follows the write in the same synchronous step.
+   */
+  const change = <E>(
+    session_id: string,
+    decide: (row: LeaseRow | undefined, nowMs: number) => Effect.Effect<Decision, E>
+  ): Effect.Effect<LeaseRow, E> =>
+    Effect.gen(function*() {
+      for (let round = 0; round < maxRounds; round++) {
+        const row = yield* store.read(session_id)
+        const nowMs = yield* now
+        if (row?.state === "held" && nowMs >= row.expires_at_ms) {
+          const expired = { ...row, state: "expired" as const, revision: row.revision + 1 }
+          if (yield* store.compareAndSet(row.revision, expired)) tell(expired, "expired")
+          continue
+        }
+        const decision = yield* decide(row, nowMs)
+        if (decision === "keep") return row!
+        const next = { ...decision.row, revision: (row?.revision ?? 0) + 1 }
+        if (yield* store.compareAndSet(row?.revision ?? 0, next)) {
+          tell(next, decision.status)
+          return next
+        }
+      }
+      return yield* Effect.die(new Error(`lease of session ${session_id}: ${maxRounds} changes in a row were overtaken`))
+    })
+
+  const issue = (session_id: string, placement_id: string, last: LeaseRow | undefined, nowMs: number) =>
+    Effect.map(tokens.next, (lease_token): Omit<LeaseRow, "revision"> => ({
+      session_id,
+      placement_id,
+      authority_epoch: (last?.authority_epoch ?? 0) + 1, // L1
+      lease_token,
+      state: "held",
+      expires_at_ms: nowMs + ttlMs
+    }))
+
+  const acquire = Effect.fn("LeaseAuthority.acquire")((session_id: string, placement_id: string) =>
+    Effect.map(
+      change<LeaseHeld>(session_id, (row, nowMs) =>
+        row?.state === "held" // L2
+          ? Effect.fail(
+            new LeaseHeld({
+              session_id,
+              placement_id: row.placement_id,
+              authority_epoch: row.authority_epoch,
+              message: `session ${session_id} is held by ${row.placement_id} at epoch ${row.authority_epoch}`
+            })
+          )
+          : Effect.map(issue(session_id, placement_id, row, nowMs), (next) => ({ row: next, status: "issued" }))),
+      (row) => leaseOf(row, ttlMs)
+    )
+  )
+
+  const renew = Effect.fn("LeaseAuthority.renew")((lease: Lease) =>
+    Effect.map(
+      change<LeaseLost>(lease.session_id, (row, nowMs) => {
+        const reason = row === undefined
+          ? "unknown"
+          : row.authority_epoch !== lease.authority_epoch || row.lease_token !== lease.lease_token
+          ? "rotated"
+          : row.state === "held"
+          ? undefined
+          : row.state
+        if (row !== undefined && reason === undefined) {
+          return Effect.succeed({ row: { ...row, expires_at_ms: nowMs + ttlMs }, status: "renewed" })
+        }
+        return Effect.fail(
+          new LeaseLost({
+            session_id: lease.session_id,
+            authority_epoch: lease.authority_epoch,
+            reason: reason ?? "unknown",
+            message: `epoch ${lease.authority_epoch} of session ${lease.session_id} is over: ${reason}`
+          })
+        ) // L3
+      }),
+      (row) => leaseOf(row, ttlMs)
+    )
+  )
+
+  const conflict = (session_id: string, expected_epoch: number, row: LeaseRow | undefined) =>
+    new LeaseConflict({
+      session_id,
+      expected_epoch,
+      ...(row === undefined ? {} : { authority_epoch: row.authority_epoch }),
+      message: `session ${session_id} is at epoch ${row?.authority_epoch ?? "none"}, not ${expected_epoch}`
+    })
+
+  const rotate = Effect.fn("LeaseAuthority.rotate")((session_id: string, expected_epoch: number, placement_id: string) =>
+    Effect.map(
+      change<LeaseConflict>(session_id, (row, nowMs) =>
+        row?.authority_epoch !== expected_epoch
+          ? Effect.fail(conflict(session_id, expected_epoch, row))
+          : Effect.map(issue(session_id, placement_id, row, nowMs), (next) => ({ row: next, status: "rotated" }))),
+      (row) => leaseOf(row, ttlMs)
+    )
+  )
+
+  const revoke = Effect.fn("LeaseAuthority.revoke")((session_id: string, expected_epoch: number) =>
+    Effect.asVoid(
+      change<LeaseConflict>(session_id, (row) =>
+        row?.authority_epoch !== expected_epoch
+          ? Effect.fail(conflict(session_id, expected_epoch, row))
+          : Effect.succeed(row.state === "held" ? { row: { ...row, state: "revoked" }, status: "revoked" } : "keep"))
+    )
+  )
+
+  const current = (session_id: string): Effect.Effect<Lease | undefined> =>
+    Effect.map(Effect.all([store.read(session_id), now]), ([row, nowMs]) =>
+      row?.state === "held" && nowMs < row.expires_at_ms ? leaseOf(row, row.expires_at_ms - nowMs) : undefined)
+
+  const subscribe = Effect.fnUntraced(function*(session_id: string, onChange: (change: LeaseChange) => void) {
+    let heard = false
+    yield* subscribers.add(session_id, (change) => {
+      heard = true
+      onChange(change)
+    })
+    const lease = yield* current(session_id)
+    // a change that came while the store was read is newer than what was read
+    if (heard || lease === undefined) return
+    const { authority_epoch, lease_token, ttl_ms } = lease
+    onChange({ authority_epoch, status: "issued", ttl_ms, lease_token })
+  })
+
+  const keepRenewing = Effect.fnUntraced(function*(lease: Lease) {
+    for (;;) {
+      yield* Effect.sleep(Math.floor(ttlMs * renewAtPartOfTtl))
+      yield* renew(lease)
+    }
+  })
+
+  const hold = Effect.fn("LeaseAuthority.hold")(function*(session_id: string, placement_id: string) {
+    const lease = yield* Effect.acquireRelease(
+      acquire(session_id, placement_id),
+      // another placement may hold the session by now: then there is nothing of ours left to end
+      (held) => Effect.ignore(revoke(session_id, held.authority_epoch))
+    )
+    yield* Effect.forkScoped(Effect.ignore(keepRenewing(lease)))
+    return lease
+  })
+
+  return LeaseAuthority.of({ acquire, renew, rotate, revoke, current, subscribe, hold })
+})
+
+type Decision = "keep" | { readonly row: Omit<LeaseRow, "revision">; readonly status: LeaseChange["status"] }
+
+const leaseOf = ({ session_id, placement_id, authority_epoch, lease_token }: LeaseRow, ttl_ms: number): Lease => ({
+  session_id,
+  placement_id,
+  authority_epoch,
+  lease_token,
+  ttl_ms
+})
+
+const changeOf = ({ authority_epoch, state, lease_token }: LeaseRow, status: LeaseChange["status"], ttl_ms: number): LeaseChange =>
+  state === "held" ? { authority_epoch, status, ttl_ms, lease_token } : { authority_epoch, status, ttl_ms }

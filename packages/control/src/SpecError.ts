@@ -1,0 +1,68 @@
+import { Schema } from "effect"
+
+/** The rule that a spec breaks; stable, so that tools can match on it. */
+export const SpecErrorCode = Schema.Literals([
+  // the form of a field
+  "unknown_key",
+  "missing_key",
+  "bad_value",
+  // relations between fields
+  "relation",
+  "profile_unknown",
+  "edge_policy_unknown",
+  // providers
+  "provider_missing",
+  "provider_unknown",
+  "provider_conflict",
+  "provider_not_needed",
+  // the graph
+  "graph_incomplete",
+  "graph_too_large",
+  "node_id_duplicate",
+  "node_type_unknown",
+  "node_type_missing",
+  "node_type_repeated",
+  "node_input_missing",
+  "node_unreachable",
+  "node_dead_end",
+  "edge_id_duplicate",
+  "edge_duplicate",
+  "edge_node_unknown",
+  "payload_kind_unknown",
+  "payload_mismatch",
+  "cycle"
+])
+export type SpecErrorCode = typeof SpecErrorCode.Type
+
+/**
+ * One thing that is wrong in a pipeline spec.
+ *
+ * `path` is the field as the author wrote it (`nodes[2].node_type`), `rule` the rule in a few words, `message` a
+ * sentence that names the field and the value, `hint` what to do about it. Neither ever holds a secret: a spec has none.
+ */
+export class SpecError extends Schema.TaggedError<SpecError>()("SpecError", {
+  code: SpecErrorCode,
+  path: Schema.String,
+  rule: Schema.String,
+  message: Schema.String,
+  hint: Schema.String
+}) {}
+
+/**
+ * The spec was not accepted. Raised by the normalizer and the graph compiler with everything they found, sorted by
+ * path, so that an author corrects a spec in one round.
+ */
+export class SpecRejected extends Schema.TaggedError<SpecRejected>()("SpecRejected", {
+  message: Schema.String,
+  errors: Schema.NonEmptyArray(SpecError)
+}) {
+  /** Rejects with `errors`, which must not be empty. Order of discovery does not show: they are sorted by path. */
+  static of(errors: ReadonlyArray<SpecError>): SpecRejected {
+    const [first, ...rest] = [...errors].sort((a, b) => compare(a.path, b.path) || compare(a.code, b.code))
+    if (first === undefined) throw new Error("SpecRejected needs at least one error")
+    const message = rest.length === 0 ? first.message : `${first.message} (and ${rest.length} more)`
+    return new SpecRejected({ message, errors: [first, ...rest] })
+  }
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
