@@ -1,0 +1,42 @@
+import * as Schema from "effect/Schema"
+import { Id } from "./Identity.ts"
+import { Natural, Positive } from "./Quantity.ts"
+import { Milliseconds } from "./Time.ts"
+
+export const modalities = ["stt", "llm", "tts", "external"] as const
+export const Modality = Schema.Literals(modalities)
+export type Modality = typeof Modality.Type
+
+export const outcomeClasses = ["success", "timeout", "overload", "blocked", "infrastructure_failure", "cancelled"] as const
+export const OutcomeClass = Schema.Literals(outcomeClasses)
+export type OutcomeClass = typeof OutcomeClass.Type
+
+export const retryDecisions = ["none", "retry", "provider_switch", "fallback"] as const
+export const RetryDecision = Schema.Literals(retryDecisions)
+export type RetryDecision = typeof RetryDecision.Type
+
+/** What is known of one provider invocation once it has ended. A time that was not observed is absent. */
+export const InvocationFacts = Schema.Struct({
+  provider_invocation_id: Id,
+  turn_id: Schema.optionalKey(Id),
+  node_id: Id,
+  modality: Modality,
+  provider_id: Id,
+  idempotency_key: Id,
+  authority_epoch: Natural,
+  outcome_class: OutcomeClass,
+  retryable: Schema.Boolean,
+  retry_decision: RetryDecision,
+  attempts: Positive,
+  started_ms: Milliseconds,
+  first_result_ms: Schema.optionalKey(Milliseconds),
+  cancel_sent_ms: Schema.optionalKey(Milliseconds),
+  cancel_ack_ms: Schema.optionalKey(Milliseconds),
+  late_outputs_dropped: Natural,
+  /** Latency of the last attempt. */
+  final_latency_ms: Milliseconds,
+  /** Latency over all attempts. */
+  total_latency_ms: Milliseconds,
+  reason: Schema.optionalKey(Id)
+}).annotate({ identifier: "InvocationFacts" })
+export type InvocationFacts = typeof InvocationFacts.Type

@@ -1,0 +1,112 @@
+import * as Schema from "effect/Schema"
+import { NodeType, PayloadKind } from "./GraphDefinition.ts"
+import { freeMap, Id, SchemaVersion } from "./Identity.ts"
+import { Natural, Positive } from "./Quantity.ts"
+import { ruleCheck } from "./Rule.ts"
+import { LateEventPolicy, sessionConfigSections } from "./SessionConfig.ts"
+import { PositiveMilliseconds } from "./Time.ts"
+import {
+  AdaptiveActions,
+  BufferStrategy,
+  DataShedding,
+  edgeWatermarkFields,
+  edgeWatermarkRules,
+  FlowMode,
+  RecordingLevel,
+  ReplayModes,
+  SyncDropPolicy,
+  TelemetryShedding,
+  Watermark
+} from "./TurnPlan.ts"
+
+type Optional<F extends Schema.Struct.Fields> = { readonly [K in keyof F]: Schema.optionalKey<F[K] & Schema.Constraint> }
+
+/** The same fields, each of which may be left out. */
+const optional = <const F extends Readonly<Record<string, Schema.Constraint>>>(fields: F): Schema.Struct<Optional<F>> =>
+  Schema.Struct(
+    Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, Schema.optionalKey(field)])) as Optional<F>
+  )
+
+const partialByLane = <D extends Schema.Constraint, C extends Schema.Constraint, T extends Schema.Constraint>(
+  DataLane: D,
+  ControlLane: C,
+  TelemetryLane: T
+) => optional({ DataLane, ControlLane, TelemetryLane })
+
+/** The part of an edge's policy that the author sets; the rest comes from the profile. */
+export const PartialEdgeBufferPolicy = optional({
+  strategy: BufferStrategy,
+  max_queue_items: Positive,
+  max_queue_ms: PositiveMilliseconds,
+  max_queue_bytes: Positive,
+  max_latency_contribution_ms: PositiveMilliseconds,
+  max_block_time_ms: PositiveMilliseconds,
+  watermarks: Schema.Struct(edgeWatermarkFields).check(ruleCheck(edgeWatermarkRules)),
+  lane_handling: partialByLane(
+    BufferStrategy,
+    Schema.Literal("non_blocking_priority"),
+    Schema.Literals(["drop", "sample", "best_effort_drop"])
+  ),
+  fairness_key: Id,
+  sync_drop_policy: SyncDropPolicy
+})
+export type PartialEdgeBufferPolicy = typeof PartialEdgeBufferPolicy.Type
+
+export const PipelineNode = Schema.Struct({
+  node_id: Id,
+  node_type: NodeType,
+  provider_id: Schema.optionalKey(Id)
+})
+export type PipelineNode = typeof PipelineNode.Type
+
+export const PipelineEdge = Schema.Struct({
+  edge_id: Schema.optionalKey(Id),
+  from_node_id: Id,
+  to_node_id: Id,
+  payload_kind: PayloadKind
+})
+export type PipelineEdge = typeof PipelineEdge.Type
+
+/** Session settings that the author changes; the others keep their defaults. */
+export const PartialSessionConfig = optional({
+  voice_activity: optional(sessionConfigSections.voice_activity),
+  recognition: optional(sessionConfigSections.recognition),
+  endpointing: optional(sessionConfigSections.endpointing),
+  barge_in: optional(sessionConfigSections.barge_in),
+  late_event_policy: LateEventPolicy
+})
+export type PartialSessionConfig = typeof PartialSessionConfig.Type
+
+/**
+ * What the author of a voice agent writes. Only the three identifying keys are needed: the normalizer takes the graph
+ * and every number from the execution profile.
+ */
+export const PipelineSpec = Schema.Struct({
+  schema_version: SchemaVersion,
+  pipeline_id: Id,
+  pipeline_version: Id,
+  execution_profile: Schema.optionalKey(Id),
+  providers: Schema.optionalKey(optional({ stt: Id, llm: Id, tts: Id })),
+  nodes: Schema.optionalKey(Schema.Array(PipelineNode)),
+  edges: Schema.optionalKey(Schema.Array(PipelineEdge)),
+  session_config: Schema.optionalKey(PartialSessionConfig),
+  budgets: Schema.optionalKey(optional({
+    turn_budget_ms: PositiveMilliseconds,
+    node_budget_ms_default: PositiveMilliseconds,
+    path_budget_ms_default: PositiveMilliseconds,
+    edge_budget_ms_default: PositiveMilliseconds
+  })),
+  edge_buffer_policies: Schema.optionalKey(freeMap(PartialEdgeBufferPolicy)),
+  flow_control: Schema.optionalKey(optional({
+    mode_by_lane: partialByLane(FlowMode, FlowMode, FlowMode),
+    watermarks: partialByLane(Watermark, Watermark, Watermark),
+    shedding_strategy_by_lane: partialByLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+  })),
+  allowed_adaptive_actions: Schema.optionalKey(AdaptiveActions),
+  recording_policy: Schema.optionalKey(optional({
+    recording_level: RecordingLevel,
+    allowed_replay_modes: ReplayModes
+  })),
+  admission: Schema.optionalKey(Schema.Struct({ max_turns_per_session: Natural }))
+})
+export type PipelineSpec = typeof PipelineSpec.Type

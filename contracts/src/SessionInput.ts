@@ -1,0 +1,95 @@
+import * as Schema from "effect/Schema"
+import { Id } from "./Identity.ts"
+import { OutcomeClass } from "./Invocation.ts"
+import { PayloadHandle } from "./PayloadHandle.ts"
+import { Natural, Positive } from "./Quantity.ts"
+import { SignalScope } from "./Signal.ts"
+import { Snapshot } from "./Snapshot.ts"
+import { Milliseconds } from "./Time.ts"
+
+export const leaseStatuses = ["issued", "renewed", "rotated", "revoked", "expired"] as const
+export const LeaseStatus = Schema.Literals(leaseStatuses)
+export type LeaseStatus = typeof LeaseStatus.Type
+
+export const connectionStates = ["connected", "reconnecting", "disconnected", "ended", "silence", "stall"] as const
+export const ConnectionState = Schema.Literals(connectionStates)
+export type ConnectionState = typeof ConnectionState.Type
+
+/** Any input may say which epoch its producer worked under; the guard compares it with the session's. */
+const input = <T extends string, F extends Schema.Struct.Fields>(type: T, fields: F) =>
+  Schema.Struct({ type: Schema.Literal(type), authority_epoch: Schema.optionalKey(Natural), ...fields })
+
+const segment = { turn_id: Id, segment_id: Id } as const
+const turnSegment = { turn_id: Id, segment_id: Schema.optionalKey(Id) } as const
+const providerChunk = { provider_invocation_id: Id, handle: PayloadHandle } as const
+
+/**
+ * Everything that crosses the one door of a session, except caller audio, which has run records of its own.
+ *
+ * The sequencer stamps each with `runtime_sequence` and time, records it and applies it. Discriminator: `type`.
+ */
+export const SessionInput = Schema.Union([
+  input("session_started", {}),
+  input("shutdown", { reason: Id }),
+  input("snapshot", { snapshot: Snapshot }),
+  // Here the epoch is the lease's own, so it is required.
+  Schema.Struct({
+    type: Schema.Literal("lease"),
+    authority_epoch: Natural,
+    status: LeaseStatus,
+    ttl_ms: Milliseconds,
+    lease_token: Schema.optionalKey(Id)
+  }),
+  input("connection", { state: ConnectionState }),
+  input("audio_ended", {}),
+  input("voice_activity", { edge: Schema.Literals(["speech_started", "speech_ended"]), sample_index: Natural }),
+  input("transcript", {
+    provider_invocation_id: Id,
+    finality: Schema.Literals(["partial", "final"]),
+    pause_id: Schema.optionalKey(Natural),
+    handle: PayloadHandle
+  }),
+  input("text_delta", providerChunk),
+  input("segment", providerChunk),
+  input("voice_chunk", providerChunk),
+  input("invocation_ended", {
+    provider_invocation_id: Id,
+    outcome_class: OutcomeClass,
+    retryable: Schema.Boolean,
+    attempts: Positive,
+    late_outputs: Natural,
+    reason: Schema.optionalKey(Id)
+  }),
+  input("timer", { timer: Id, generation: Natural }),
+  input("cancel_requested", {
+    scope: SignalScope,
+    turn_id: Schema.optionalKey(Id),
+    node_id: Schema.optionalKey(Id),
+    provider_invocation_id: Schema.optionalKey(Id),
+    reason: Id,
+    idempotency_key: Schema.optionalKey(Id)
+  }),
+  input("output_accepted", { ...segment, samples: Natural }),
+  input("playback_started", segment),
+  input("playback_completed", { ...segment, samples: Natural }),
+  // `samples` counts what was heard before the cut.
+  input("playback_cancelled", { ...turnSegment, samples: Natural }),
+  Schema.Struct({
+    type: Schema.Literal("output_rejected"),
+    ...turnSegment,
+    authority_epoch: Natural,
+    reason: Schema.Literals(["fenced", "stale_epoch", "lease_expired"]),
+    samples: Natural
+  }),
+  // What egress took off the voice edge and passed on: `items` chunks of `samples` samples in all.
+  input("egress_dequeued", { turn_id: Id, items: Natural, samples: Natural }),
+  input("egress_fenced", { turn_id: Id, dropped_samples: Natural }),
+  input("egress_paused", { turn_id: Id, samples: Natural }),
+  input("evidence_appended", { turn_id: Id, result: Schema.Literals(["appended", "refused"]) }),
+  input("typed_text", { handle: PayloadHandle }),
+  input("media_loss", { edge_id: Id, count: Positive, first: Natural, last: Natural })
+]).annotate({ identifier: "SessionInput" })
+export type SessionInput = typeof SessionInput.Type
+export type SessionInputType = SessionInput["type"]
+/** The input of one type: `InputOf<"timer">`. */
+export type InputOf<T extends SessionInputType> = Extract<SessionInput, { readonly type: T }>

@@ -1,0 +1,127 @@
+import * as Schema from "effect/Schema"
+import { EventRecord, Lane, PayloadClass } from "./Event.ts"
+import { BaselineEvidence, EvidenceSupplement } from "./Evidence.ts"
+import { freeMap, Id, SchemaVersion, Sha256Hex } from "./Identity.ts"
+import { InvocationFacts } from "./Invocation.ts"
+import { NormalizedPipeline } from "./NormalizedPipeline.ts"
+import { DecisionOutcome } from "./Outcome.ts"
+import { Integer, Natural, Positive } from "./Quantity.ts"
+import { SessionCommand } from "./SessionCommand.ts"
+import { SessionConfig } from "./SessionConfig.ts"
+import { SessionInput } from "./SessionInput.ts"
+import { ControlSignal } from "./Signal.ts"
+import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
+import { TurnTransition } from "./Turn.ts"
+import { RecordingLevel, ResolvedTurnPlan } from "./TurnPlan.ts"
+
+export type { InvocationFacts } from "./Invocation.ts"
+
+/** Version of the timeline format that this code writes and reads. */
+export const timelineFormatVersion = 1
+
+const record = <T extends string, F extends Schema.Struct.Fields>(name: T, fields: F) =>
+  Schema.Struct({ record: Schema.Literal(name), ...fields })
+
+const stamp = { runtime_sequence: Natural, runtime_timestamp_ms: Milliseconds } as const
+
+/** First record of a timeline: everything that a replay needs besides the records that follow. */
+export const TimelineHeader = record("header", {
+  schema_version: SchemaVersion,
+  format_version: Schema.Literal(timelineFormatVersion),
+  rspp_version: Id,
+  session_id: Id,
+  tenant_id: Id,
+  pipeline_version: Id,
+  /** Numbers of the behaviour flags that were on; a replay runs under the same ones. */
+  behaviour_flags: Schema.Array(Natural),
+  seed: Natural,
+  wall_clock_start_ms: Milliseconds,
+  clock: Schema.Literals(["realtime", "virtual"]),
+  recording_level: RecordingLevel,
+  session_config: SessionConfig,
+  session_config_hash: Sha256Hex,
+  pipeline: NormalizedPipeline,
+  /** Time to the first result of the providers whose catalog entry declares one, by provider id. */
+  provider_caps: freeMap(PositiveMilliseconds),
+  /** What this recording leaves out on purpose. */
+  not_captured: Schema.Array(Id)
+})
+export type TimelineHeader = typeof TimelineHeader.Type
+
+/**
+ * A run of caller frames: the frames `first_sequence … first_sequence + count - 1` of 20 ms each.
+ *
+ * `jitter` has one entry per frame after the first: its arrival minus the arrival of the frame before, minus 20 ms.
+ * Absent means that all are 0.
+ */
+export const AudioRun = record("audio", {
+  first_sequence: Natural,
+  count: Positive,
+  first_sample_index: Natural,
+  first_timestamp_ms: Milliseconds,
+  jitter: Schema.optionalKey(Schema.Array(Integer))
+})
+export type AudioRun = typeof AudioRun.Type
+
+export const InputRecord = record("input", { ...stamp, lane: Lane, input: SessionInput })
+export type InputRecord = typeof InputRecord.Type
+export const SignalRecord = record("signal", { signal: ControlSignal })
+export type SignalRecord = typeof SignalRecord.Type
+export const DataEventRecord = record("event", { event: EventRecord })
+export type DataEventRecord = typeof DataEventRecord.Type
+export const TransitionRecord = record("transition", { ...stamp, turn_id: Id, transition: TurnTransition })
+export type TransitionRecord = typeof TransitionRecord.Type
+export const PlanRecord = record("plan", { ...stamp, plan: ResolvedTurnPlan })
+export type PlanRecord = typeof PlanRecord.Type
+export const DecisionRecord = record("decision", { runtime_sequence: Natural, decision: DecisionOutcome })
+export type DecisionRecord = typeof DecisionRecord.Type
+/** Written when an invocation has ended. */
+export const InvocationRecord = record("invocation", { ...stamp, invocation: InvocationFacts })
+export type InvocationRecord = typeof InvocationRecord.Type
+export const CommandRecord = record("command", { ...stamp, command: SessionCommand })
+export type CommandRecord = typeof CommandRecord.Type
+export const EvidenceRecord = record("evidence", { evidence: BaselineEvidence })
+export type EvidenceRecord = typeof EvidenceRecord.Type
+export const SupplementRecord = record("supplement", { supplement: EvidenceSupplement })
+export type SupplementRecord = typeof SupplementRecord.Type
+/** What a recording keeps of a payload above L0: after redaction, by handle. */
+export const PayloadRecord = record("payload", {
+  handle_id: Id,
+  payload_class: PayloadClass,
+  action: Schema.Literals(["allow", "mask", "hash", "drop", "tokenize"]),
+  text: Schema.optionalKey(Schema.String),
+  /** 16 kHz mono s16le. */
+  pcm_base64: Schema.optionalKey(Schema.String)
+})
+export type PayloadRecord = typeof PayloadRecord.Type
+/** Caller audio kept at L2: the samples from `first_sample_index` on, 16 kHz mono s16le. */
+export const CallerAudioRecord = record("caller_audio", { first_sample_index: Natural, pcm_base64: Schema.String })
+export type CallerAudioRecord = typeof CallerAudioRecord.Type
+/** Last record of a timeline that was closed properly; `records` counts those before it. */
+export const EndRecord = record("end", {
+  last_sequence: Natural,
+  runtime_timestamp_ms: Milliseconds,
+  reason: Id,
+  records: Natural
+})
+export type EndRecord = typeof EndRecord.Type
+
+/** Any record of a timeline, told apart by `record`. The artifacts inside are held to all of their own rules. */
+export const TimelineRecord = Schema.Union([
+  TimelineHeader,
+  AudioRun,
+  InputRecord,
+  SignalRecord,
+  DataEventRecord,
+  TransitionRecord,
+  PlanRecord,
+  DecisionRecord,
+  InvocationRecord,
+  CommandRecord,
+  EvidenceRecord,
+  SupplementRecord,
+  PayloadRecord,
+  CallerAudioRecord,
+  EndRecord
+])
+export type TimelineRecord = typeof TimelineRecord.Type

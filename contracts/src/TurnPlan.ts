@@ -1,0 +1,197 @@
+import * as Schema from "effect/Schema"
+import { byLane } from "./Event.ts"
+import { freeMap, Id, RuleVersion, Sha256Hex, uniqueList } from "./Identity.ts"
+import { Natural, Positive } from "./Quantity.ts"
+import { type Rule, ruleCheck } from "./Rule.ts"
+import { PositiveMilliseconds } from "./Time.ts"
+
+export const bufferStrategies = ["block", "drop", "merge", "sample", "latest_only"] as const
+export const BufferStrategy = Schema.Literals(bufferStrategies)
+export type BufferStrategy = typeof BufferStrategy.Type
+
+export const adaptiveActions = ["retry", "provider_switch", "degrade", "fallback"] as const
+export const AdaptiveAction = Schema.Literals(adaptiveActions)
+export type AdaptiveAction = typeof AdaptiveAction.Type
+export const AdaptiveActions = uniqueList(AdaptiveAction)
+
+export const recordingLevels = ["L0", "L1", "L2"] as const
+export const RecordingLevel = Schema.Literals(recordingLevels)
+export type RecordingLevel = typeof RecordingLevel.Type
+
+export const replayModes = [
+  "re_simulate_nodes",
+  "playback_recorded_provider_outputs",
+  "replay_decisions",
+  "recompute_decisions"
+] as const
+export const ReplayMode = Schema.Literals(replayModes)
+export type ReplayMode = typeof ReplayMode.Type
+export const ReplayModes = uniqueList(ReplayMode, { min: 1 })
+
+/** Budgets of a turn, all in milliseconds and ≥ 1. */
+export const Budgets = Schema.Struct({
+  turn_budget_ms: PositiveMilliseconds,
+  node_budget_ms_default: PositiveMilliseconds,
+  path_budget_ms_default: PositiveMilliseconds,
+  edge_budget_ms_default: PositiveMilliseconds
+})
+export type Budgets = typeof Budgets.Type
+
+/** Provider of each modality; the modality keys are free. */
+export const ProviderBindings = freeMap(Id)
+export type ProviderBindings = typeof ProviderBindings.Type
+
+/** Fill at which pressure is reported (`high`) and at which it is over (`low`). */
+export const Watermark = Schema.Struct({ high: Positive, low: Natural })
+export type Watermark = typeof Watermark.Type
+
+export const edgeWatermarkRules: ReadonlyArray<Rule> = [{
+  id: "edge.watermarks.at-least-one",
+  then: { atLeastOne: ["queue_items", "queue_ms"] },
+  message: "watermarks of an edge hold queue_items, queue_ms or both"
+}]
+
+export const edgeWatermarkFields = {
+  queue_items: Schema.optionalKey(Watermark),
+  queue_ms: Schema.optionalKey(Watermark)
+} as const
+export const EdgeWatermarks = Schema.Struct(edgeWatermarkFields).check(ruleCheck(edgeWatermarkRules))
+export type EdgeWatermarks = typeof EdgeWatermarks.Type
+
+export const syncDropRules: ReadonlyArray<Rule> = [
+  {
+    id: "edge.sync-drop.requires-group-by",
+    when: [{ field: "policy", in: ["atomic_drop", "drop_with_discontinuity"] }],
+    then: { require: ["group_by"] },
+    message: "a sync drop policy other than no_sync names group_by"
+  },
+  {
+    id: "edge.sync-drop.discontinuity-requires-sync-domain",
+    when: [{ field: "policy", in: ["drop_with_discontinuity"] }],
+    then: { require: ["sync_domain"] },
+    message: "drop_with_discontinuity names its sync_domain"
+  }
+]
+
+export const SyncDropPolicy = Schema.Struct({
+  policy: Schema.Literals(["atomic_drop", "drop_with_discontinuity", "no_sync"]),
+  scope: Schema.Literals(["edge_local", "plan_wide"]),
+  group_by: Schema.optionalKey(Schema.Literals(["sync_id", "event_id", "custom"])),
+  sync_domain: Schema.optionalKey(Id)
+}).check(ruleCheck(syncDropRules))
+export type SyncDropPolicy = typeof SyncDropPolicy.Type
+
+/** How an edge treats each lane; the control lane is never blocked and never dropped. */
+export const LaneHandling = byLane(
+  BufferStrategy,
+  Schema.Literal("non_blocking_priority"),
+  Schema.Literals(["drop", "sample", "best_effort_drop"])
+)
+export type LaneHandling = typeof LaneHandling.Type
+
+export const DefaultingSource = Schema.Literals(["explicit_edge_config", "execution_profile_default"])
+export type DefaultingSource = typeof DefaultingSource.Type
+
+export const edgePolicyRules: ReadonlyArray<Rule> = [{
+  id: "edge.block-requires-max-block-time",
+  when: [{ field: "strategy", in: ["block"] }],
+  then: { require: ["max_block_time_ms"] },
+  message: "an edge that blocks has max_block_time_ms, so that it cannot block for ever"
+}]
+
+/** Bounds and loss rule of one edge: its queue is bounded in items, milliseconds and bytes. */
+export const EdgeBufferPolicy = Schema.Struct({
+  strategy: BufferStrategy,
+  max_queue_items: Positive,
+  max_queue_ms: PositiveMilliseconds,
+  max_queue_bytes: Positive,
+  max_latency_contribution_ms: PositiveMilliseconds,
+  max_block_time_ms: Schema.optionalKey(PositiveMilliseconds),
+  watermarks: EdgeWatermarks,
+  lane_handling: LaneHandling,
+  defaulting_source: DefaultingSource,
+  fairness_key: Schema.optionalKey(Id),
+  sync_drop_policy: Schema.optionalKey(SyncDropPolicy)
+}).check(ruleCheck(edgePolicyRules)).annotate({ identifier: "EdgeBufferPolicy" })
+export type EdgeBufferPolicy = typeof EdgeBufferPolicy.Type
+
+/** Policy of each edge, by edge id; at least one. */
+export const EdgeBufferPolicies = freeMap(EdgeBufferPolicy).check(
+  Schema.makeFilter<object>((policies) => Object.keys(policies).length >= 1, {
+    expected: "at least one edge",
+    rule: "minProperties",
+    toJsonSchema: () => ({ minProperties: 1 })
+  })
+)
+export type EdgeBufferPolicies = typeof EdgeBufferPolicies.Type
+
+export const FlowMode = Schema.Literals(["signal", "credit", "hybrid"])
+export const DataShedding = Schema.Literals(["drop", "merge", "latest_only", "degrade", "fallback"])
+export const TelemetryShedding = Schema.Literals(["drop", "sample"])
+
+export const FlowControl = Schema.Struct({
+  mode_by_lane: byLane(FlowMode, FlowMode, FlowMode),
+  watermarks: byLane(Watermark, Watermark, Watermark),
+  shedding_strategy_by_lane: byLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+})
+export type FlowControl = typeof FlowControl.Type
+
+export const RecordingPolicy = Schema.Struct({
+  recording_level: RecordingLevel,
+  allowed_replay_modes: ReplayModes
+})
+export type RecordingPolicy = typeof RecordingPolicy.Type
+
+/** The id of each of the six snapshots that the turn was started from. */
+export const SnapshotProvenance = Schema.Struct({
+  routing_view_snapshot: Id,
+  admission_policy_snapshot: Id,
+  abi_compatibility_snapshot: Id,
+  version_resolution_snapshot: Id,
+  policy_resolution_snapshot: Id,
+  provider_health_snapshot: Id
+})
+export type SnapshotProvenance = typeof SnapshotProvenance.Type
+
+/** Something that entered the turn and cannot be computed again, with where its evidence is. */
+export const NondeterministicInput = Schema.Struct({
+  input_key: Id,
+  source: Schema.Literals(["external_call", "system_time", "random", "operator_override", "other"]),
+  evidence_ref: Id
+})
+export type NondeterministicInput = typeof NondeterministicInput.Type
+
+export const OrderingMarkers = uniqueList(Id, { min: 1 })
+
+export const Determinism = Schema.Struct({
+  seed: Natural,
+  ordering_markers: OrderingMarkers,
+  ordering_marker: Schema.optionalKey(Schema.String),
+  merge_rule_id: Id,
+  merge_rule_version: RuleVersion,
+  nondeterministic_inputs: Schema.Array(NondeterministicInput)
+})
+export type Determinism = typeof Determinism.Type
+
+/**
+ * What a turn may do, frozen when it starts (CONTRACT section 5).
+ *
+ * Validation checks the form of `plan_hash`, not its value, and no profile numbers: the plan resolver answers for those.
+ */
+export const ResolvedTurnPlan = Schema.Struct({
+  turn_id: Id,
+  pipeline_version: Id,
+  plan_hash: Sha256Hex,
+  graph_definition_ref: Id,
+  execution_profile: Id,
+  authority_epoch: Natural,
+  budgets: Budgets,
+  provider_bindings: ProviderBindings,
+  edge_buffer_policies: EdgeBufferPolicies,
+  flow_control: FlowControl,
+  allowed_adaptive_actions: AdaptiveActions,
+  snapshot_provenance: SnapshotProvenance,
+  recording_policy: RecordingPolicy,
+  determinism: Determinism
+})
+export type ResolvedTurnPlan = typeof ResolvedTurnPlan.Type
