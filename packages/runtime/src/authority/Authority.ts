@@ -1,0 +1,80 @@
+import type { SessionInput } from "@rspp/contracts/SessionInput"
+import type { KernelContext } from "../kernel/KernelContext.ts"
+import type { SessionGateway } from "../events/EventGateway.ts"
+
+/** What a lease input means for the session. */
+export type AuthorityChange = "none" | "gained" | "lost"
+
+/**
+ * The session's view of its lease (part of RK-24): which epoch may write, and whether it still may.
+ *
+ * Guarantees: I-EPOCH-MONOTONE the epoch never goes back; a lease event of an older epoch is rejected, not healed.
+ */
+export class Authority {
+  #held = false
+  readonly #context: KernelContext
+  readonly #gateway: SessionGateway
+
+  constructor(context: KernelContext, gateway: SessionGateway) {
+    this.#context = context
+    this.#gateway = gateway
+  }
+
+  get authorised(): boolean {
+    return this.#held
+  }
+
+  apply(lease: Extract<SessionInput, { readonly type: "lease" }>): AuthorityChange {
+    const context = this.#context
+    if (lease.authority_epoch < context.epoch) {
+      this.rejectStale({ scope: "edge_enqueue", reason: "lease_of_an_older_epoch", epoch: lease.authority_epoch })
+      return "none"
+    }
+    const rotated = lease.authority_epoch > context.epoch && context.epoch > 0
+    const first = context.epoch === 0
+    context.epoch = lease.authority_epoch
+    switch (lease.status) {
+      case "issued":
+      case "renewed":
+      case "rotated": {
+        this.#held = true
+        if (first) this.#gateway.signal("lease_issued", "CP-07")
+        else if (rotated) this.#gateway.signal("lease_rotated", "CP-07")
+        return rotated ? "lost" : "gained"
+      }
+      case "revoked":
+      case "expired": {
+        this.#held = false
+        return "lost"
+      }
+    }
+  }
+
+  /** T12: something of another epoch came in or wanted out. A diagnostic decision, no change of any turn. */
+  rejectStale(options: {
+    readonly scope: "edge_enqueue" | "edge_dequeue"
+    readonly reason: string
+    readonly epoch: number
+    readonly turn_id?: string
+    readonly provider_invocation_id?: string
+  }): void {
+    const turn = options.turn_id === undefined ? {} : { turn_id: options.turn_id }
+    this.#gateway.signal("stale_epoch_reject", "RK-24", {
+      ...turn,
+      reason: options.reason,
+      authority_epoch: options.epoch,
+      ...(options.provider_invocation_id === undefined
+        ? {}
+        : { provider_invocation_id: options.provider_invocation_id })
+    })
+    this.#gateway.decision({
+      outcome_kind: "stale_epoch_reject",
+      phase: "scheduling_point",
+      scope: options.scope,
+      emitted_by: "RK-24",
+      authority_epoch: options.epoch,
+      reason: options.reason,
+      ...turn
+    })
+  }
+}

@@ -1,0 +1,35 @@
+import { Clock, Context, Effect, Layer } from "effect"
+
+/**
+ * The one timebase of a session (RK-18).
+ *
+ * `nowMs` is whole milliseconds since the session started, from the monotonic clock; it never runs backwards and is
+ * never mixed with wall time. `wallClockStartMs` is the Unix time of the start, read once.
+ */
+export interface SessionTimebase {
+  readonly wallClockStartMs: number
+  readonly nowMs: () => number
+}
+
+/**
+ * Timebase (RK-18): starts a session's clock on Effect's `Clock`, so that a virtual clock, a TestClock or a replay
+ * clock serves without a change.
+ */
+export class Timebase extends Context.Service<Timebase, {
+  readonly start: Effect.Effect<SessionTimebase>
+}>()("rspp/Timebase") {
+  static readonly layer = Layer.succeed(Timebase, {
+    start: Effect.clockWith((clock) =>
+      Effect.sync((): SessionTimebase => {
+        const origin = clock.monotonicTimeNanosUnsafe()
+        return {
+          wallClockStartMs: Math.floor(clock.currentTimeMillisUnsafe()),
+          nowMs: () => Number((clock.monotonicTimeNanosUnsafe() - origin) / 1_000_000n)
+        }
+      })
+    )
+  })
+}
+
+/** The clock type that {@link Timebase} reads. */
+export type TimebaseClock = Clock.Clock

@@ -1,0 +1,93 @@
+import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
+import { Context, Layer } from "effect"
+
+/**
+ * What an edge did with an item that was offered: `accepted`, or, when it is full, what its strategy says:
+ * `block` the producer waits, `drop` the item is lost, `replace` it takes the place of what waits,
+ * `merge` it joins the item before it and takes no place of its own.
+ */
+export type Offer = "accepted" | "block" | "drop" | "replace" | "merge"
+
+/** How full an edge is. `ms` is media time for audio, and 0 for text. */
+export interface Fill {
+  readonly items: number
+  readonly bytes: number
+  readonly ms: number
+}
+
+/**
+ * The books of one edge (RK-12): counts what waits on it and says what happens to the next item.
+ *
+ * Guarantees: I-EDGE-BOUND items, bytes and milliseconds never pass the policy's bounds. It holds no payload: the items
+ * themselves wait at the port that will consume them.
+ */
+export class EdgeAccount {
+  readonly edgeId: string
+  readonly policy: EdgeBufferPolicy
+  #items = 0
+  #bytes = 0
+  #ms = 0
+  #offered = 0
+
+  constructor(edgeId: string, policy: EdgeBufferPolicy) {
+    this.edgeId = edgeId
+    this.policy = policy
+  }
+
+  get fill(): Fill {
+    return { items: this.#items, bytes: this.#bytes, ms: this.#ms }
+  }
+
+  offer(bytes: number, ms: number): Offer {
+    this.#offered += 1
+    const { policy } = this
+    const fits = this.#items + 1 <= policy.max_queue_items && this.#bytes + bytes <= policy.max_queue_bytes &&
+      this.#ms + ms <= policy.max_queue_ms
+    if (fits) {
+      this.#add(1, bytes, ms)
+      return "accepted"
+    }
+    switch (policy.strategy) {
+      case "block":
+        return "block"
+      case "drop":
+        return "drop"
+      case "sample":
+        // Under pressure every second item is kept, in place of what waits.
+        return this.#offered % 2 === 0 ? this.#replace(bytes, ms) : "drop"
+      case "latest_only":
+        return this.#replace(bytes, ms)
+      case "merge": {
+        if (this.#bytes + bytes > policy.max_queue_bytes || this.#ms + ms > policy.max_queue_ms) return "drop"
+        this.#add(0, bytes, ms)
+        return "merge"
+      }
+    }
+  }
+
+  take(items: number, bytes: number, ms: number): void {
+    this.#items = Math.max(0, this.#items - items)
+    this.#bytes = Math.max(0, this.#bytes - bytes)
+    this.#ms = Math.max(0, this.#ms - ms)
+  }
+
+  #add(items: number, bytes: number, ms: number): void {
+    this.#items += items
+    this.#bytes += bytes
+    this.#ms += ms
+  }
+
+  #replace(bytes: number, ms: number): Offer {
+    this.#items = 1
+    this.#bytes = bytes
+    this.#ms = ms
+    return "replace"
+  }
+}
+
+/** Edge buffers (RK-12): opens the account of an edge under the policy that the plan froze. */
+export class EdgeBuffer extends Context.Service<EdgeBuffer, {
+  readonly open: (edgeId: string, policy: EdgeBufferPolicy) => EdgeAccount
+}>()("rspp/EdgeBuffer") {
+  static readonly layer = Layer.succeed(EdgeBuffer, { open: (edgeId, policy) => new EdgeAccount(edgeId, policy) })
+}

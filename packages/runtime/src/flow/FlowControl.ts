@@ -1,0 +1,113 @@
+import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import { Context, Effect, Layer } from "effect"
+import type { SessionGateway } from "../events/EventGateway.ts"
+import type { KernelContext } from "../kernel/KernelContext.ts"
+import type { EdgeAccount, Offer } from "./EdgeBuffer.ts"
+import { EdgeBuffer } from "./EdgeBuffer.ts"
+import type { WatermarkGauge } from "./Watermarks.ts"
+import { Watermarks } from "./Watermarks.ts"
+
+/** One edge of a turn: its account, its gauge and who feeds it. */
+interface FlowEdge {
+  readonly account: EdgeAccount
+  readonly gauge: WatermarkGauge
+}
+
+/** The flow of one turn: what waits on its edges, and when producers must hold. */
+export interface TurnFlow {
+  readonly offer: (edgeId: string, bytes: number, ms: number, producer: string | undefined) => Offer
+  readonly take: (edgeId: string, items: number, bytes: number, ms: number, producer: string | undefined) => void
+  readonly isHeld: (edgeId: string) => boolean
+  readonly policy: (edgeId: string) => EdgeAccount["policy"]
+}
+
+/**
+ * Flow control (RK-14): turns watermark crossings into the signals of the plan's mode, and holds or releases the
+ * producer of the edge.
+ *
+ * `signal` sends `flow_xoff` and `flow_xon`; `credit` grants what has become free when the edge has drained; `hybrid`
+ * does both. In each mode the producer of a full edge is held, so that nothing is unbounded (I-EDGE-BOUND).
+ */
+export class FlowControl extends Context.Service<FlowControl, {
+  readonly open: (options: {
+    readonly context: KernelContext
+    readonly gateway: SessionGateway
+    readonly plan: ResolvedTurnPlan
+  }) => TurnFlow
+}>()("rspp/FlowControl") {
+  static readonly layerNoDeps = Layer.effect(
+    FlowControl,
+    Effect.gen(function*() {
+      const buffers = yield* EdgeBuffer
+      const watermarks = yield* Watermarks
+      return FlowControl.of({
+        open: ({ context, gateway, plan }) => {
+          const edges = new Map<string, FlowEdge>()
+          const edgeOf = (edgeId: string): FlowEdge => {
+            const known = edges.get(edgeId)
+            if (known !== undefined) return known
+            const policy = plan.edge_buffer_policies[edgeId]
+            if (policy === undefined) throw new Error(`the plan has no buffer policy for edge ${edgeId}`)
+            const edge = { account: buffers.open(edgeId, policy), gauge: watermarks.open(policy.watermarks) }
+            edges.set(edgeId, edge)
+            return edge
+          }
+          // The lane's own marks watch all edges of the turn together.
+          const laneGauge = watermarks.open({ queue_items: plan.flow_control.watermarks.DataLane })
+          const mode = plan.flow_control.mode_by_lane.DataLane
+          const laneItems = () => {
+            let items = 0
+            for (const edge of edges.values()) items += edge.account.fill.items
+            return items
+          }
+          const react = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
+            const lane = laneGauge.observe({ items: laneItems(), bytes: 0, ms: 0 })
+            if (lane !== undefined) {
+              gateway.signal("watermark", "RK-13", {
+                turn_id: plan.turn_id,
+                edge_id: edgeId,
+                target_lane: "DataLane",
+                reason: `lane_${lane}`
+              })
+            }
+            const crossing = edge.gauge.observe(edge.account.fill)
+            if (crossing === undefined) return
+            const about = { turn_id: plan.turn_id, edge_id: edgeId, target_lane: "DataLane" } as const
+            gateway.signal("watermark", "RK-13", { ...about, reason: crossing })
+            if (crossing === "high") {
+              if (mode !== "credit") gateway.signal("flow_xoff", "RK-14", { ...about, reason: "high_watermark" })
+              if (producer !== undefined) {
+                context.command({ type: "pause_invocation", provider_invocation_id: producer })
+              }
+              return
+            }
+            if (mode !== "signal") {
+              const free = edge.account.policy.max_queue_items - edge.account.fill.items
+              if (free > 0) gateway.signal("credit_grant", "RK-14", { ...about, amount: free })
+            }
+            if (mode !== "credit") gateway.signal("flow_xon", "RK-14", about)
+            if (producer !== undefined) {
+              context.command({ type: "resume_invocation", provider_invocation_id: producer })
+            }
+          }
+          return {
+            offer: (edgeId, bytes, ms, producer) => {
+              const edge = edgeOf(edgeId)
+              const offer = edge.account.offer(bytes, ms)
+              react(edgeId, edge, producer)
+              return offer
+            },
+            take: (edgeId, items, bytes, ms, producer) => {
+              const edge = edgeOf(edgeId)
+              edge.account.take(items, bytes, ms)
+              react(edgeId, edge, producer)
+            },
+            isHeld: (edgeId) => edges.get(edgeId)?.gauge.isHigh() ?? false,
+            policy: (edgeId) => edgeOf(edgeId).account.policy
+          }
+        }
+      })
+    })
+  )
+  static readonly layer = FlowControl.layerNoDeps.pipe(Layer.provide([EdgeBuffer.layer, Watermarks.layer]))
+}

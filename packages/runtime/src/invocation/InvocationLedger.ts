@@ -1,0 +1,191 @@
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { SessionInput } from "@rspp/contracts/SessionInput"
+import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import { Context, Effect, Layer } from "effect"
+import { Identity } from "../events/Identity.ts"
+import type { KernelContext } from "../kernel/KernelContext.ts"
+import type { SessionBudgets } from "../limits/Budget.ts"
+
+type StartCommand = Extract<SessionCommand, { readonly type: "start_invocation" }>
+type EndInput = Extract<SessionInput, { readonly type: "invocation_ended" }>
+/** What was decided after a failed invocation. */
+export type RetryDecision = "none" | "retry" | "provider_switch" | "fallback"
+
+/** One provider call as the kernel knows it. */
+export interface Invocation {
+  readonly id: string
+  readonly nodeId: string
+  readonly modality: "stt" | "llm" | "tts"
+  readonly provider: string
+  readonly key: string
+  readonly epoch: number
+  readonly startedMs: number
+  readonly attempts: number
+  turnId: string | undefined
+  firstResultMs: number | undefined
+  /** When the final result was asked for: the start, or the pause for a recogniser. */
+  askedMs: number
+  settledMs: number | undefined
+  cancelSentMs: number | undefined
+  cancelReason: string | undefined
+  lateOutputs: number
+}
+
+export interface StartOptions {
+  readonly nodeId: string
+  readonly modality: "stt" | "llm" | "tts"
+  readonly provider: string
+  /** Names the work: stable across attempts. */
+  readonly work: string
+  readonly attempts?: number
+  readonly turnId?: string
+  readonly softMs?: number
+  readonly segmentId?: string
+  readonly fromSample?: number
+  readonly text?: PayloadHandle
+  readonly conversation?: StartCommand["conversation"]
+}
+
+/** The invocations of one session. */
+export interface SessionInvocations {
+  readonly start: (options: StartOptions) => Invocation
+  readonly get: (id: string) => Invocation | undefined
+  /** A result of the invocation came in. An interim one (a partial transcript) does not settle the budget. */
+  readonly resulted: (invocation: Invocation, interim?: boolean) => void
+  /** A final text was asked for: the first-result budget runs from here. */
+  readonly asked: (invocation: Invocation) => void
+  readonly cancel: (id: string | undefined, reason: string) => void
+  /** The port says that the invocation is over: its facts go on record, once. */
+  readonly ended: (input: EndInput, decision: RetryDecision) => Invocation | undefined
+  readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
+}
+
+/**
+ * Provider invocation (RK-11), the kernel's side: identity, first-result budget, cancel and outcome of each provider
+ * call. The port's side runs each as one fiber; cancelling interrupts it.
+ *
+ * Guarantees: I-INV-ONCE each invocation ends once and its facts are recorded once; I-INV-CANCEL a cancel is sent at
+ * most once, and everything after it is late.
+ */
+export class InvocationLedger extends Context.Service<InvocationLedger, {
+  readonly open: (context: KernelContext, budgets: SessionBudgets) => SessionInvocations
+}>()("rspp/InvocationLedger") {
+  static readonly layerNoDeps = Layer.effect(
+    InvocationLedger,
+    Effect.gen(function*() {
+      const identity = yield* Identity
+      return InvocationLedger.of({ open: (context, budgets) => openLedger(context, budgets, identity) })
+    })
+  )
+  static readonly layer = InvocationLedger.layerNoDeps.pipe(Layer.provide(Identity.layer))
+}
+
+const openLedger = (
+  context: KernelContext,
+  budgets: SessionBudgets,
+  identity: Identity["Service"]
+): SessionInvocations => {
+  const live = new Map<string, Invocation>()
+  const { header } = context
+  let ordinal = 0
+  const capMs = (provider: string) =>
+    header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
+  return {
+    get: (id) => live.get(id),
+    ofTurn: (turnId) => [...live.values()].filter((invocation) => invocation.turnId === turnId),
+    start: (options) => {
+      const id = identity.invocationId(++ordinal)
+      const key = identity.invocationKey(header.session_id, options.work)
+      const invocation: Invocation = {
+        id,
+        nodeId: options.nodeId,
+        modality: options.modality,
+        provider: options.provider,
+        key,
+        epoch: context.epoch,
+        startedMs: context.now,
+        attempts: options.attempts ?? 1,
+        turnId: options.turnId,
+        firstResultMs: undefined,
+        askedMs: context.now,
+        settledMs: undefined,
+        cancelSentMs: undefined,
+        cancelReason: undefined,
+        lateOutputs: 0
+      }
+      live.set(id, invocation)
+      context.command({
+        type: "start_invocation",
+        provider_invocation_id: id,
+        node_id: options.nodeId,
+        modality: options.modality,
+        provider_id: options.provider,
+        authority_epoch: context.epoch,
+        idempotency_key: key,
+        cap_ms: capMs(options.provider),
+        ...(options.turnId === undefined ? {} : { turn_id: options.turnId }),
+        ...(options.segmentId === undefined ? {} : { segment_id: options.segmentId }),
+        ...(options.fromSample === undefined ? {} : { from_sample: options.fromSample }),
+        ...(options.text === undefined ? {} : { text: options.text }),
+        ...(options.conversation === undefined ? {} : { conversation: options.conversation })
+      })
+      // A recogniser is asked for its final only when the caller falls silent.
+      if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)
+      return invocation
+    },
+    asked: (invocation) => {
+      invocation.askedMs = context.now
+      budgets.invocationStarted(invocation.id, capMs(invocation.provider), undefined)
+    },
+    resulted: (invocation, interim = false) => {
+      if (invocation.firstResultMs === undefined) invocation.firstResultMs = context.now
+      if (interim) return
+      invocation.settledMs = context.now
+      budgets.invocationSettled(invocation.id)
+    },
+    cancel: (id, reason) => {
+      const invocation = id === undefined ? undefined : live.get(id)
+      if (invocation === undefined || invocation.cancelSentMs !== undefined) return
+      invocation.cancelSentMs = context.now
+      invocation.cancelReason = reason
+      budgets.invocationSettled(invocation.id)
+      context.command({ type: "cancel_invocation", provider_invocation_id: invocation.id, reason })
+    },
+    ended: (input, decision) => {
+      const invocation = live.get(input.provider_invocation_id)
+      if (invocation === undefined) return undefined
+      live.delete(invocation.id)
+      budgets.invocationSettled(invocation.id)
+      const cancelled = invocation.cancelSentMs !== undefined
+      const timedOut = invocation.cancelReason === "timeout"
+      const reason = input.reason ?? invocation.cancelReason
+      context.outputs.push({
+        record: "invocation",
+        runtime_sequence: context.takeSequence(),
+        runtime_timestamp_ms: context.now,
+        invocation: {
+          provider_invocation_id: invocation.id,
+          ...(invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }),
+          node_id: invocation.nodeId,
+          modality: invocation.modality,
+          provider_id: invocation.provider,
+          idempotency_key: invocation.key,
+          authority_epoch: invocation.epoch,
+          outcome_class: timedOut ? "timeout" : input.outcome_class,
+          retryable: input.retryable || timedOut,
+          retry_decision: decision,
+          attempts: invocation.attempts,
+          started_ms: invocation.startedMs,
+          ...(invocation.firstResultMs === undefined ? {} : { first_result_ms: invocation.firstResultMs }),
+          ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
+          ...(cancelled ? { cancel_ack_ms: context.now } : {}),
+          late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
+          final_latency_ms: Math.max(0, (invocation.settledMs ?? context.now) - invocation.askedMs),
+          total_latency_ms: context.now - invocation.startedMs,
+          ...(reason === undefined ? {} : { reason })
+        }
+      })
+      return invocation
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import { Context, Layer } from "effect"
+import type { Turn } from "../turn/Turn.ts"
+
+/** Lines of conversation that a session keeps for the model; older ones are forgotten first. */
+export const rememberedLines = 64
+
+type Lines = NonNullable<Extract<SessionCommand, { readonly type: "start_invocation" }>["conversation"]>
+
+/** What one session remembers of its conversation, as handles. */
+export interface SessionConversation {
+  readonly userSaid: (handle: PayloadHandle) => void
+  /** The reply of a turn, as far as it was heard; called again when more is known. */
+  readonly agentSaid: (turn: Turn) => void
+  readonly lines: () => Lines
+}
+
+/**
+ * Session state (RK-20): the conversation that the model is given.
+ *
+ * What the agent said is what the caller heard: a reply that was cut counts up to where playback had come, in
+ * characters in proportion to the samples that were heard (an estimate, as long as the voice gives no word times).
+ */
+export class Conversation extends Context.Service<Conversation, {
+  readonly open: () => SessionConversation
+}>()("rspp/Conversation") {
+  static readonly layer = Layer.succeed(Conversation, {
+    open: () => {
+      const lines: Array<{ readonly turnId?: string; line: Lines[number] }> = []
+      const trim = () => {
+        if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
+      }
+      return {
+        lines: () => lines.map(({ line }) => line),
+        userSaid: (handle) => {
+          lines.push({ line: { role: "user", parts: [{ handle_id: handle.id, chars: handle.length }] } })
+          trim()
+        },
+        agentSaid: (turn) => {
+          const parts = turn.segments
+            .map((segment) => ({
+              handle_id: segment.handle.id,
+              chars: segment.samples === 0
+                ? 0
+                : Math.floor(segment.handle.length * Math.min(1, segment.heardSamples / segment.samples))
+            }))
+            .filter((part) => part.chars > 0)
+          const known = lines.find((entry) => entry.turnId === turn.turnId)
+          if (known !== undefined) known.line = { role: "assistant", parts }
+          else if (parts.length > 0) {
+            lines.push({ turnId: turn.turnId, line: { role: "assistant", parts } })
+            trim()
+          }
+        }
+      }
+    }
+  })
+}
