@@ -100,43 +100,75 @@ const typeNames: Readonly<Record<string, string>> = {
 const expected = (ast: SchemaAST.AST): string =>
   ast._tag === "Union" ? [...new Set(ast.types.map(expected))].join(" or ") : typeNames[ast._tag] ?? ast._tag
 
-const typeIssue = (path: Issue["path"], ast: SchemaAST.AST): Issue => {
-  const values = literals(ast)
-  return values === undefined
-    ? { path, rule: "type", message: `must be ${expected(ast)}` }
-    : { path, rule: "enum", message: values.length === 1 ? `must be ${shown(values)}` : `must be one of ${shown(values)}` }
+/** The key whose literal tells the members of a union of objects apart, with its values; `undefined` where there is none. */
+const discriminator = (ast: SchemaAST.AST): { readonly key: string; readonly values: ReadonlyArray<unknown> } | undefined => {
+  if (ast._tag !== "Union") return undefined
+  const tags = ast.types.map((type) =>
+    type._tag === "Objects" ? type.propertySignatures.find((field) => field.type._tag === "Literal") : undefined
+  )
+  const key = tags[0]?.name
+  return typeof key === "string" && tags.every((tag) => tag?.name === key)
+    ? { key, values: tags.flatMap((tag) => (tag === undefined ? [] : literals(tag.type) ?? [])) }
+    : undefined
 }
 
-const flatten = (issue: SchemaIssue.Issue, path: Issue["path"], filter?: SchemaAST.Check<any>): ReadonlyArray<Issue> => {
+const oneOf = (path: Issue["path"], values: ReadonlyArray<unknown>): Issue => ({
+  path,
+  rule: "enum",
+  message: values.length === 1 ? `must be ${shown(values)}` : `must be one of ${shown(values)}`
+})
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const at = (root: unknown, path: Issue["path"]): unknown =>
+  path.reduce<unknown>((value, key) => (value as Readonly<Record<string | number, unknown>> | undefined)?.[key], root)
+
+const typeIssue = (root: unknown, path: Issue["path"], ast: SchemaAST.AST): Issue => {
+  const values = literals(ast)
+  if (values !== undefined) return oneOf(path, values)
+  const tag = discriminator(ast)
+  if (tag === undefined || !isObject(at(root, path))) return { path, rule: "type", message: `must be ${expected(ast)}` }
+  return Object.hasOwn(at(root, path) as object, tag.key)
+    ? oneOf([...path, tag.key], tag.values)
+    : { path: [...path, tag.key], rule: "required", message: "is missing" }
+}
+
+/** The issues of Effect's decoder as a flat list in our own words. `filter` is the check that is being reported. */
+const flatten = (
+  root: unknown,
+  issue: SchemaIssue.Issue,
+  path: Issue["path"] = [],
+  filter?: SchemaAST.Check<unknown>
+): ReadonlyArray<Issue> => {
   switch (issue._tag) {
-    case "Pointer":
-      return flatten(issue.issue, [...path, ...issue.path.map((key) => typeof key === "symbol" ? String(key) : key)], filter)
+    case "Pointer": {
+      const keys = issue.path.map((key) => (typeof key === "symbol" ? String(key) : key))
+      return flatten(root, issue.issue, [...path, ...keys], filter)
+    }
     case "Composite":
-      return issue.issues.flatMap((inner) => flatten(inner, path, filter))
+      return issue.issues.flatMap((inner) => flatten(root, inner, path, filter))
     case "Encoding":
-      return flatten(issue.issue, path, filter)
+      return flatten(root, issue.issue, path, filter)
     case "Filter":
-      return flatten(issue.issue, path, issue.filter)
+      return flatten(root, issue.issue, path, issue.filter)
     case "MissingKey":
       return [{ path, rule: "required", message: "is missing" }]
     case "UnexpectedKey":
       return [{ path, rule: "additionalProperties", message: "is not a known field here" }]
     case "AnyOf":
       return issue.issues.length === 0
-        ? [typeIssue(path, issue.ast)]
-        : issue.issues.flatMap((inner) => flatten(inner, path, filter))
+        ? [typeIssue(root, path, issue.ast)]
+        : issue.issues.flatMap((inner) => flatten(root, inner, path, filter))
     case "InvalidType":
-      return [typeIssue(path, issue.ast)]
+      return [typeIssue(root, path, issue.ast)]
     case "InvalidValue": {
-      const rule = issue.annotations?.["rule"] ?? filter?.annotations?.["rule"]
-      const message = issue.annotations?.message ?? filter?.annotations?.expected
-      return [{
-        path,
-        rule: typeof rule === "string" ? rule : "type",
-        message: issue.annotations?.message === undefined ? `must be ${message ?? "another value"}` : String(message)
-      }]
+      const annotations = { ...filter?.annotations, ...issue.annotations }
+      const rule = typeof annotations["rule"] === "string" ? annotations["rule"] : "type"
+      return [{ path, rule, message: issue.annotations?.message ?? `must be ${annotations.expected ?? "another value"}` }]
     }
-    default:
+    case "Forbidden":
+    case "OneOf":
       return [{ path, rule: issue._tag, message: "is not valid" }]
   }
 }
@@ -165,7 +197,7 @@ export const validate = <K extends ArtifactKind>(kind: K, value: unknown): Verdi
   const result = decoder(kind)(value)
   return Result.isSuccess(result)
     ? { ok: true, value: value as ArtifactOf<K> }
-    : { ok: false, issues: flatten(result.failure.issue, []) }
+    : { ok: false, issues: flatten(value, result.failure.issue) }
 }
 
 /** An issue as one line: `authority_epoch: an event of turn scope carries authority_epoch [event.turn-scope-requires-authority-epoch]`. */
@@ -178,13 +210,10 @@ export const formatIssue = ({ message, path, rule }: Issue): string =>
  * It does not validate: an artifact that lacks its telling key is not recognised, or is taken for another kind.
  */
 export const guessKind = (value: unknown): ArtifactKind | undefined => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
+  if (!isObject(value)) return undefined
   const has = (...keys: ReadonlyArray<string>) => keys.every((key) => Object.hasOwn(value, key))
-  if (has("record")) return (value as { readonly record: unknown }).record === "header" ? "timeline_header" : "timeline_record"
-  if (has("snapshot_kind")) {
-    const { snapshot_kind } = value as { readonly snapshot_kind: unknown }
-    return snapshotKinds.find((kind) => kind === snapshot_kind)
-  }
+  if (has("record")) return value["record"] === "header" ? "timeline_header" : "timeline_record"
+  if (has("snapshot_kind")) return snapshotKinds.find((kind) => kind === value["snapshot_kind"])
   if (has("signal")) return "control_signal"
   if (has("event_scope") || has("event_id", "lane")) return "event"
   if (has("trigger") || has("from_state", "to_state")) return "turn_transition"

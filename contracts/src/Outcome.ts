@@ -53,7 +53,7 @@ export const outcomeTable = {
 } as const satisfies Record<string, OutcomeRow>
 
 export type OutcomeKind = keyof typeof outcomeTable
-export const outcomeKinds = Object.keys(outcomeTable) as ReadonlyArray<OutcomeKind> as readonly [OutcomeKind, ...Array<OutcomeKind>]
+export const outcomeKinds = Object.keys(outcomeTable) as ReadonlyArray<OutcomeKind>
 export const OutcomeKind = Schema.Literals(outcomeKinds)
 
 const rowRules = (kind: OutcomeKind, { emitters, phases, requires }: OutcomeRow): ReadonlyArray<Rule> => {

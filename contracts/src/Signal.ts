@@ -102,7 +102,7 @@ export const signalRegistry = {
 } as const satisfies Record<string, RegistryRow>
 
 export type SignalName = keyof typeof signalRegistry
-export const signalNames = Object.keys(signalRegistry) as ReadonlyArray<SignalName> as readonly [SignalName, ...Array<SignalName>]
+export const signalNames = Object.keys(signalRegistry) as ReadonlyArray<SignalName>
 export const SignalName = Schema.Literals(signalNames)
 
 /** What a cancel, or another signal that carries `scope`, is about. */

@@ -5,21 +5,23 @@ export const turnStates = ["Idle", "Opening", "Active", "Terminal", "Closed"] as
 export const TurnState = Schema.Literals(turnStates)
 export type TurnState = typeof TurnState.Type
 
-/** The legal transitions (CONTRACT section 4): each trigger has one state to start from and one to go to. */
-export const turnTransitions = {
-  turn_open_proposed: { from_state: "Idle", to_state: "Opening" },
-  turn_open: { from_state: "Opening", to_state: "Active" },
-  reject: { from_state: "Opening", to_state: "Idle" },
-  defer: { from_state: "Opening", to_state: "Idle" },
-  stale_epoch_reject: { from_state: "Opening", to_state: "Idle" },
-  deauthorized_drain: { from_state: "Opening", to_state: "Idle" },
-  commit: { from_state: "Active", to_state: "Terminal" },
-  abort: { from_state: "Active", to_state: "Terminal" },
-  close: { from_state: "Terminal", to_state: "Closed" }
-} as const satisfies Record<string, { readonly from_state: TurnState; readonly to_state: TurnState }>
+/** The legal transitions (CONTRACT section 4). Each trigger has one state to start from and one to go to. */
+export const legalTransitions = [
+  { from_state: "Idle", trigger: "turn_open_proposed", to_state: "Opening" },
+  { from_state: "Opening", trigger: "turn_open", to_state: "Active" },
+  { from_state: "Opening", trigger: "reject", to_state: "Idle" },
+  { from_state: "Opening", trigger: "defer", to_state: "Idle" },
+  { from_state: "Opening", trigger: "stale_epoch_reject", to_state: "Idle" },
+  { from_state: "Opening", trigger: "deauthorized_drain", to_state: "Idle" },
+  { from_state: "Active", trigger: "commit", to_state: "Terminal" },
+  { from_state: "Active", trigger: "abort", to_state: "Terminal" },
+  { from_state: "Terminal", trigger: "close", to_state: "Closed" }
+] as const satisfies ReadonlyArray<
+  { readonly from_state: TurnState; readonly trigger: string; readonly to_state: TurnState }
+>
 
-export type TurnTrigger = keyof typeof turnTransitions
-export const turnTriggers = Object.keys(turnTransitions) as ReadonlyArray<TurnTrigger> as readonly [TurnTrigger, ...Array<TurnTrigger>]
+export type TurnTrigger = typeof legalTransitions[number]["trigger"]
+export const turnTriggers: ReadonlyArray<TurnTrigger> = legalTransitions.map((row) => row.trigger)
 export const TurnTrigger = Schema.Literals(turnTriggers)
 
 /** Abort reasons in use. The list is not closed: any non-empty reason validates. */
@@ -34,8 +36,7 @@ export const abortReasons = [
 ] as const
 export type AbortReason = typeof abortReasons[number]
 
-export const transitionRules: ReadonlyArray<Rule> = turnTriggers.flatMap((trigger) => {
-  const { from_state, to_state } = turnTransitions[trigger]
+export const transitionRules: ReadonlyArray<Rule> = legalTransitions.flatMap(({ from_state, to_state, trigger }) => {
   const when = [{ field: "trigger", in: [trigger] }]
   return [
     {
