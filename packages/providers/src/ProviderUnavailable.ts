@@ -1,0 +1,13 @@
+import { Schema } from "effect"
+
+/**
+ * A provider cannot run here: raised while its Layer is built, never later (then it is a `ProviderFailure`).
+ *
+ * `message` says what is missing, `remedy` how to get it, each in one sentence without secrets.
+ */
+export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
+  provider_id: Schema.String,
+  message: Schema.String,
+  remedy: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
