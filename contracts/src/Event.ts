@@ -33,7 +33,7 @@ export const mediaTimeRules: ReadonlyArray<Rule> = [{
 export const MediaTime = Schema.Struct({
   sample_index: Schema.optionalKey(Natural),
   pts_ms: Schema.optionalKey(Milliseconds)
-}).check(ruleCheck(mediaTimeRules))
+}).check(ruleCheck(mediaTimeRules)).annotate({ identifier: "MediaTime" })
 export type MediaTime = typeof MediaTime.Type
 
 /** A run of sequence numbers, both ends included. */
@@ -129,5 +129,5 @@ export const EventRecord = Schema.Struct({
   authority_epoch: Schema.optionalKey(Natural),
   payload_class: PayloadClass,
   scope: Schema.optionalKey(Schema.String)
-}).check(ruleCheck(eventRules))
+}).check(ruleCheck(eventRules)).annotate({ identifier: "EventRecord" })
 export type EventRecord = typeof EventRecord.Type

@@ -75,7 +75,7 @@ export const BaselineEvidence = Schema.Struct({
   invocations: Schema.Array(InvocationFacts),
   payload_decisions: Schema.Array(PayloadDecision),
   migration_markers: Schema.Array(Id)
-})
+}).annotate({ identifier: "BaselineEvidence" })
 export type BaselineEvidence = typeof BaselineEvidence.Type
 
 /** What arrived after a turn's evidence: acknowledgements, late outputs and invocations; sealed when the cancellation grace ends. */
@@ -86,5 +86,5 @@ export const EvidenceSupplement = Schema.Struct({
   sealed_ms: Milliseconds,
   cancel: Schema.optionalKey(CancelFacts),
   invocations: Schema.Array(InvocationFacts)
-})
+}).annotate({ identifier: "EvidenceSupplement" })
 export type EvidenceSupplement = typeof EvidenceSupplement.Type

@@ -55,5 +55,5 @@ export const GraphDefinition = Schema.Struct({
   pipeline_version: Id,
   nodes: Schema.Array(GraphNode),
   edges: Schema.Array(GraphEdge)
-})
+}).annotate({ identifier: "GraphDefinition" })
 export type GraphDefinition = typeof GraphDefinition.Type

@@ -35,6 +35,6 @@ export const NormalizedPipeline = Schema.Struct({
   snapshot_outcomes: SnapshotOutcomes,
   session_config: SessionConfig,
   sources: freeMap(Schema.Literals(["explicit", "execution_profile_default"]))
-})
+}).annotate({ identifier: "NormalizedPipeline" })
 export type NormalizedPipeline = typeof NormalizedPipeline.Type
 export type SettingSource = NormalizedPipeline["sources"][string]

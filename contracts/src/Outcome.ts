@@ -143,5 +143,5 @@ export const DecisionOutcome = Schema.Struct({
   emitted_by: OutcomeEmitter,
   authority_epoch: Schema.optionalKey(Natural),
   reason: Id
-}).check(ruleCheck(outcomeRules))
+}).check(ruleCheck(outcomeRules)).annotate({ identifier: "DecisionOutcome" })
 export type DecisionOutcome = typeof DecisionOutcome.Type

@@ -51,7 +51,7 @@ export const SessionConfig = Schema.Struct({
   endpointing: Schema.Struct(sessionConfigSections.endpointing),
   barge_in: Schema.Struct(sessionConfigSections.barge_in),
   late_event_policy: LateEventPolicy
-})
+}).annotate({ identifier: "SessionConfig" })
 export type SessionConfig = typeof SessionConfig.Type
 
 /** The defaults of every session. */

@@ -151,5 +151,5 @@ export const ControlSignal = Schema.Struct({
   authority_epoch: Natural,
   payload_class: Schema.Literal("metadata"),
   scope: Schema.optionalKey(SignalScope)
-}).check(ruleCheck(signalRules))
+}).check(ruleCheck(signalRules)).annotate({ identifier: "ControlSignal" })
 export type ControlSignal = typeof ControlSignal.Type

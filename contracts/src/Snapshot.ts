@@ -25,7 +25,7 @@ const snapshot = <K extends SnapshotKind, B extends Schema.Constraint>(kind: K, 
     ttl_ms: PositiveMilliseconds,
     content_hash: Sha256Hex,
     body
-  })
+  }).annotate({ identifier: kind })
 
 /** Where the session is placed, and the epoch that may write it. */
 export const RoutingViewSnapshot = snapshot("routing_view_snapshot", Schema.Struct({

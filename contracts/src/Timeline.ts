@@ -20,7 +20,7 @@ export type { InvocationFacts } from "./Invocation.ts"
 export const timelineFormatVersion = 1
 
 const record = <T extends string, F extends Schema.Struct.Fields>(name: T, fields: F) =>
-  Schema.Struct({ record: Schema.Literal(name), ...fields })
+  Schema.Struct({ record: Schema.Literal(name), ...fields }).annotate({ identifier: `${name}_record` })
 
 const stamp = { runtime_sequence: Natural, runtime_timestamp_ms: Milliseconds } as const
 
@@ -89,13 +89,13 @@ export const PayloadRecord = record("payload", {
   handle_id: Id,
   payload_class: PayloadClass,
   action: Schema.Literals(["allow", "mask", "hash", "drop", "tokenize"]),
-  text: Schema.optionalKey(Schema.String),
+  text: Schema.optionalKey(Id),
   /** 16 kHz mono s16le. */
-  pcm_base64: Schema.optionalKey(Schema.String)
+  pcm_base64: Schema.optionalKey(Id)
 })
 export type PayloadRecord = typeof PayloadRecord.Type
 /** Caller audio kept at L2: the samples from `first_sample_index` on, 16 kHz mono s16le. */
-export const CallerAudioRecord = record("caller_audio", { first_sample_index: Natural, pcm_base64: Schema.String })
+export const CallerAudioRecord = record("caller_audio", { first_sample_index: Natural, pcm_base64: Id })
 export type CallerAudioRecord = typeof CallerAudioRecord.Type
 /** Last record of a timeline that was closed properly; `records` counts those before it. */
 export const EndRecord = record("end", {

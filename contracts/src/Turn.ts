@@ -60,5 +60,5 @@ export const TurnTransition = Schema.Struct({
   trigger: TurnTrigger,
   to_state: TurnState,
   deterministic: Schema.Literal(true)
-}).check(ruleCheck(transitionRules))
+}).check(ruleCheck(transitionRules)).annotate({ identifier: "TurnTransition" })
 export type TurnTransition = typeof TurnTransition.Type

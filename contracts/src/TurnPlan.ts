@@ -193,5 +193,5 @@ export const ResolvedTurnPlan = Schema.Struct({
   snapshot_provenance: SnapshotProvenance,
   recording_policy: RecordingPolicy,
   determinism: Determinism
-})
+}).annotate({ identifier: "ResolvedTurnPlan" })
 export type ResolvedTurnPlan = typeof ResolvedTurnPlan.Type
