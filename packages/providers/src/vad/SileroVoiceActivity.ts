@@ -6,6 +6,7 @@ import { measured } from "@rspp/runtime/ports/MeasuredWork"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { sha256Of } from "../internal/Sha256.ts"
+import { loadSherpa } from "../internal/Sherpa.ts"
 import * as WorkerClient from "../internal/WorkerClient.ts"
 import { ProviderUnavailable } from "../ProviderUnavailable.ts"
 import { windowSamples } from "./EdgeFinder.ts"
@@ -33,6 +34,26 @@ const failure = (message: string, options?: { readonly overload?: true; readonly
     message
   })
 
+const unavailable = (message: string) => (cause: unknown) =>
+  new ProviderUnavailable({
+    provider_id: providerId,
+    message: `${message}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    remedy: "Run npm install; if it says that a SHA-256 differs, remove node_modules first",
+    cause
+  })
+
+/** The path of the model, after a check that it is the tested file and that the engine loads. */
+export const check = Effect.tryPromise({
+  try: async () => {
+    const path = modelPath()
+    const actual = await sha256Of(path)
+    if (actual !== modelSha256) throw new Error(`${path} has SHA-256 ${actual}, expected ${modelSha256}`)
+    loadSherpa()
+    return path
+  },
+  catch: unavailable("Voice activity detection cannot run")
+})
+
 /**
  * Silero v5 in a worker thread as {@link VoiceActivity}.
  *
@@ -49,19 +70,7 @@ const failure = (message: string, options?: { readonly overload?: true; readonly
  * Each request is measured work, posted synchronously by `push`; the edges of `end` come after it the same way.
  */
 export const make = Effect.fnUntraced(function*(options?: { readonly workerUrl?: URL }) {
-  const unavailable = (message: string) => (cause: unknown) =>
-    new ProviderUnavailable({ provider_id: providerId, message, remedy: "Run npm install", cause })
-  const path = yield* Effect.try({
-    try: modelPath,
-    catch: unavailable("The package @ricky0123/vad-web with the Silero model is not installed")
-  })
-  yield* Effect.tryPromise({
-    try: async () => {
-      const actual = await sha256Of(path)
-      if (actual !== modelSha256) throw new Error(`${path} has SHA-256 ${actual}, expected ${modelSha256}`)
-    },
-    catch: unavailable("The Silero model file is not the one that was tested")
-  })
+  const path = yield* check
   const worker = yield* WorkerClient.make<SileroRequest, SileroReply>({
     name: "silero",
     url: options?.workerUrl ?? new URL("./silero.worker.ts", import.meta.url),

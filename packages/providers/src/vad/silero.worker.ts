@@ -1,5 +1,6 @@
-import { createRequire } from "node:module"
 import { workerData } from "node:worker_threads"
+import { loadSherpa } from "../internal/Sherpa.ts"
+import type { SherpaVad } from "../internal/Sherpa.ts"
 import { serve } from "../internal/WorkerServer.ts"
 import { EdgeFinder } from "./EdgeFinder.ts"
 import type { EdgeFinderSettings } from "./EdgeFinder.ts"
@@ -19,17 +20,7 @@ export type SileroRequest =
 /** The edges found by a request, in stream order. */
 export type SileroReply = ReadonlyArray<VoiceEdge>
 
-interface SherpaVad {
-  readonly acceptWaveform: (samples: Float32Array) => void
-  readonly isDetected: () => boolean
-  readonly isEmpty: () => boolean
-  readonly pop: () => void
-  readonly reset: () => void
-}
-
-const { Vad } = createRequire(import.meta.url)("sherpa-onnx-node") as {
-  readonly Vad: new(config: unknown, bufferSeconds: number) => SherpaVad
-}
+const { Vad } = loadSherpa()
 
 /** Models of closed streams, kept for the next one with the same threshold: loading one takes 20–120 ms. */
 const idle = new Map<number, Array<SherpaVad>>()
