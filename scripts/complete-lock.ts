@@ -93,7 +93,12 @@ export const complete = (lock: Lock): { readonly lock: Lock; readonly added: Rea
     const { name: alias, version, ...rest } = entry
     if (version === undefined) continue
     const file = name.slice(name.indexOf("/") + 1)
-    packages[path] = { ...(alias === undefined ? {} : { name: alias }), version, resolved: `${registry}/${name}/-/${file}-${version}.tgz`, ...rest }
+    packages[path] = {
+      ...(alias === undefined ? {} : { name: alias }),
+      version,
+      resolved: `${registry}/${name}/-/${file}-${version}.tgz`,
+      ...rest
+    }
     added.push(`tarball address of ${name}@${version}`)
   }
   const sorted = Object.entries(packages).sort(([a], [b]) => a.localeCompare(b, "en"))
@@ -104,5 +109,9 @@ if (import.meta.main) {
   const file = new URL("../package-lock.json", import.meta.url)
   const result = complete(JSON.parse(readFileSync(file, "utf8")) as Lock)
   if (result.added.length > 0) writeFileSync(file, `${JSON.stringify(result.lock, null, 2)}\n`)
-  console.log(result.added.length === 0 ? "package-lock.json is complete" : `${result.added.length} additions to package-lock.json`)
+  console.log(
+    result.added.length === 0
+      ? "package-lock.json is complete"
+      : `${result.added.length} additions to package-lock.json`
+  )
 }

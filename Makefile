@@ -1,0 +1,31 @@
+# Plain POSIX make. Needs Node 20 or newer and npm; installs everything else by itself, once.
+# node_modules/.bin comes first on PATH, so that each target runs on the Node 24 of package-lock.json.
+WITH = PATH="$$PWD/node_modules/.bin:$$PATH"
+
+help: ## what can be made (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
+	@sh scripts/install.sh run
+	@input='$(INPUT)'; $(WITH) node packages/cli/bin/rspp.js demo $${input:+--input "$$input"}
+
+test: ## every check, then every test
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/check.ts --tests
+
+verify: ## the fast checks, without the tests
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/check.ts
+
+bench: ## measure speed, as ratios against a bare loop
+	@sh scripts/install.sh all
+	@$(WITH) node test/bench/run.ts
+
+format: ## rewrite the sources in the house format
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/check.ts --format
+
+install: ## install everything that the other targets need
+	@sh scripts/install.sh all
+
+.PHONY: help run test verify bench format install
