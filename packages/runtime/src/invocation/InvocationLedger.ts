@@ -29,6 +29,8 @@ export interface Invocation {
   cancelSentMs: number | undefined
   cancelReason: string | undefined
   lateOutputs: number
+  /** What was decided when it failed; set before its end is reported. */
+  decision: RetryDecision
 }
 
 export interface StartOptions {
@@ -56,7 +58,9 @@ export interface SessionInvocations {
   readonly asked: (invocation: Invocation) => void
   readonly cancel: (id: string | undefined, reason: string) => void
   /** The port says that the invocation is over: its facts go on record, once. */
-  readonly ended: (input: EndInput, decision: RetryDecision) => Invocation | undefined
+  readonly ended: (input: EndInput) => Invocation | undefined
+  /** Invocations that have not ended. */
+  readonly live: () => number
   readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
 }
 
@@ -111,7 +115,8 @@ const openLedger = (
         settledMs: undefined,
         cancelSentMs: undefined,
         cancelReason: undefined,
-        lateOutputs: 0
+        lateOutputs: 0,
+        decision: "none"
       }
       live.set(id, invocation)
       context.command({
@@ -151,7 +156,8 @@ const openLedger = (
       budgets.invocationSettled(invocation.id)
       context.command({ type: "cancel_invocation", provider_invocation_id: invocation.id, reason })
     },
-    ended: (input, decision) => {
+    live: () => live.size,
+    ended: (input) => {
       const invocation = live.get(input.provider_invocation_id)
       if (invocation === undefined) return undefined
       live.delete(invocation.id)
@@ -173,7 +179,7 @@ const openLedger = (
           authority_epoch: invocation.epoch,
           outcome_class: timedOut ? "timeout" : input.outcome_class,
           retryable: input.retryable || timedOut,
-          retry_decision: decision,
+          retry_decision: invocation.decision,
           attempts: invocation.attempts,
           started_ms: invocation.startedMs,
           ...(invocation.firstResultMs === undefined ? {} : { first_result_ms: invocation.firstResultMs }),

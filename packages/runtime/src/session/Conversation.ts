@@ -32,7 +32,7 @@ export class Conversation extends Context.Service<Conversation, {
         if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
       }
       return {
-        lines: () => lines.map(({ line }) => line),
+        lines: () => lines.map(({ line }) => line).filter((line) => line.parts.length > 0),
         userSaid: (handle) => {
           lines.push({ line: { role: "user", parts: [{ handle_id: handle.id, chars: handle.length }] } })
           trim()
@@ -48,7 +48,8 @@ export class Conversation extends Context.Service<Conversation, {
             .filter((part) => part.chars > 0)
           const known = lines.find((entry) => entry.turnId === turn.turnId)
           if (known !== undefined) known.line = { role: "assistant", parts }
-          else if (parts.length > 0) {
+          else {
+            // Also when nothing was heard yet: the place of the line is that of its turn.
             lines.push({ turnId: turn.turnId, line: { role: "assistant", parts } })
             trim()
           }

@@ -55,6 +55,7 @@ export interface Turn {
   evidenceRequested: boolean
   ending: EndCause | undefined
   cancelled: boolean
+  fenceRequested: boolean
   fenced: boolean
   paused: boolean
 }
@@ -74,10 +75,11 @@ export const makeTurn = (
   evidenceRequested: false,
   ending: undefined,
   cancelled: false,
+  fenceRequested: false,
   fenced: false,
   paused: false
 })
 
 /** True while some of the turn's speech may still reach the caller. */
 export const isSpeaking = (turn: Turn): boolean =>
-  !turn.fenced && turn.segments.some((segment) => segment.samples > 0 && !segment.playbackEnded)
+  !turn.fenceRequested && turn.segments.some((segment) => segment.samples > 0 && !segment.playbackEnded)

@@ -6,6 +6,16 @@ import { InvariantBroken } from "../authority/InvariantBroken.ts"
 import type { EndCause } from "./Turn.ts"
 import { endRank } from "./Turn.ts"
 
+type Row = typeof legalTransitions[number]
+const rows = new Map<TurnTrigger, Row>(legalTransitions.map((row) => [row.trigger, row]))
+
+/** The one row of the table that a trigger has. */
+export const transitionOf = (trigger: TurnTrigger): Row => {
+  const row = rows.get(trigger)
+  if (row === undefined) throw new InvariantBroken("I-TURN-LEGAL", `${trigger} is no trigger`)
+  return row
+}
+
 /** `yes`, or why not: what admission, snapshots and the plan resolver answer. */
 export type Verdict = { readonly ok: true } | {
   readonly ok: false
@@ -53,9 +63,8 @@ export class TurnArbiter extends Context.Service<TurnArbiter, {
 }>()("rspp/TurnArbiter") {
   static readonly layer = Layer.succeed(TurnArbiter, {
     next: (state, trigger) => {
-      for (const row of legalTransitions) {
-        if (row.from_state === state && row.trigger === trigger) return row.to_state
-      }
+      const row = transitionOf(trigger)
+      if (row.from_state === state) return row.to_state
       throw new InvariantBroken("I-TURN-LEGAL", `${trigger} is not legal in state ${state}`)
     },
     arbitrateOpening: (facts) => {

@@ -1,0 +1,75 @@
+import { Context, Layer } from "effect"
+import type { SessionGateway } from "../events/EventGateway.ts"
+import type { KernelContext } from "../kernel/KernelContext.ts"
+import type { Turn } from "../turn/Turn.ts"
+
+export const bargeInTimer = "barge_in"
+export const falseAlarmTimer = "false_alarm"
+
+/** Barge-in of one session. */
+export interface SessionBargeIn {
+  /** The caller speaks while `target` may still be heard: its output is paused at once. */
+  readonly speechStarted: (target: Turn | undefined, onsetMs: number) => void
+  readonly speechEnded: () => void
+  /** The turn that is to be cancelled now, when the caller's speech has passed the threshold. */
+  readonly thresholdPassed: () => Turn | undefined
+  /** It was a false alarm: output goes on where it stopped. */
+  readonly falseAlarm: () => void
+  /** The turn was fenced or has ended: there is nothing to pause or resume any more. */
+  readonly forget: (turn: Turn) => void
+}
+
+/**
+ * Barge-in (RK-16, soft cancel): the caller's speech pauses output at once and becomes a cancel when it has lasted
+ * `barge_in.min_ms`; a false alarm resumes where output stopped, at the latest `barge_in.false_alarm_ms` after the
+ * caller fell silent.
+ *
+ * Guarantees: I-BARGE-ORDER pause, resume and cancel are ordered by the sequencer; nothing that was cleared returns
+ * after a fence.
+ */
+export class BargeIn extends Context.Service<BargeIn, {
+  readonly open: (context: KernelContext, gateway: SessionGateway) => SessionBargeIn
+}>()("rspp/BargeIn") {
+  static readonly layer = Layer.succeed(BargeIn, {
+    open: (context, gateway) => {
+      const { barge_in: config } = context.header.session_config
+      let target: Turn | undefined
+      const forget = () => {
+        target = undefined
+        context.disarm(bargeInTimer)
+        context.disarm(falseAlarmTimer)
+      }
+      return {
+        speechStarted: (turn, onsetMs) => {
+          if (!config.enabled) return
+          if (target === undefined) {
+            if (turn === undefined) return
+            target = turn
+            turn.paused = true
+            context.command({ type: "pause_output", turn_id: turn.turnId })
+            gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "speech_started" })
+          }
+          context.disarm(falseAlarmTimer)
+          context.arm(bargeInTimer, Math.max(context.now, onsetMs + config.min_ms))
+        },
+        speechEnded: () => {
+          if (target === undefined) return
+          context.disarm(bargeInTimer)
+          context.arm(falseAlarmTimer, context.now + config.false_alarm_ms)
+        },
+        thresholdPassed: () => target,
+        falseAlarm: () => {
+          const turn = target
+          if (turn === undefined) return
+          forget()
+          turn.paused = false
+          gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "false_alarm" })
+          context.command({ type: "resume_output", turn_id: turn.turnId })
+        },
+        forget: (turn) => {
+          if (target === turn) forget()
+        }
+      }
+    }
+  })
+}

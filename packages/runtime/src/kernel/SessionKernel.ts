@@ -1,0 +1,563 @@
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
+import type { TimelineHeader } from "@rspp/contracts/Timeline"
+import { Context, Effect, Layer } from "effect"
+import type { SessionGuard } from "../authority/ContractGuard.ts"
+import { ContractGuard } from "../authority/ContractGuard.ts"
+import { BargeIn, bargeInTimer, falseAlarmTimer } from "../cancellation/BargeIn.ts"
+import type { SessionBargeIn } from "../cancellation/BargeIn.ts"
+import { Cancellation } from "../cancellation/Cancellation.ts"
+import type { SessionConnection } from "../connection/Connection.ts"
+import { Connection } from "../connection/Connection.ts"
+import type { SessionDelivery } from "../connection/Delivery.ts"
+import { Delivery } from "../connection/Delivery.ts"
+import type { SessionGateway } from "../events/EventGateway.ts"
+import { EventGateway } from "../events/EventGateway.ts"
+import type { SeenKeys } from "../events/Identity.ts"
+import { Identity } from "../events/Identity.ts"
+import { GraphExecutor } from "../graph/GraphExecutor.ts"
+import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
+import { InvocationLedger } from "../invocation/InvocationLedger.ts"
+import type { SessionBudgets } from "../limits/Budget.ts"
+import { Budget } from "../limits/Budget.ts"
+import { LocalAdmission } from "../limits/LocalAdmission.ts"
+import type { Heard, SessionListening } from "../listening/Listening.ts"
+import { endpointTimer, Listening, utteranceTimer } from "../listening/Listening.ts"
+import { PlanResolver } from "../plan/PlanResolver.ts"
+import { SnapshotStore } from "../plan/SnapshotStore.ts"
+import { Conversation } from "../session/Conversation.ts"
+import type { Turn } from "../turn/Turn.ts"
+import { TurnArbiter } from "../turn/TurnArbiter.ts"
+import { TurnLifecycle } from "../turn/TurnLifecycle.ts"
+import type { KernelOutput } from "./KernelContext.ts"
+import { KernelContext } from "./KernelContext.ts"
+
+/** One session's kernel: deterministic, synchronous, without a clock. */
+export interface KernelSession {
+  /** A frame of caller audio. Returns its sequence. Allocates nothing. */
+  readonly audio: (sampleIndex: number, samples: number, nowMs: number) => number
+  /**
+   * Applies one input. `sequence` is the number that it took; what it brought about follows with the next numbers.
+   * The outputs are the caller's to keep.
+   */
+  readonly step: (input: SessionInput, nowMs: number) => {
+    readonly sequence: number
+    readonly outputs: ReadonlyArray<KernelOutput>
+  }
+  /** The number that the next record will take. */
+  readonly nextSequence: () => number
+  /** True once `end_session` was commanded: nothing more comes out. */
+  readonly hasEnded: () => boolean
+  readonly activeTurn: () => Turn | undefined
+}
+
+/**
+ * The session kernel: every input of a session goes through `step`, and everything that a session does comes out of it.
+ *
+ * It composes the runtime's modules and owns no rule of its own beyond which module an input concerns. The live session,
+ * replay and simulation all run this one kernel.
+ *
+ * Guarantees: I-SEQ-DENSE; I-TIME-STAMP; I-KERNEL-PURE the same header and inputs give the same outputs, byte for byte.
+ */
+export class SessionKernel extends Context.Service<SessionKernel, {
+  readonly open: (header: TimelineHeader) => KernelSession
+}>()("rspp/SessionKernel") {
+  static readonly layerNoDeps = Layer.effect(
+    SessionKernel,
+    Effect.gen(function*() {
+      const gateways = yield* EventGateway
+      const identity = yield* Identity
+      const guards = yield* ContractGuard
+      const budgets = yield* Budget
+      const ledger = yield* InvocationLedger
+      const cancellation = yield* Cancellation
+      const bargeIn = yield* BargeIn
+      const listening = yield* Listening
+      const connection = yield* Connection
+      const delivery = yield* Delivery
+      const conversations = yield* Conversation
+      const graphs = yield* GraphExecutor
+      const arbiter = yield* TurnArbiter
+      const admission = yield* LocalAdmission
+      const plans = yield* PlanResolver
+      return SessionKernel.of({
+        open: (header) => {
+          const context = new KernelContext(header)
+          const gateway = gateways.open(context)
+          const guard = guards.open(context, gateway)
+          const budget = budgets.open(context, gateway)
+          const invocations = ledger.open(context, budget)
+          const cancel = cancellation.open({ context, gateway, budgets: budget, invocations })
+          const barge = bargeIn.open(context, gateway)
+          const conversation = conversations.open()
+          const graph = graphs.open(header.pipeline.graph)
+          const snapshots = new SnapshotStore(header)
+          const turns = new TurnLifecycle({
+            context,
+            gateway,
+            guard,
+            arbiter,
+            admission,
+            plans,
+            snapshots,
+            identity,
+            invocations,
+            cancellation: cancel,
+            bargeIn: barge,
+            conversation,
+            run: (turn) =>
+              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation })
+          })
+          return new Kernel({
+            context,
+            gateway,
+            guard,
+            budgets: budget,
+            invocations,
+            bargeIn: barge,
+            listening: listening.open({ context, invocations, recogniserNode: graph.nodeId("speech_to_text") }),
+            connection: connection.open(gateway),
+            delivery: delivery.open(gateway, conversation),
+            snapshots,
+            turns,
+            keys: identity.openKeys()
+          })
+        }
+      })
+    })
+  )
+
+  /** The kernel with all of its modules. */
+  static readonly layer = SessionKernel.layerNoDeps.pipe(
+    Layer.provide([
+      EventGateway.layer,
+      Identity.layer,
+      ContractGuard.layer,
+      Budget.layer,
+      InvocationLedger.layer,
+      Cancellation.layer,
+      BargeIn.layer,
+      Listening.layer,
+      Connection.layer,
+      Delivery.layer,
+      Conversation.layer,
+      GraphExecutor.layer,
+      TurnArbiter.layer,
+      LocalAdmission.layer,
+      PlanResolver.layer
+    ])
+  )
+}
+
+interface KernelModules {
+  readonly context: KernelContext
+  readonly gateway: SessionGateway
+  readonly guard: SessionGuard
+  readonly budgets: SessionBudgets
+  readonly invocations: SessionInvocations
+  readonly bargeIn: SessionBargeIn
+  readonly listening: SessionListening
+  readonly connection: SessionConnection
+  readonly delivery: SessionDelivery
+  readonly snapshots: SnapshotStore
+  readonly turns: TurnLifecycle
+  readonly keys: SeenKeys
+}
+
+class Kernel implements KernelSession {
+  readonly #m: KernelModules
+  #over = false
+  #ended = false
+
+  constructor(modules: KernelModules) {
+    this.#m = modules
+  }
+
+  nextSequence = (): number => this.#m.context.nextSequence
+
+  hasEnded = (): boolean => this.#ended
+
+  activeTurn = (): Turn | undefined => this.#m.turns.active
+
+  audio = (sampleIndex: number, samples: number, nowMs: number): number => {
+    const { context, listening } = this.#m
+    context.now = nowMs
+    listening.audio(sampleIndex, samples)
+    return context.takeSequence()
+  }
+
+  step = (input: SessionInput, nowMs: number) => {
+    const { context, guard } = this.#m
+    context.now = nowMs
+    const sequence = context.takeSequence()
+    context.causeSequence = sequence
+    context.outputs = []
+    if (!this.#ended) {
+      this.#apply(input)
+      this.#settle()
+    }
+    const { outputs } = context
+    guard.check(outputs)
+    return { sequence, outputs }
+  }
+
+  #apply(input: SessionInput): void {
+    const { bargeIn, connection, delivery, guard, keys, listening, snapshots, turns } = this.#m
+    switch (input.type) {
+      case "session_started":
+        return
+      case "snapshot":
+        snapshots.accept(input.snapshot, this.#m.context.now)
+        return
+      case "lease":
+        if (guard.authority.apply(input) === "lost") turns.end({ kind: "authority", reason: "authority_loss" })
+        return
+      case "connection": {
+        const effect = connection.change(input.state)
+        if (effect === "over") this.#finish("transport_ended")
+        else if (effect === "lost") turns.end({ kind: "disconnect", reason: "transport_disconnect_or_stall" })
+        return
+      }
+      case "shutdown": {
+        const audible = turns.audible
+        if (audible !== undefined) turns.cancel(audible, "session", "shutdown")
+        this.#finish("shutdown")
+        return
+      }
+      case "audio_ended":
+        return
+      case "voice_activity":
+        this.#heard(listening.edge(input.edge, input.sample_index), input)
+        return
+      case "transcript":
+        this.#transcript(input)
+        return
+      case "text_delta":
+      case "segment":
+      case "voice_chunk":
+        this.#chunk(input)
+        return
+      case "invocation_ended":
+        this.#invocationEnded(input)
+        return
+      case "timer":
+        this.#timer(input)
+        return
+      case "cancel_requested":
+        if (keys.firstTime(input.idempotency_key)) this.#cancel(input)
+        return
+      case "typed_text":
+        if (keys.firstTime(input.handle.id)) this.#propose(input.handle, undefined, input.authority_epoch, true)
+        return
+      case "output_accepted":
+      case "playback_started":
+      case "playback_completed":
+      case "playback_cancelled": {
+        const turn = turns.find(input.turn_id)
+        if (turn === undefined) return
+        delivery.report(turn, input)
+        if (turn.fenced || input.type === "playback_cancelled") bargeIn.forget(turn)
+        turns.checkComplete()
+        return
+      }
+      case "output_rejected":
+        if (input.reason === "stale_epoch") {
+          guard.authority.rejectStale({
+            scope: "edge_dequeue",
+            reason: "output_of_another_epoch",
+            epoch: input.authority_epoch,
+            turn_id: input.turn_id
+          })
+        } else if (input.reason === "lease_expired" && turns.active?.turnId === input.turn_id) {
+          turns.end({ kind: "authority", reason: "authority_loss" })
+        }
+        return
+      case "egress_dequeued":
+        if (turns.active?.turnId === input.turn_id && turns.active.ending === undefined) {
+          turns.reply?.dequeued(input.items, input.samples)
+          turns.checkComplete()
+        }
+        return
+      case "egress_fenced":
+        turns.fenced(input.turn_id)
+        return
+      case "egress_paused":
+        return
+      case "evidence_appended":
+        turns.evidence(input.turn_id, input.result)
+        return
+      case "media_loss":
+        this.#mediaLoss(input)
+        return
+    }
+  }
+
+  #heard(heard: Heard | undefined, input: SessionInput): void {
+    if (heard === undefined) return
+    const { bargeIn, turns } = this.#m
+    switch (heard.kind) {
+      case "speech_started":
+        bargeIn.speechStarted(turns.audible, heard.onsetMs)
+        return
+      case "speech_ended":
+        bargeIn.speechEnded()
+        return
+      case "nothing":
+        bargeIn.falseAlarm()
+        return
+      case "turn":
+        this.#propose(heard.handle, heard.recognition, input.authority_epoch, this.#bargeInEnabled)
+    }
+  }
+
+  get #bargeInEnabled(): boolean {
+    return this.#m.context.header.session_config.barge_in.enabled
+  }
+
+  #propose(
+    handle: PayloadHandle,
+    recognition: string | undefined,
+    epoch: number | undefined,
+    supersede: boolean
+  ): void {
+    const { context, turns } = this.#m
+    turns.propose({
+      handle,
+      // Where a transport carries no epoch, ingress adds the session's own.
+      epoch: epoch ?? context.epoch,
+      proposedMs: context.now,
+      ...(recognition === undefined ? {} : { recognition })
+    }, supersede)
+  }
+
+  #transcript(input: InputOf<"transcript">): void {
+    const { invocations, listening } = this.#m
+    const invocation = invocations.get(input.provider_invocation_id)
+    if (this.#isStale(input)) return
+    if (invocation === undefined || invocation.cancelSentMs !== undefined) {
+      if (input.finality === "final" && this.#late(input, invocation)) {
+        this.#propose(input.handle, undefined, input.authority_epoch, true)
+      }
+      return
+    }
+    if (input.finality === "partial") {
+      listening.partial(input.provider_invocation_id)
+      return
+    }
+    this.#heard(listening.final(invocation.id, input.pause_id ?? 0, input.handle), input)
+  }
+
+  #chunk(input: InputOf<"text_delta" | "segment" | "voice_chunk">): void {
+    const { invocations, turns } = this.#m
+    if (this.#isStale(input)) return
+    const invocation = invocations.get(input.provider_invocation_id)
+    const active = turns.active
+    const { reply } = turns
+    if (
+      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined || reply === undefined ||
+      invocation.turnId !== active.turnId || active.ending !== undefined
+    ) {
+      this.#late(input, invocation)
+      return
+    }
+    if (input.type === "text_delta") reply.modelSaid(invocation)
+    else if (input.type === "segment") reply.sentence(invocation, input.handle)
+    else reply.voice(invocation, input.handle)
+  }
+
+  /** T12 at ingress. */
+  #isStale(input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk">): boolean {
+    const { context, guard, invocations } = this.#m
+    if (input.authority_epoch === undefined || input.authority_epoch === context.epoch) return false
+    const invocation = invocations.get(input.provider_invocation_id)
+    if (invocation !== undefined) invocation.lateOutputs += 1
+    guard.authority.rejectStale({
+      scope: "edge_enqueue",
+      reason: "input_of_another_epoch",
+      epoch: input.authority_epoch,
+      provider_invocation_id: input.provider_invocation_id,
+      ...(invocation?.turnId === undefined ? {} : { turn_id: invocation.turnId })
+    })
+    return true
+  }
+
+  /** T11: it came too late for its turn. True when the session's policy makes a new intent of it. */
+  #late(
+    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk">,
+    invocation: Invocation | undefined
+  ): boolean {
+    const { context, gateway } = this.#m
+    const policy = context.header.session_config.late_event_policy
+    if (invocation !== undefined) invocation.lateOutputs += 1
+    const remap = policy === "remap" && input.type === "transcript" && input.handle.length > 0
+    const turnId = invocation?.turnId
+    gateway.event({
+      lane: "TelemetryLane",
+      payload_class: "metadata",
+      provider_invocation_id: input.provider_invocation_id,
+      reason: remap ? "late_remapped" : policy === "diagnostics" ? "late_diagnostic" : "late_dropped",
+      ...(turnId === undefined ? {} : { turn_id: turnId, late_after_cancel: invocation?.cancelSentMs !== undefined })
+    })
+    return remap
+  }
+
+  #invocationEnded(input: InputOf<"invocation_ended">): void {
+    const { bargeIn, gateway, invocations, listening, turns } = this.#m
+    const invocation = invocations.get(input.provider_invocation_id)
+    if (invocation === undefined) return
+    const cancelled = invocation.cancelSentMs !== undefined
+    const failed = !cancelled && input.outcome_class !== "success"
+    const { active, reply } = turns
+    const concerned = active !== undefined && reply !== undefined && active.ending === undefined &&
+      invocation.turnId === active.turnId
+    if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
+    else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
+      // It ended without a final text for the utterance that is open: nothing was heard.
+      bargeIn.falseAlarm()
+      gateway.signal("provider_error", "RK-11", { reason: "no_final", provider_invocation_id: invocation.id })
+    }
+    invocations.ended(input)
+    if (failed || cancelled || !concerned) return
+    if (invocation.modality === "llm" && active.model === invocation.id) reply.modelDone()
+    else if (invocation.modality === "tts") reply.synthesised(invocation)
+    turns.checkComplete()
+  }
+
+  /** A provider call did not do what it should, or not in time. */
+  #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
+    const { bargeIn, gateway, listening, turns } = this.#m
+    if (invocation.modality === "stt") {
+      gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
+      if (listening.recognitionLost(invocation.id)) bargeIn.falseAlarm()
+      return
+    }
+    const { active, reply } = turns
+    if (active === undefined || reply === undefined || invocation.turnId !== active.turnId) return
+    if (active.ending !== undefined) return
+    if (!reply.recover(invocation, outcome, retryable)) {
+      turns.end({ kind: "failure", reason: "provider_failure" })
+    }
+    turns.checkComplete()
+  }
+
+  #timer(input: InputOf<"timer">): void {
+    const { bargeIn, budgets, context, invocations, listening, turns } = this.#m
+    if (!context.fired(input.timer, input.generation)) return
+    switch (input.timer) {
+      case endpointTimer:
+        this.#heard(listening.endpoint(), input)
+        return
+      case utteranceTimer:
+        this.#heard(listening.limit(), input)
+        return
+      case bargeInTimer: {
+        const turn = bargeIn.thresholdPassed()
+        if (turn !== undefined) turns.cancel(turn, "turn", "barge_in")
+        return
+      }
+      case falseAlarmTimer:
+        bargeIn.falseAlarm()
+        return
+    }
+    if (input.timer.startsWith("grace:")) {
+      turns.graceEnded(input.timer.slice("grace:".length))
+      return
+    }
+    if (input.timer.startsWith("block:")) {
+      turns.reply?.blockExpired()
+      turns.checkComplete()
+      return
+    }
+    const verdict = budgets.expired(input.timer)
+    switch (verdict.kind) {
+      case "exhausted":
+        if (turns.active?.turnId === verdict.turnId) turns.end({ kind: "budget", reason: "turn_budget_exhausted" })
+        return
+      case "first_result_late": {
+        const invocation = invocations.get(verdict.invocation)
+        if (invocation === undefined) return
+        invocations.cancel(invocation.id, "timeout")
+        this.#failed(invocation, "timeout", true)
+        return
+      }
+      default:
+        return
+    }
+  }
+
+  #cancel(input: InputOf<"cancel_requested">): void {
+    const { gateway, invocations, turns } = this.#m
+    switch (input.scope) {
+      case "session":
+      case "turn": {
+        const turn = input.turn_id === undefined ? turns.audible : turns.find(input.turn_id)
+        if (turn !== undefined && turn === turns.audible) turns.cancel(turn, input.scope, input.reason)
+        return
+      }
+      case "node":
+      case "provider_invocation": {
+        const active = turns.active
+        const concerned = active === undefined ? [] : invocations.ofTurn(active.turnId).filter((invocation) =>
+          input.scope === "node"
+            ? invocation.nodeId === input.node_id
+            : invocation.id === input.provider_invocation_id
+        )
+        for (const invocation of concerned) {
+          gateway.signal("cancel", "RK-16", {
+            scope: input.scope,
+            reason: input.reason,
+            provider_invocation_id: invocation.id,
+            node_id: invocation.nodeId,
+            ...(invocation.turnId === undefined ? {} : { turn_id: invocation.turnId })
+          })
+          invocations.cancel(invocation.id, input.reason)
+        }
+        // The turn cannot go on without what was cancelled.
+        if (concerned.length > 0 && active !== undefined) turns.end({ kind: "cancel", reason: "cancelled" })
+      }
+    }
+  }
+
+  #mediaLoss(input: InputOf<"media_loss">): void {
+    const { context, gateway } = this.#m
+    const policy = context.header.pipeline.edge_buffer_policies[input.edge_id]?.sync_drop_policy
+    gateway.signal("drop_notice", "RK-12", {
+      edge_id: input.edge_id,
+      target_lane: "DataLane",
+      reason: "ingress_full",
+      seq_range: { start: input.first, end: input.last }
+    })
+    if (policy?.policy === "drop_with_discontinuity" && policy.sync_domain !== undefined) {
+      gateway.signal("discontinuity", "RK-15", {
+        sync_domain: policy.sync_domain,
+        discontinuity_id: `disc_${context.causeSequence}`,
+        reason: "ingress_full"
+      })
+    }
+  }
+
+  /** The caller is gone, or the program stops: what is open ends, and then the session. */
+  #finish(reason: string): void {
+    const { gateway, listening, turns } = this.#m
+    this.#over = true
+    turns.end({ kind: "disconnect", reason: "transport_disconnect_or_stall" })
+    const open = listening.close()
+    if (open === undefined) return
+    // The utterance that was under way ends in one recorded outcome.
+    gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: open })
+    gateway.decision({
+      outcome_kind: "reject",
+      phase: "pre_turn",
+      scope: "session",
+      emitted_by: "RK-25",
+      reason
+    })
+  }
+
+  #settle(): void {
+    const { context, invocations, turns } = this.#m
+    if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
+    this.#ended = true
+    context.command({ type: "end_session", reason: "over" })
+  }
+}
