@@ -104,11 +104,17 @@ export const walk = (
 const literal = (value: unknown): string | undefined =>
   isNode(value) && value.type === "Literal" && typeof value["value"] === "string" ? value["value"] : undefined
 
-const isMember = (node: unknown, object: string, property: string): boolean =>
+/** `require`, or the `createRequire(…)` that makes one. */
+const isRequire = (node: unknown): boolean =>
+  isNode(node)
+  && (node["name"] === "require"
+    || (node.type === "CallExpression" && isNode(node["callee"]) && node["callee"]["name"] === "createRequire"))
+
+const isMember = (node: unknown, object: "require" | "import.meta", property: string): boolean =>
   isNode(node) && node.type === "MemberExpression"
   && isNode(node["property"]) && node["property"]["name"] === property
   && isNode(node["object"])
-  && (node["object"]["name"] === object || (object === "import.meta" && node["object"].type === "MetaProperty"))
+  && (object === "require" ? isRequire(node["object"]) : node["object"].type === "MetaProperty")
 
 /** What `node` refers to, if it is one of the ways to name another module or file with a literal. */
 const referenceOf = (node: Node): Reference | undefined => {
@@ -135,7 +141,7 @@ const referenceOf = (node: Node): Reference | undefined => {
       if (isMember(callee, "import.meta", "resolve") || isMember(callee, "require", "resolve")) {
         return make(literal(argument), "resolve")
       }
-      return isNode(callee) && callee["name"] === "require" ? make(literal(argument), "require") : undefined
+      return isRequire(callee) ? make(literal(argument), "require") : undefined
     }
     default:
       return undefined
@@ -158,7 +164,8 @@ export const parse = (path: string, text: string): Pick<SourceFile, "program" | 
 export const sourceFiles = (root: string): ReadonlyArray<SourceFile> =>
   workspaces(root).flatMap((workspace) => {
     const folders = workspace.directory === "" ? ["scripts", "test"] : [workspace.directory]
-    return folders.flatMap((folder) => walkFiles(join(root, folder))).map((file): SourceFile => {
+    const top = workspace.directory === "" ? readdirSync(root).filter(isSource).map((name) => join(root, name)) : []
+    return [...top, ...folders.flatMap((folder) => walkFiles(join(root, folder)))].map((file): SourceFile => {
       const path = posix(relative(root, file))
       const text = readFileSync(file, "utf8")
       const inside = path.slice(workspace.directory.length + 1)
