@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { parsePath } from "./internal/FieldPath.ts"
 
 /** The rule that a spec breaks; stable, so that tools can match on it. */
 export const SpecErrorCode = Schema.Literals([
@@ -6,6 +7,7 @@ export const SpecErrorCode = Schema.Literals([
   "unknown_key",
   "missing_key",
   "bad_value",
+  "schema_version_unsupported",
   // relations between fields
   "relation",
   "profile_unknown",
@@ -58,11 +60,23 @@ export class SpecRejected extends Schema.TaggedError<SpecRejected>()("SpecReject
 }) {
   /** Rejects with `errors`, which must not be empty. Order of discovery does not show: they are sorted by path. */
   static of(errors: ReadonlyArray<SpecError>): SpecRejected {
-    const [first, ...rest] = [...errors].sort((a, b) => compare(a.path, b.path) || compare(a.code, b.code))
+    const [first, ...rest] = [...errors].sort((a, b) => comparePaths(a.path, b.path) || compare(a.code, b.code))
     if (first === undefined) throw new Error("SpecRejected needs at least one error")
     const message = rest.length === 0 ? first.message : `${first.message} (and ${rest.length} more)`
     return new SpecRejected({ message, errors: [first, ...rest] })
   }
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+const compare = <A extends string | number>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Part by part, positions in a list as numbers: `nodes[2]` stands before `nodes[10]`. */
+const comparePaths = (a: string, b: string): number => {
+  const [left, right] = [parsePath(a), parsePath(b)]
+  for (const [i, part] of left.entries()) {
+    const other = right[i]
+    if (other === undefined) return 1
+    const order = typeof part === "number" && typeof other === "number" ? part - other : compare(String(part), String(other))
+    if (order !== 0) return order
+  }
+  return left.length - right.length
+}

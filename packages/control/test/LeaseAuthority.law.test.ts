@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { LeaseAuthority } from "../src/LeaseAuthority.ts"
 import type { Lease, LeaseChange } from "../src/LeaseAuthority.ts"
@@ -39,7 +39,7 @@ const Step = Schema.Struct({
 })
 
 const Actors = Schema.Array(Schema.Array(Step).check(Schema.isMaxLength(8))).check(Schema.isMaxLength(5))
-const Delays = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 }))).check(Schema.isMaxLength(7))
+const Delays = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))).check(Schema.isMinLength(3), Schema.isMaxLength(11))
 
 const run = (actors: typeof Actors.Type, delays: ReadonlyArray<number>) => {
   const history: Array<LeaseRow> = []
@@ -119,4 +119,27 @@ it.effect("of many that acquire in the same instant exactly one wins (L2)", () =
       )
     assert.strictEqual(won.filter((lease) => lease !== undefined).length, 1)
     assert.strictEqual(history.length, 1)
+  }))
+
+it.effect("an answer that was overtaken is not told any more (L4)", () =>
+  Effect.gen(function*() {
+    const history: Array<LeaseRow> = []
+    const heard: Array<string> = []
+    yield* Effect.gen(function*() {
+      const leases = yield* LeaseAuthority
+      yield* leases.subscribe("s", (change) => heard.push(`${change.status} ${change.authority_epoch}`))
+      // delays: 0 is subscribe's read, 1–3 are acquire's read, write and answer; the answer takes long enough for all of revoke
+      const acquiring = yield* Effect.forkChild(leases.acquire("s", "a"), { startImmediately: true })
+      yield* Effect.replicateEffect(Effect.yieldNow, 20)
+      yield* leases.revoke("s", 1)
+      yield* Fiber.join(acquiring)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        LeaseAuthority.layerNoDeps({ ttlMs }).pipe(Layer.provide([slowStore([0, 0, 0, 100, 0, 0, 0, 0], history), LeaseTokens.layerSeeded(3)])),
+        { local: true }
+      )
+    )
+    assert.deepStrictEqual(history.map((row) => row.state), ["held", "revoked"])
+    assert.deepStrictEqual(heard, ["revoked 1"])
   }))

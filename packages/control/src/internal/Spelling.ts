@@ -30,7 +30,7 @@ export const nearest = (name: string, known: Iterable<string>): string | undefin
   let bestDistance = Infinity
   for (const candidate of known) {
     const d = distance(plain, candidate.toLowerCase())
-    if (d <= Math.max(1, Math.floor(candidate.length / 3)) && d < bestDistance) {
+    if (d <= Math.floor(candidate.length / 3) && d < bestDistance) {
       best = candidate
       bestDistance = d
     }
