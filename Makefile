@@ -7,7 +7,7 @@ help: ## what can be made (the default)
 
 run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
 	@sh scripts/install.sh run
-	@input='$(INPUT)'; $(WITH) node packages/cli/bin/rspp.js demo $${input:+--input "$$input"}
+	@$(WITH) node packages/cli/bin/rspp.js demo $${INPUT:+--input "$$INPUT"}
 
 test: ## every check, then every test
 	@sh scripts/install.sh all

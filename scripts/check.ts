@@ -211,6 +211,8 @@ const main = async (withTests: boolean): Promise<number> => {
 }
 
 if (import.meta.main) {
+  // A reader that went away (`make verify | head`) is not a failure to report.
+  process.stdout.on("error", () => process.exit(1))
   process.on("SIGINT", () => {
     interrupted = true
   })

@@ -5,7 +5,7 @@
 #   scripts/install.sh all      that and the tools: compiler, test runner, linter, formatter
 #
 # The stamp node_modules/.rspp-install holds what was asked for and a checksum of every file that says what to install.
-# While both still fit, npm is not started and no network is needed.
+# While both still fit, or scripts/installed.cjs finds everything there, npm is not started and no network is needed.
 # Exit codes: 0 installed, 69 could not install (with what to do), 130 interrupted.
 set -u
 cd "$(dirname "$0")/.." || exit 69
@@ -19,7 +19,7 @@ all) flags="" download_mb=264 disk_mb=640 ;;
 *) echo "usage: scripts/install.sh run|all" >&2; exit 2 ;;
 esac
 
-checksum=$(cat package.json package-lock.json .npmrc contracts/package.json packages/*/package.json scripts/install.sh | cksum)
+checksum=$(cat package.json package-lock.json .npmrc contracts/package.json packages/*/package.json | cksum)
 if [ -f "$stamp" ] && [ -x node_modules/.bin/node ]; then
   case $(cat "$stamp") in
   "$level $checksum" | "all $checksum") exit 0 ;;
@@ -35,6 +35,12 @@ command -v node >/dev/null 2>&1 ||
   cannot "Node.js was not found. Install Node 20 or newer (https://nodejs.org), then run this again."
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
   cannot "Node.js $(node --version) is too old. Install Node 20 or newer (https://nodejs.org), then run this again."
+for have in all "$level"; do
+  if [ -d node_modules ] && node scripts/installed.cjs "$have"; then
+    echo "$have $checksum" >"$stamp"
+    exit 0
+  fi
+done
 command -v npm >/dev/null 2>&1 ||
   cannot "npm was not found. It comes with Node.js (https://nodejs.org); some systems package it separately as 'npm'."
 

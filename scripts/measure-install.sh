@@ -7,7 +7,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/rspp-measure.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 for level in run all; do
   mkdir -p "$work/$level/scripts"
-  tar -cf - package.json package-lock.json .npmrc contracts/package.json packages/*/package.json packages/*/bin scripts/install.sh |
+  tar -cf - package.json package-lock.json .npmrc contracts/package.json packages/*/package.json packages/*/bin scripts/install.sh scripts/installed.cjs |
     tar -xf - -C "$work/$level"
   npm_config_cache="$work/cache-$level" sh "$work/$level/scripts/install.sh" $level >/dev/null
   # Each downloaded file is one file of the cache; npm keeps those that came with a checksum a second time as metadata only.
