@@ -155,7 +155,11 @@ const flatten = (
     case "MissingKey":
       return [{ path, rule: "required", message: "is missing" }]
     case "UnexpectedKey":
-      return [{ path, rule: "additionalProperties", message: "is not a known field here" }]
+      return [{
+        path,
+        rule: "additionalProperties",
+        message: path.at(-1) === "" ? "a key must not be empty" : "is not a known field here"
+      }]
     case "AnyOf":
       return issue.issues.length === 0
         ? [typeIssue(root, path, issue.ast)]

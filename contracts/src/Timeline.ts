@@ -19,6 +19,13 @@ export type { InvocationFacts } from "./Invocation.ts"
 /** Version of the timeline format that this code writes and reads. */
 export const timelineFormatVersion = 1
 
+// A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
+const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {
+  expected: `format version ${timelineFormatVersion}`,
+  rule: "enum",
+  toJsonSchema: () => ({ enum: [timelineFormatVersion] })
+}))
+
 const record = <T extends string, F extends Schema.Struct.Fields>(name: T, fields: F) =>
   Schema.Struct({ record: Schema.Literal(name), ...fields }).annotate({ identifier: `${name}_record` })
 
@@ -27,7 +34,7 @@ const stamp = { runtime_sequence: Natural, runtime_timestamp_ms: Milliseconds } 
 /** First record of a timeline: everything that a replay needs besides the records that follow. */
 export const TimelineHeader = record("header", {
   schema_version: SchemaVersion,
-  format_version: Schema.Literal(timelineFormatVersion),
+  format_version: FormatVersion,
   rspp_version: Id,
   session_id: Id,
   tenant_id: Id,
