@@ -85,7 +85,11 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   /** Extends the lease to a full TTL from now. */
   readonly renew: (lease: Lease) => Effect.Effect<Lease, LeaseLost>
   /** Hands a session to a placement: ends `expected_epoch` (live or not) and issues the next one. */
-  readonly rotate: (session_id: string, expected_epoch: number, placement_id: string) => Effect.Effect<Lease, LeaseConflict>
+  readonly rotate: (
+    session_id: string,
+    expected_epoch: number,
+    placement_id: string
+  ) => Effect.Effect<Lease, LeaseConflict>
   /** Ends `expected_epoch`. Doing it twice is harmless. */
   readonly revoke: (session_id: string, expected_epoch: number) => Effect.Effect<void, LeaseConflict>
   /** The live lease, if there is one, with the TTL that is left. */
@@ -94,7 +98,10 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
    * Calls `onChange` with the live lease (as `issued`, with the TTL that is left) and then with every change, until the
    * scope closes. `onChange` is called synchronously and must not throw.
    */
-  readonly subscribe: (session_id: string, onChange: (change: LeaseChange) => void) => Effect.Effect<void, never, Scope.Scope>
+  readonly subscribe: (
+    session_id: string,
+    onChange: (change: LeaseChange) => void
+  ) => Effect.Effect<void, never, Scope.Scope>
   /**
    * `acquire`, renewed in the background after 40 % of the TTL for as long as the scope, and revoked when it closes. When the lease is lost,
    * renewing stops and subscribers have been told.
@@ -102,11 +109,14 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   readonly hold: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld, Scope.Scope>
 }>()("rspp/LeaseAuthority") {
   /** Needs a store and a source of tokens. */
-  static readonly layerNoDeps = (options: LeaseOptions = defaultLeaseOptions): Layer.Layer<LeaseAuthority, never, LeaseStore | LeaseTokens> =>
-    Layer.effect(LeaseAuthority, make(options))
+  static readonly layerNoDeps = (
+    options: LeaseOptions = defaultLeaseOptions
+  ): Layer.Layer<LeaseAuthority, never, LeaseStore | LeaseTokens> => Layer.effect(LeaseAuthority, make(options))
 
   /** With a store in memory; the source of tokens (and so whether runs can be repeated) is the caller's choice. */
-  static readonly layerMemory = (options: LeaseOptions = defaultLeaseOptions): Layer.Layer<LeaseAuthority, never, LeaseTokens> =>
+  static readonly layerMemory = (
+    options: LeaseOptions = defaultLeaseOptions
+  ): Layer.Layer<LeaseAuthority, never, LeaseTokens> =>
     LeaseAuthority.layerNoDeps(options).pipe(Layer.provide(LeaseStore.layerMemory))
 }
 
@@ -152,7 +162,9 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
           return next
         }
       }
-      return yield* Effect.die(new Error(`lease of session ${session_id}: ${maxRounds} changes in a row were overtaken`))
+      return yield* Effect.die(
+        new Error(`lease of session ${session_id}: ${maxRounds} changes in a row were overtaken`)
+      )
     })
 
   const issue = (session_id: string, placement_id: string, last: LeaseRow | undefined, nowMs: number) =>
@@ -216,7 +228,11 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
       message: `session ${session_id} is at epoch ${row?.authority_epoch ?? "none"}, not ${expected_epoch}`
     })
 
-  const rotate = Effect.fn("LeaseAuthority.rotate")((session_id: string, expected_epoch: number, placement_id: string) =>
+  const rotate = Effect.fn("LeaseAuthority.rotate")((
+    session_id: string,
+    expected_epoch: number,
+    placement_id: string
+  ) =>
     Effect.map(
       change<LeaseConflict>(session_id, (row, nowMs) =>
         row?.authority_epoch !== expected_epoch
@@ -236,8 +252,11 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   )
 
   const current = (session_id: string): Effect.Effect<Lease | undefined> =>
-    Effect.map(Effect.all([store.read(session_id), now]), ([row, nowMs]) =>
-      row?.state === "held" && nowMs < row.expires_at_ms ? leaseOf(row, row.expires_at_ms - nowMs) : undefined)
+    Effect.map(
+      Effect.all([store.read(session_id), now]),
+      ([row, nowMs]) =>
+        row?.state === "held" && nowMs < row.expires_at_ms ? leaseOf(row, row.expires_at_ms - nowMs) : undefined
+    )
 
   const subscribe = Effect.fnUntraced(function*(session_id: string, onChange: (change: LeaseChange) => void) {
     let heard = false
@@ -282,5 +301,9 @@ const leaseOf = ({ session_id, placement_id, authority_epoch, lease_token }: Lea
   ttl_ms
 })
 
-const changeOf = ({ authority_epoch, state, lease_token }: LeaseRow, status: LeaseChange["status"], ttl_ms: number): LeaseChange =>
+const changeOf = (
+  { authority_epoch, state, lease_token }: LeaseRow,
+  status: LeaseChange["status"],
+  ttl_ms: number
+): LeaseChange =>
   state === "held" ? { authority_epoch, status, ttl_ms, lease_token } : { authority_epoch, status, ttl_ms }

@@ -14,7 +14,10 @@ export class LeaseTokens extends Context.Service<LeaseTokens, {
   /** From Effect's `SecureRandom`, whichever is provided. */
   static readonly layerNoDeps = Layer.effect(
     LeaseTokens,
-    Effect.map(SecureRandom.SecureRandom, (random) => LeaseTokens.of({ next: Effect.map(random.randomBytes(tokenBytes), hex) }))
+    Effect.map(
+      SecureRandom.SecureRandom,
+      (random) => LeaseTokens.of({ next: Effect.map(random.randomBytes(tokenBytes), hex) })
+    )
   )
 
   /** From the system's secure source (Web Crypto). */
@@ -24,7 +27,9 @@ export class LeaseTokens extends Context.Service<LeaseTokens, {
   static readonly layerSeeded = (seed: number): Layer.Layer<LeaseTokens> =>
     Layer.sync(LeaseTokens, () => {
       const draw = mulberry32(seed ^ streamName)
-      return LeaseTokens.of({ next: Effect.sync(() => hex(Uint8Array.from({ length: tokenBytes }, () => draw() & 0xff))) })
+      return LeaseTokens.of({
+        next: Effect.sync(() => hex(Uint8Array.from({ length: tokenBytes }, () => draw() & 0xff)))
+      })
     })
 }
 

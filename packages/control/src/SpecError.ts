@@ -75,7 +75,9 @@ const comparePaths = (a: string, b: string): number => {
   for (const [i, part] of left.entries()) {
     const other = right[i]
     if (other === undefined) return 1
-    const order = typeof part === "number" && typeof other === "number" ? part - other : compare(String(part), String(other))
+    const order = typeof part === "number" && typeof other === "number"
+      ? part - other
+      : compare(String(part), String(other))
     if (order !== 0) return order
   }
   return left.length - right.length

@@ -70,12 +70,22 @@ export const parseSpecText = Effect.fn("SpecFile.parseSpecText")(
 
     const lines = new LineCounter()
     // JSON is read as YAML a second time only for the places of its fields: YAML 1.2 contains JSON.
-    const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, version: "1.2", uniqueKeys: true })
+    const document = parseDocument(source, {
+      lineCounter: lines,
+      prettyErrors: false,
+      version: "1.2",
+      uniqueKeys: true
+    })
     if (format === "json") {
       const fault = findJsonFault(source)
       if (fault !== undefined) {
         const found = fault.offset >= source.length ? "the text ends" : `found ${JSON.stringify(source[fault.offset])}`
-        return yield* syntax(file, placeOf(source, fault.offset), `expected ${fault.expected}, ${found}`, fault.duplicate)
+        return yield* syntax(
+          file,
+          placeOf(source, fault.offset),
+          `expected ${fault.expected}, ${found}`,
+          fault.duplicate
+        )
       }
       return { file, value: JSON.parse(source) as unknown, locate: locateIn(document, lines) }
     }

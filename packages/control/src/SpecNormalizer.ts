@@ -60,7 +60,9 @@ export class SpecNormalizer extends Context.Service<SpecNormalizer, {
   )
 
   /** With the graph compiler. */
-  static readonly layer: Layer.Layer<SpecNormalizer> = SpecNormalizer.layerNoDeps.pipe(Layer.provide(GraphCompiler.layer))
+  static readonly layer: Layer.Layer<SpecNormalizer> = SpecNormalizer.layerNoDeps.pipe(
+    Layer.provide(GraphCompiler.layer)
+  )
 }
 
 /** Who set the value at `path`; undefined when the path is not in the pipeline. */
@@ -116,7 +118,12 @@ const normalize = Effect.fnUntraced(
     const graph = Result.isSuccess(compiled) ? compiled.success : undefined
     if (Result.isFailure(compiled)) errors.push(...compiled.failure.errors)
 
-    const session_config = overlay<SessionConfig>(defaultSessionConfig, spec.session_config, ["session_config"], sources)
+    const session_config = overlay<SessionConfig>(
+      defaultSessionConfig,
+      spec.session_config,
+      ["session_config"],
+      sources
+    )
     delete sources["session_config.schema_version"]
     errors.push(...sessionErrors(session_config))
 
@@ -125,7 +132,9 @@ const normalize = Effect.fnUntraced(
       errors.push(...watermarkErrors(mark, ["flow_control", "watermarks", lane]))
     }
 
-    const edge_buffer_policies = graph === undefined ? {} : edgePolicies(graph.edges, spec.edge_buffer_policies, profile ?? simpleProfile, sources)
+    const edge_buffer_policies = graph === undefined
+      ? {}
+      : edgePolicies(graph.edges, spec.edge_buffer_policies, profile ?? simpleProfile, sources)
     // without the author's graph every policy would be one for an unknown edge
     const judged = graph !== undefined && !resolved.errors.some((error) => error.code === "graph_incomplete")
     if (judged) errors.push(...edgePolicyErrors(edge_buffer_policies, spec.edge_buffer_policies))
@@ -138,7 +147,9 @@ const normalize = Effect.fnUntraced(
       ["recording_policy"],
       sources
     )
-    const actions = overlay(defaults.allowed_adaptive_actions, spec.allowed_adaptive_actions, ["allowed_adaptive_actions"], sources)
+    const actions = overlay(defaults.allowed_adaptive_actions, spec.allowed_adaptive_actions, [
+      "allowed_adaptive_actions"
+    ], sources)
     const pipeline: NormalizedPipeline = {
       schema_version: schemaVersion,
       pipeline_id: spec.pipeline_id,
@@ -146,7 +157,12 @@ const normalize = Effect.fnUntraced(
       execution_profile,
       graph,
       budgets: overlay(defaults.budgets, spec.budgets, ["budgets"], sources),
-      provider_first_result_ms: overlay(defaults.provider_first_result_ms, undefined, ["provider_first_result_ms"], sources),
+      provider_first_result_ms: overlay(
+        defaults.provider_first_result_ms,
+        undefined,
+        ["provider_first_result_ms"],
+        sources
+      ),
       cancellation_grace_ms: overlay(defaults.cancellation_grace_ms, undefined, ["cancellation_grace_ms"], sources),
       provider_bindings: resolved.bindings,
       edge_buffer_policies,

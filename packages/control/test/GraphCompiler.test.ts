@@ -24,8 +24,10 @@ const compile = (source: GraphSource) =>
 
 /** The errors of a graph, as `code path: message hint`. */
 const errorsOf = (source: GraphSource) =>
-  Effect.map(Effect.flip(compile(source)), ({ errors }) =>
-    errors.map(({ code, hint, message, path }) => `${code} ${path}: ${message} | ${hint}`))
+  Effect.map(
+    Effect.flip(compile(source)),
+    ({ errors }) => errors.map(({ code, hint, message, path }) => `${code} ${path}: ${message} | ${hint}`)
+  )
 
 type Edge = GraphSource["edges"][number]
 const edge = (from: string, kind: string, to: string, edge_id?: string): Edge => ({
@@ -73,10 +75,16 @@ describe("the simple graph", () => {
       assert.strictEqual(graph_definition_ref, `sha256:${hash}`)
     }))
 
-  it.effect.prop("has the same name in whatever order it is written (G1)", [Schema.Array(Schema.Int), Schema.Array(Schema.Int)], ([a, b]) =>
+  it.effect.prop("has the same name in whatever order it is written (G1)", [
+    Schema.Array(Schema.Int),
+    Schema.Array(Schema.Int)
+  ], ([a, b]) =>
     Effect.gen(function*() {
       const graph = yield* compile(simple)
-      assert.deepStrictEqual(yield* compile({ ...simple, nodes: shuffled(simple.nodes, a), edges: shuffled(simple.edges, b) }), graph)
+      assert.deepStrictEqual(
+        yield* compile({ ...simple, nodes: shuffled(simple.nodes, a), edges: shuffled(simple.edges, b) }),
+        graph
+      )
     }))
 
   it.effect("has another name when anything of it changes (G1)", () =>
@@ -88,13 +96,17 @@ describe("the simple graph", () => {
         withNode(2, { provider_id: "other/recogniser" }),
         withEdge(8, { edge_id: "voice" })
       ]
-      const refs = yield* Effect.forEach(variants, (source) => Effect.map(compile(source), (graph) => graph.graph_definition_ref))
+      const refs = yield* Effect.forEach(variants, (source) =>
+        Effect.map(compile(source), (graph) => graph.graph_definition_ref))
       assert.strictEqual(new Set(refs).size, variants.length)
     }))
 
   it.effect("compiles alike with its edge ids written out (G2)", () =>
     Effect.gen(function*() {
-      const spelled = { ...simple, edges: simple.edges.map((e) => ({ ...e, edge_id: `${e.from_node_id}.${e.payload_kind}.${e.to_node_id}` })) }
+      const spelled = {
+        ...simple,
+        edges: simple.edges.map((e) => ({ ...e, edge_id: `${e.from_node_id}.${e.payload_kind}.${e.to_node_id}` }))
+      }
       assert.deepStrictEqual(yield* compile(spelled), yield* compile(simple))
     }))
 })
@@ -186,9 +198,17 @@ describe("a graph is refused", () => {
     "node_input_missing nodes[8]: node \"vad2\" is a voice_activity and gets no caller_audio | Add an edge from input to vad2 with payload_kind caller_audio.",
     "node_unreachable nodes[8]: node \"vad2\" cannot be reached from the audio input \"input\" | Connect vad2, or remove it."
   ])
-  refused("when it is empty", { ...simple, nodes: [], edges: [] }, Object.keys(nodePorts).map((type) =>
-    `node_type_missing nodes: the graph has no ${type} node | Add a node with node_type ${type} and connect it.`))
-  refused("when it is too large", { ...simple, nodes: Array.from({ length: 65 }, (_, i) => ({ node_id: `n${i}`, node_type: "x" })) }, [
+  refused(
+    "when it is empty",
+    { ...simple, nodes: [], edges: [] },
+    Object.keys(nodePorts).map((type) =>
+      `node_type_missing nodes: the graph has no ${type} node | Add a node with node_type ${type} and connect it.`
+    )
+  )
+  refused("when it is too large", {
+    ...simple,
+    nodes: Array.from({ length: 65 }, (_, i) => ({ node_id: `n${i}`, node_type: "x" }))
+  }, [
     "graph_too_large nodes: the graph has 65 nodes and 9 edges; at most 64 and 256 are compiled | Split the pipeline."
   ])
 
@@ -197,7 +217,7 @@ describe("a graph is refused", () => {
       const messages = (source: GraphSource) =>
         Effect.map(Effect.flip(compile(source)), ({ errors }) => errors.map((e) => e.message).sort())
       const broken = plusEdges(edge("tts", "transcript", "turn"), edge("sentences", "text", "stt"))
-      const reversed = { ...broken, nodes: [...broken.nodes].reverse(), edges: [...broken.edges].reverse() }
+      const reversed = { ...broken, nodes: broken.nodes.toReversed(), edges: broken.edges.toReversed() }
       assert.deepStrictEqual(yield* messages(reversed), yield* messages(broken))
     }))
 })

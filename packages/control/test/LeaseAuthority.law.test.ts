@@ -19,7 +19,9 @@ const slowStore = (delays: ReadonlyArray<number>, history: Array<LeaseRow>) =>
     Effect.gen(function*() {
       const store = yield* LeaseStore
       let call = 0
-      const pause = Effect.suspend(() => Effect.replicateEffect(Effect.yieldNow, delays[call++ % Math.max(1, delays.length)] ?? 0))
+      const pause = Effect.suspend(() =>
+        Effect.replicateEffect(Effect.yieldNow, delays[call++ % Math.max(1, delays.length)] ?? 0)
+      )
       return LeaseStore.of({
         read: (session_id) => Effect.tap(store.read(session_id), pause),
         compareAndSet: (expected, row) =>
@@ -39,7 +41,10 @@ const Step = Schema.Struct({
 })
 
 const Actors = Schema.Array(Schema.Array(Step).check(Schema.isMaxLength(8))).check(Schema.isMaxLength(5))
-const Delays = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))).check(Schema.isMinLength(3), Schema.isMaxLength(11))
+const Delays = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))).check(
+  Schema.isMinLength(3),
+  Schema.isMaxLength(11)
+)
 
 const run = (actors: typeof Actors.Type, delays: ReadonlyArray<number>) => {
   const history: Array<LeaseRow> = []
@@ -69,7 +74,9 @@ const run = (actors: typeof Actors.Type, delays: ReadonlyArray<number>) => {
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      LeaseAuthority.layerNoDeps({ ttlMs }).pipe(Layer.provide([slowStore(delays, history), LeaseTokens.layerSeeded(3)])),
+      LeaseAuthority.layerNoDeps({ ttlMs }).pipe(
+        Layer.provide([slowStore(delays, history), LeaseTokens.layerSeeded(3)])
+      ),
       { local: true }
     )
   )
@@ -113,7 +120,9 @@ it.effect("of many that acquire in the same instant exactly one wins (L2)", () =
         { concurrency: "unbounded" }
       )).pipe(
         Effect.provide(
-          LeaseAuthority.layerNoDeps({ ttlMs }).pipe(Layer.provide([slowStore([1, 0, 3, 2], history), LeaseTokens.layerSeeded(3)])),
+          LeaseAuthority.layerNoDeps({ ttlMs }).pipe(
+            Layer.provide([slowStore([1, 0, 3, 2], history), LeaseTokens.layerSeeded(3)])
+          ),
           { local: true }
         )
       )
@@ -136,7 +145,9 @@ it.effect("an answer that was overtaken is not told any more (L4)", () =>
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        LeaseAuthority.layerNoDeps({ ttlMs }).pipe(Layer.provide([slowStore([0, 0, 0, 100, 0, 0, 0, 0], history), LeaseTokens.layerSeeded(3)])),
+        LeaseAuthority.layerNoDeps({ ttlMs }).pipe(
+          Layer.provide([slowStore([0, 0, 0, 100, 0, 0, 0, 0], history), LeaseTokens.layerSeeded(3)])
+        ),
         { local: true }
       )
     )

@@ -48,14 +48,19 @@ describe("a spec in YAML", () => {
 
   it.effect("whose aliases explode is refused", () =>
     Effect.gen(function*() {
-      const levels = Array.from({ length: 8 }, (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(", ")}]`)
+      const levels = Array.from(
+        { length: 8 },
+        (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(", ")}]`
+      )
       const error = yield* fails(`l0: &l0 [x]\n${levels.join("\n")}\n`)
       assert.strictEqual(error.code, "too_many_aliases")
     }))
 
   it.effect("that is empty is refused", () =>
     Effect.gen(function*() {
-      for (const text of ["", " \n", "# only a comment\n", "\uFEFF"]) assert.strictEqual((yield* fails(text)).code, "empty")
+      for (const text of ["", " \n", "# only a comment\n", "\uFEFF"]) {
+        assert.strictEqual((yield* fails(text)).code, "empty")
+      }
     }))
 
   it.effect("that is larger than the limit is refused before it is parsed", () =>
@@ -78,8 +83,14 @@ describe("a spec in JSON", () => {
         [error.code, error.line, error.column, error.message],
         ["syntax", 3, 8, "p.json:3:8: expected a value, found \"}\""]
       )
-      assert.strictEqual((yield* fails("{\"a\": [1,2", "p.json")).message, "p.json:1:11: expected \",\" or \"]\", the text ends")
-      assert.strictEqual((yield* fails("{\"a\": 1,}", "p.json")).message, "p.json:1:9: expected a key in double quotes, found \"}\"")
+      assert.strictEqual(
+        (yield* fails("{\"a\": [1,2", "p.json")).message,
+        "p.json:1:11: expected \",\" or \"]\", the text ends"
+      )
+      assert.strictEqual(
+        (yield* fails("{\"a\": 1,}", "p.json")).message,
+        "p.json:1:9: expected a key in double quotes, found \"}\""
+      )
       assert.strictEqual((yield* fails("a: 1", "p.json")).message, "p.json:1:1: expected a value, found \"a\"")
     }))
 
@@ -90,7 +101,24 @@ describe("a spec in JSON", () => {
     }))
 
   it("is judged as JSON.parse judges it", () => {
-    const texts = ["1", "-0.5e+3", "01", "1.", "\"\\u12\"", "\"\t\"", "[]", "[1,]", "{}", "{\"a\":{}}", "nul", "true x", "\"é\"", "[[[]]]", "", "\u00a01"]
+    const texts = [
+      "1",
+      "-0.5e+3",
+      "01",
+      "1.",
+      "\"\\u12\"",
+      "\"\t\"",
+      "[]",
+      "[1,]",
+      "{}",
+      "{\"a\":{}}",
+      "nul",
+      "true x",
+      "\"é\"",
+      "[[[]]]",
+      "",
+      "\u00a01"
+    ]
     for (const text of texts) {
       const accepted = (() => {
         try {
@@ -119,7 +147,13 @@ describe("the place of a field", () => {
       assert.deepStrictEqual(yaml.locate(""), { line: 1, column: 1 })
       const json = yield* parseSpecText("{\n \"a\": [\n  {\"b\": 1}]}", "p.json")
       assert.deepStrictEqual(json.locate("a[0].b"), { line: 3, column: 4 })
-      const error = new SpecError({ code: "bad_value", path: "a[0].b", rule: "r", message: "a[0].b is wrong", hint: "Do better." })
+      const error = new SpecError({
+        code: "bad_value",
+        path: "a[0].b",
+        rule: "r",
+        message: "a[0].b is wrong",
+        hint: "Do better."
+      })
       assert.strictEqual(describeSpecError(error, json), "p.json:3:4: a[0].b is wrong. Do better.")
     }))
 

@@ -49,7 +49,10 @@ const adapted = (defaults: EdgeBufferPolicy, own: PartialEdgeBufferPolicy): Edge
     ...rest,
     ...(strategy === "block" && max_block_time_ms !== undefined ? { max_block_time_ms } : {}),
     max_latency_contribution_ms: maxMs,
-    watermarks: { queue_items: watermarkOf(own.max_queue_items ?? defaults.max_queue_items), queue_ms: watermarkOf(maxMs) },
+    watermarks: {
+      queue_items: watermarkOf(own.max_queue_items ?? defaults.max_queue_items),
+      queue_ms: watermarkOf(maxMs)
+    },
     lane_handling: { ...defaults.lane_handling, DataLane: strategy }
   }
 }
@@ -91,7 +94,9 @@ export function* edgePolicyErrors(
           code: "relation",
           path: formatPath([...path, "watermarks", queue, "high"]),
           rule: "edge.high-at-most-bound",
-          message: `the high watermark ${mark.high} of edge ${JSON.stringify(edge_id)} is above its ${bound} ${policy[bound]}`,
+          message: `the high watermark ${mark.high} of edge ${JSON.stringify(edge_id)} is above its ${bound} ${
+            policy[bound]
+          }`,
           hint: `Set high to at most ${policy[bound]}, or raise ${bound}.`
         })
       }

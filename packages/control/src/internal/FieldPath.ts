@@ -20,7 +20,11 @@ export const formatPath = (path: FieldPath): string => {
 /** The inverse of {@link formatPath}. */
 export const parsePath = (text: string): FieldPath => {
   const path: Array<string | number> = []
-  for (const match of text.matchAll(/\[(?<index>[0-9]+)\]|\[(?<quoted>"(?:[^"\\]|\\.)*")\]|(?<key>[A-Za-z_][A-Za-z0-9_]*)/gu)) {
+  for (
+    const match of text.matchAll(
+      /\[(?<index>[0-9]+)\]|\[(?<quoted>"(?:[^"\\]|\\.)*")\]|(?<key>[A-Za-z_][A-Za-z0-9_]*)/gu
+    )
+  ) {
     const { index, quoted, key } = match.groups ?? {}
     if (index !== undefined) path.push(Number(index))
     else if (quoted !== undefined) path.push(JSON.parse(quoted) as string)

@@ -9,7 +9,7 @@ export const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b 
 
 const neighbours = ({ edges, nodes }: Arrows, backward = false): ReadonlyMap<string, ReadonlyArray<string>> => {
   const found = new Map<string, Set<string>>(nodes.map((node) => [node, new Set()]))
-  for (const { from, to } of edges) (backward ? found.get(to)?.add(from) : found.get(from)?.add(to))
+  for (const { from, to } of edges) backward ? found.get(to)?.add(from) : found.get(from)?.add(to)
   return new Map([...found].map(([node, others]) => [node, [...others].sort(byCodeUnit)]))
 }
 

@@ -19,13 +19,20 @@ const list = (names: Iterable<string>): string => [...names].join(" and ")
 /** How the parts fit together; everything named here exists. */
 export function* shapeErrors({ edges, nodes }: KnownGraph): Generator<SpecError> {
   const typeOf = new Map(nodes.map((node) => [node.node_id, node.node_type]))
-  const idsOf = (type: NodeType) => nodes.filter((node) => node.node_type === type).map((node) => node.node_id).sort(byCodeUnit)
+  const idsOf = (type: NodeType) =>
+    nodes.filter((node) => node.node_type === type).map((node) => node.node_id).sort(byCodeUnit)
 
   for (const type of nodeTypes) {
     const ids = idsOf(type)
     if (ids.length === 1) continue
     yield ids.length === 0
-      ? graphError("node_type_missing", ["nodes"], "one-of-each", `the graph has no ${type} node`, `Add a node with node_type ${type} and connect it.`)
+      ? graphError(
+        "node_type_missing",
+        ["nodes"],
+        "one-of-each",
+        `the graph has no ${type} node`,
+        `Add a node with node_type ${type} and connect it.`
+      )
       : graphError(
         "node_type_repeated",
         ["nodes"],
@@ -126,7 +133,11 @@ export function* shapeErrors({ edges, nodes }: KnownGraph): Generator<SpecError>
 }
 
 /** Why a payload of this kind cannot go from one type of node to the other, and what to do; undefined when it can. */
-const misfitOf = (kind: PayloadKind, from: NodeType | undefined, to: NodeType | undefined): readonly [string, string] | undefined => {
+const misfitOf = (
+  kind: PayloadKind,
+  from: NodeType | undefined,
+  to: NodeType | undefined
+): readonly [string, string] | undefined => {
   if (from === undefined || to === undefined) return undefined
   const { emits } = nodePorts[from]
   const { accepts } = nodePorts[to]

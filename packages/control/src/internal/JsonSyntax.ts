@@ -47,7 +47,7 @@ export const findJsonFault = (text: string): JsonFault | undefined => {
     if (key === undefined) return fail("a key in double quotes")
     if (keys.has(key)) return fail(`a key other than ${key}, which this object already has`, start, true)
     keys.add(key)
-    if (!takeChar(":")) return fail('":"')
+    if (!takeChar(":")) return fail("\":\"")
     return value(depth)
   }
   const value = (depth: number): boolean => {
@@ -57,13 +57,13 @@ export const findJsonFault = (text: string): JsonFault | undefined => {
       const keys = new Set<string>()
       do if (!member(keys, depth + 1)) return false
       while (takeChar(","))
-      return takeChar("}") || fail('"," or "}"')
+      return takeChar("}") || fail("\",\" or \"}\"")
     }
     if (takeChar("[")) {
       if (takeChar("]")) return true
       do if (!value(depth + 1)) return false
       while (takeChar(","))
-      return takeChar("]") || fail('"," or "]"')
+      return takeChar("]") || fail("\",\" or \"]\"")
     }
     return (take(string) ?? take(number) ?? take(word)) !== undefined || fail("a value")
   }

@@ -17,7 +17,12 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
  * `written` laid over `defaults`: what the author wrote wins, leaf by leaf; the rest is the profile's. Neither is changed.
  * The source of each leaf is noted in `sources` under its path.
  */
-export const overlay = <A>(defaults: A, written: PartialDeep<NoInfer<A>> | undefined, path: FieldPath, sources: Sources): A => {
+export const overlay = <A>(
+  defaults: A,
+  written: PartialDeep<NoInfer<A>> | undefined,
+  path: FieldPath,
+  sources: Sources
+): A => {
   if (isObject(defaults)) {
     const over = (written ?? {}) as Readonly<Record<string, unknown>>
     const result: Record<string, unknown> = {}

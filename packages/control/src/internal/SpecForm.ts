@@ -90,10 +90,11 @@ const fieldsAt = (path: FieldPath): ReadonlyArray<string> => {
 
 const choicesAt = (path: FieldPath): ReadonlyArray<string> => {
   const ast = schemaAt(path)
-  return ast?._tag === "Union" ? ast.types.flatMap((type) => (type._tag === "Literal" ? [String(type.literal)] : [])) : []
+  return ast?._tag === "Union"
+    ? ast.types.flatMap((type) => (type._tag === "Literal" ? [String(type.literal)] : []))
+    : []
 }
 
 /** Paths whose only fault may be an unknown name, which the graph compiler explains better. */
 export const isGraphName = (error: SpecError): boolean =>
   error.rule === "enum" && /^(?:nodes\[\d+\]\.node_type|edges\[\d+\]\.payload_kind)$/u.test(error.path)
-

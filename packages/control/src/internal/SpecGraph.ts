@@ -40,7 +40,9 @@ export const resolveGraph = (
       })
     )
   }
-  const whole = spec.nodes !== undefined && spec.edges !== undefined ? { nodes: spec.nodes, edges: spec.edges } : simpleGraph
+  const whole = spec.nodes !== undefined && spec.edges !== undefined
+    ? { nodes: spec.nodes, edges: spec.edges }
+    : simpleGraph
   sources["graph"] = whole === simpleGraph ? "execution_profile_default" : "explicit"
 
   const nodes = whole.nodes.map((node, i) => {
@@ -54,7 +56,9 @@ export const resolveGraph = (
           code: "provider_conflict",
           path: formatPath(["nodes", i, "provider_id"]),
           rule: "graph.one-provider",
-          message: `node ${JSON.stringify(node.node_id)} has provider_id ${ofNode}, but providers.${modality} is ${ofSpec}`,
+          message: `node ${
+            JSON.stringify(node.node_id)
+          } has provider_id ${ofNode}, but providers.${modality} is ${ofSpec}`,
           hint: "Keep one of the two."
         })
       )
@@ -93,13 +97,18 @@ export const looseGraph = (input: unknown): GraphSource | undefined => {
   if (typeof input !== "object" || input === null) return undefined
   const { edges, nodes, providers } = input as { readonly [K in "nodes" | "edges" | "providers"]?: unknown }
   if (!Array.isArray(nodes) || !Array.isArray(edges)) return undefined
-  const whole = nodes.every((node) => text(node?.node_id) && text(node.node_type) && (node.provider_id === undefined || text(node.provider_id))) &&
+  const whole =
+    nodes.every((node) =>
+      text(node?.node_id) && text(node.node_type) && (node.provider_id === undefined || text(node.provider_id))
+    ) &&
     edges.every((edge) =>
       text(edge?.from_node_id) && text(edge.to_node_id) && text(edge.payload_kind) &&
       (edge.edge_id === undefined || text(edge.edge_id))
     )
   if (!whole) return undefined
-  const given = (typeof providers === "object" && providers !== null ? providers : {}) as Readonly<Record<string, unknown>>
+  const given = (typeof providers === "object" && providers !== null ? providers : {}) as Readonly<
+    Record<string, unknown>
+  >
   return {
     pipeline_id: "unnamed",
     pipeline_version: "unnamed",

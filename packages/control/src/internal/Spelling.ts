@@ -7,7 +7,9 @@ const distance = (a: string, b: string): number => {
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1
       let best = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, (before[j - 2] ?? 0) + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, (before[j - 2] ?? 0) + 1)
+      }
       next.push(best)
     }
     before = row
@@ -43,5 +45,7 @@ export const suggest = (name: string, known: Iterable<string>, what: string): st
   const names = [...known]
   const near = nearest(name, names)
   if (near !== undefined) return `Did you mean ${JSON.stringify(near)}?`
-  return names.length === 0 ? `There is no ${what} here.` : `${what[0]?.toUpperCase()}${what.slice(1)}s here: ${names.join(", ")}.`
+  return names.length === 0
+    ? `There is no ${what} here.`
+    : `${what[0]?.toUpperCase()}${what.slice(1)}s here: ${names.join(", ")}.`
 }

@@ -17,7 +17,9 @@ export const makeSubscribers = <A>(): Subscribers<A> => {
       Effect.asVoid(Effect.acquireRelease(
         Effect.sync(() => {
           const listeners = bySession.get(session_id) ?? new Set()
-          if (listeners.size >= maxListeners) throw new Error(`session ${session_id} has more than ${maxListeners} subscribers`)
+          if (listeners.size >= maxListeners) {
+            throw new Error(`session ${session_id} has more than ${maxListeners} subscribers`)
+          }
           // wrapped, so that one function can listen twice and each scope takes away its own
           const own = (value: A) => listener(value)
           bySession.set(session_id, listeners.add(own))
