@@ -1,0 +1,81 @@
+import type { Lane } from "@rspp/contracts/Event"
+import type { SessionInput } from "@rspp/contracts/SessionInput"
+import { Context, Effect, Layer, Queue } from "effect"
+import type { AudioFrame } from "../ports/AudioFrame.ts"
+
+/** Slots of each lane. Control has more than a session can have outstanding; its overflow is a failure, not a loss. */
+export const laneCapacity = {
+  /** Timers, reports of egress, lease and connection events. */
+  control: 4096,
+  /** Provider results; their producers wait when it is full. */
+  data: 256,
+  /** Caller frames: 50 × 20 ms = 1 s (CONTRACT section 5, caller audio). */
+  frames: 50
+} as const
+
+/** The next thing that a session is to apply. */
+export type Next =
+  | { readonly kind: "input"; readonly lane: Lane; readonly input: SessionInput }
+  | { readonly kind: "frame"; readonly frame: AudioFrame }
+
+/** The door of one session: three bounded queues and one reader. */
+export interface SessionInbox {
+  /** Never waits. False: even the reserved slots are full, and the session must fail. */
+  readonly control: (input: SessionInput) => boolean
+  /** Waits while the lane is full: this is the back-pressure that a provider feels. */
+  readonly data: (input: SessionInput) => Effect.Effect<boolean>
+  /** Never waits. False: there was no room, the frame is lost. */
+  readonly frame: (frame: AudioFrame) => boolean
+  /** The next input, control before data before audio; undefined when there is none. */
+  readonly next: () => Next | undefined
+  /** Waits until there may be a next input. */
+  readonly wait: Effect.Effect<void>
+  readonly hasFrames: () => boolean
+}
+
+/**
+ * Lane router (RK-06): decides in which order the inputs of a session are applied.
+ *
+ * Guarantees: I-LANE-CONTROL the control lane is looked at before every step, so that data never delays it; I-LANE-BOUND
+ * each lane is bounded; control is never dropped.
+ */
+export class LaneRouter extends Context.Service<LaneRouter, {
+  readonly open: Effect.Effect<SessionInbox>
+}>()("rspp/LaneRouter") {
+  static readonly layer = Layer.succeed(LaneRouter, {
+    open: Effect.gen(function*() {
+      const control = yield* Queue.bounded<SessionInput>(laneCapacity.control)
+      const data = yield* Queue.bounded<SessionInput>(laneCapacity.data)
+      const frames = yield* Queue.bounded<AudioFrame>(laneCapacity.frames)
+      const bell = yield* Queue.sliding<void>(1)
+      const ring = (accepted: boolean) => {
+        if (accepted) Queue.offerUnsafe(bell, undefined)
+        return accepted
+      }
+      const take = <A>(queue: Queue.Queue<A>): A | undefined => {
+        const exit = Queue.takeUnsafe(queue)
+        return exit !== undefined && exit._tag === "Success" ? exit.value : undefined
+      }
+      return {
+        control: (input) => ring(Queue.offerUnsafe(control, input)),
+        data: (input) =>
+          Effect.suspend(() =>
+            Queue.offerUnsafe(data, input)
+              ? Effect.succeed(ring(true))
+              : Effect.map(Queue.offer(data, input), ring)
+          ),
+        frame: (frame) => ring(Queue.offerUnsafe(frames, frame)),
+        hasFrames: () => Queue.sizeUnsafe(frames) > 0,
+        next: () => {
+          const urgent = take(control)
+          if (urgent !== undefined) return { kind: "input", lane: "ControlLane", input: urgent }
+          const result = take(data)
+          if (result !== undefined) return { kind: "input", lane: "DataLane", input: result }
+          const frame = take(frames)
+          return frame === undefined ? undefined : { kind: "frame", frame }
+        },
+        wait: Queue.take(bell)
+      }
+    })
+  })
+}

@@ -1,0 +1,61 @@
+import type { Cause } from "effect"
+import { Effect, Queue, Stream } from "effect"
+import type { RecognitionInput } from "../ports/SpeechToText.ts"
+
+/** Bounds of the edge from the caller to a recogniser (CONTRACT section 5, caller audio). */
+export interface FeedBounds {
+  readonly items: number
+  readonly bytes: number
+}
+
+/** What one recogniser is fed for one utterance. Every call is synchronous and never waits. */
+export interface UtteranceFeed {
+  readonly stream: Stream.Stream<RecognitionInput>
+  /** Returns the number of samples that had to be dropped. */
+  readonly audio: (samples: Int16Array) => number
+  readonly mark: (mark: Exclude<RecognitionInput, { readonly _tag: "Audio" }>) => void
+}
+
+/** Slots that are kept for marks, so that audio cannot crowd them out. */
+const markSlots = 64
+
+/**
+ * The caller's audio on its way to a recogniser: when the recogniser is slow, audio is merged into one waiting chunk
+ * before any of it is dropped, up to the edge's bytes.
+ */
+export const makeUtteranceFeed = (bounds: FeedBounds): Effect.Effect<UtteranceFeed> =>
+  Effect.map(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots), (queue) => {
+    let merged: Array<Int16Array> = []
+    let mergedBytes = 0
+    const flush = () => {
+      if (merged.length === 0) return
+      const samples = new Int16Array(mergedBytes / 2)
+      let at = 0
+      for (const part of merged) {
+        samples.set(part, at)
+        at += part.length
+      }
+      merged = []
+      mergedBytes = 0
+      Queue.offerUnsafe(queue, { _tag: "Audio", samples })
+    }
+    return {
+      stream: Stream.fromQueue(queue),
+      audio: (samples) => {
+        if (Queue.sizeUnsafe(queue) < bounds.items) {
+          flush()
+          Queue.offerUnsafe(queue, { _tag: "Audio", samples })
+          return 0
+        }
+        if (mergedBytes + samples.length * 2 > bounds.bytes) return samples.length
+        merged.push(samples)
+        mergedBytes += samples.length * 2
+        return 0
+      },
+      mark: (mark) => {
+        flush()
+        Queue.offerUnsafe(queue, mark)
+        if (mark._tag === "End") Queue.endUnsafe(queue)
+      }
+    }
+  })

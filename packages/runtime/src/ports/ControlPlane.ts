@@ -1,0 +1,26 @@
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
+import type { InputOf } from "@rspp/contracts/SessionInput"
+import type { Snapshot } from "@rspp/contracts/Snapshot"
+import { Context, Schema } from "effect"
+import type { Effect, Scope } from "effect"
+
+/** The session could not be placed: no lease, or no snapshots. */
+export class ControlPlaneFailure extends Schema.TaggedError<ControlPlaneFailure>()("ControlPlaneFailure", {
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+/**
+ * The control plane as a session sees it: snapshots and leases that are pushed to it. Nothing is asked per event.
+ *
+ * Opening acquires the session's lease and delivers the snapshots of the moment before it returns; both go on being
+ * delivered, and the lease renewed, as long as the scope. Calls to the sink are synchronous and never wait.
+ */
+export class ControlPlane extends Context.Service<ControlPlane, {
+  readonly open: (options: {
+    readonly session_id: string
+    readonly pipeline: NormalizedPipeline
+    readonly onSnapshot: (snapshot: Snapshot) => void
+    readonly onLease: (lease: InputOf<"lease">) => void
+  }) => Effect.Effect<void, ControlPlaneFailure, Scope.Scope>
+}>()("rspp/ControlPlane") {}

@@ -1,0 +1,392 @@
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
+import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
+import type { TimelineHeader } from "@rspp/contracts/Timeline"
+import { Clock, Context, Effect, FiberMap, Layer, Schema } from "effect"
+import { EgressWriter } from "../connection/EgressWriter.ts"
+import { digest } from "../determinism/Digest.ts"
+import { Timebase } from "../determinism/Timebase.ts"
+import type { Next } from "../events/LaneRouter.ts"
+import { LaneRouter } from "../events/LaneRouter.ts"
+import { InvocationRunner } from "../invocation/InvocationRunner.ts"
+import type { ProviderMissing } from "../invocation/ProviderManager.ts"
+import { ProviderManager } from "../invocation/ProviderManager.ts"
+import { SessionKernel } from "../kernel/SessionKernel.ts"
+import { AudioHistory } from "../listening/AudioHistory.ts"
+import type { AudioFrame } from "../ports/AudioFrame.ts"
+import type { ControlPlaneFailure } from "../ports/ControlPlane.ts"
+import { ControlPlane } from "../ports/ControlPlane.ts"
+import type { ProviderFailure } from "../ports/ProviderFailure.ts"
+import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
+import { Recorder } from "../ports/Recorder.ts"
+import type { TransportFailure } from "../ports/Transport.ts"
+import { Transport } from "../ports/Transport.ts"
+import { VoiceActivity } from "../ports/VoiceActivity.ts"
+import { PayloadStore } from "./PayloadStore.ts"
+import { SessionObservers } from "./SessionObserver.ts"
+
+/** Version of the program, as recordings state it. */
+export const rsppVersion = "0.1.0"
+
+/** Steps that the session applies before it lets other fibers run. */
+const stepsPerTurnOfLoop = 64
+
+/** How long a stopped session may take to close what is open, ms: twice the contract's cancellation grace and some. */
+const shutdownBudgetMs = 500
+
+/** The session broke one of its own rules, or its control lane overflowed. A defect of RSPP; the recording says where. */
+export class SessionFailure extends Schema.TaggedError<SessionFailure>()("SessionFailure", {
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+export interface SessionOptions {
+  readonly session_id: string
+  readonly tenant_id: string
+  readonly pipeline: NormalizedPipeline
+  /** Seeds the session's named random streams; recorded. */
+  readonly seed: number
+  /** Key of the hashes of what was said; not recorded. */
+  readonly payloadKey: string
+  readonly clock: "realtime" | "virtual"
+}
+
+/** How a session came to its end. */
+export interface SessionSummary {
+  readonly session_id: string
+  readonly durationMs: number
+  /** Caller frames that were lost because the session had no room for them. */
+  readonly lostFrames: number
+}
+
+/** Whatever may keep a session from starting or going on. */
+export type SessionError =
+  | SessionFailure
+  | TransportFailure
+  | RecorderFailure
+  | ProviderFailure
+  | ProviderMissing
+  | ControlPlaneFailure
+
+/**
+ * Session (RK-01): runs one call from the opening of its transport to the last record of its timeline.
+ *
+ * One fiber applies inputs to the kernel, control lane first, and carries out the commands that come back; ports run in
+ * fibers of their own, in the session's scope. When the session is interrupted it still closes what is open: the turn's
+ * output is fenced, its evidence completed and the timeline closed, within 500 ms.
+ */
+export class Session extends Context.Service<Session, {
+  readonly run: (options: SessionOptions) => Effect.Effect<SessionSummary, SessionError>
+}>()("rspp/Session") {
+  static readonly layerNoDeps = Layer.effect(
+    Session,
+    Effect.gen(function*() {
+      const context = yield* Effect.context<
+        | SessionKernel
+        | LaneRouter
+        | Timebase
+        | InvocationRunner
+        | ProviderManager
+        | Transport
+        | VoiceActivity
+        | Recorder
+        | ControlPlane
+      >()
+      return Session.of({
+        run: (options) => Effect.scoped(Effect.provide(runSession(options), context))
+      })
+    })
+  )
+
+  /** With the kernel and everything of the runtime; needs only ports. */
+  static readonly layer = Session.layerNoDeps.pipe(
+    Layer.provide([
+      SessionKernel.layer,
+      LaneRouter.layer,
+      Timebase.layer,
+      InvocationRunner.layerNoDeps
+    ])
+  )
+}
+
+/** The header of a session's recording. */
+export const makeHeader = (
+  options: SessionOptions,
+  wallClockStartMs: number,
+  providerCaps: Readonly<Record<string, number>>
+): TimelineHeader => {
+  const level = options.pipeline.recording_policy.recording_level
+  return {
+    record: "header",
+    schema_version: "v1.0",
+    format_version: 1,
+    rspp_version: rsppVersion,
+    session_id: options.session_id,
+    tenant_id: options.tenant_id,
+    pipeline_version: options.pipeline.pipeline_version,
+    behaviour_flags: [],
+    seed: options.seed,
+    wall_clock_start_ms: wallClockStartMs,
+    clock: options.clock,
+    recording_level: level,
+    session_config: options.pipeline.session_config,
+    session_config_hash: digest(options.pipeline.session_config),
+    pipeline: options.pipeline,
+    provider_caps: providerCaps,
+    not_captured: level === "L2" ? [] : level === "L1" ? ["caller_audio"] : ["caller_audio", "payloads"]
+  }
+}
+
+const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
+  const { pipeline } = options
+  const providers = yield* ProviderManager
+  yield* providers.check(pipeline.provider_bindings)
+  const observers = yield* SessionObservers
+  const inbox = yield* (yield* LaneRouter).open
+  const payloads = new PayloadStore(options.payloadKey)
+  const history = new AudioHistory()
+
+  // An overflow of the control lane is told to the main loop, which ends the session.
+  let overflow = false
+  const control = (input: SessionInput) => {
+    if (!inbox.control(input)) overflow = true
+  }
+
+  const transport = yield* (yield* Transport).open({ session_id: options.session_id })
+  const clock = yield* Clock.Clock
+  const timebase = yield* (yield* Timebase).start
+  const caps: Record<string, number> = {}
+  for (const { provider_id, firstResultCapMs } of providers.descriptors) {
+    if (firstResultCapMs !== undefined) caps[provider_id] = firstResultCapMs
+  }
+  const header = makeHeader(options, timebase.wallClockStartMs, caps)
+  const kernel = (yield* SessionKernel).open(header)
+  const recorder: SessionRecorder = yield* (yield* Recorder).open({
+    header,
+    onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result })
+  })
+  for (const observer of observers) observer.opened?.(header, (id) => payloads.readText(id))
+
+  const lease = { epoch: 0, deadlineNanos: 0n }
+  const egress = yield* EgressWriter.make(transport.output, control, {
+    epoch: () => lease.epoch,
+    leaseHolds: () => clock.monotonicTimeNanosUnsafe() < lease.deadlineNanos
+  })
+  const recogniserNode = pipeline.graph.nodes.find((node) => node.node_type === "speech_to_text")?.node_id
+  const audioEdge = pipeline.graph.edges.find((edge) =>
+    edge.payload_kind === "caller_audio" && edge.to_node_id === recogniserNode
+  )?.edge_id ?? "caller_audio"
+  const audioPolicy = pipeline.edge_buffer_policies[audioEdge]
+  const runner = yield* (yield* InvocationRunner).open({
+    payloads,
+    history,
+    feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
+    partialIntervalMs: pipeline.session_config.recognition.partial_interval_ms,
+    offer: inbox.data,
+    onPayload: recorder.payload
+  })
+  const timers = yield* FiberMap.make<string>()
+  const forkTimer = yield* FiberMap.runtime(timers)<never>()
+
+  const speech = yield* (yield* VoiceActivity).open({
+    settings: pipeline.session_config.voice_activity,
+    onEdge: (edge) => control({ type: "voice_activity", edge: edge.edge, sample_index: edge.sampleIndex }),
+    onFailure: () => control({ type: "connection", state: "stall" })
+  })
+
+  let over = false
+  const dispatch = (command: SessionCommand): void => {
+    switch (command.type) {
+      case "start_invocation":
+        return runner.start(command)
+      case "mark_utterance":
+        return runner.mark(command)
+      case "cancel_invocation":
+        return runner.cancel(command.provider_invocation_id)
+      case "pause_invocation":
+        return runner.pause(command.provider_invocation_id)
+      case "resume_invocation":
+        return runner.resume(command.provider_invocation_id)
+      case "arm_timer": {
+        const { timer, generation } = command
+        forkTimer(
+          timer,
+          Effect.andThen(
+            Effect.sleep(Math.max(0, command.due_ms - timebase.nowMs())),
+            Effect.sync(() => control({ type: "timer", timer, generation }))
+          )
+        )
+        return
+      }
+      case "disarm_timer": {
+        const fiber = FiberMap.getUnsafe(timers, command.timer)
+        if (fiber._tag === "Some") fiber.value.interruptUnsafe()
+        return
+      }
+      case "enqueue_output": {
+        const samples = payloads.takeAudio(command.handle_id)
+        if (samples === undefined) return
+        return egress.enqueue(command.turn_id, command.segment_id, command.authority_epoch, samples)
+      }
+      case "end_segment":
+        return egress.endSegment(command.turn_id, command.segment_id)
+      case "pause_output":
+        return egress.pause(command.turn_id)
+      case "resume_output":
+        return egress.resume(command.turn_id)
+      case "fence_output":
+        return egress.fence(command.turn_id)
+      case "end_session":
+        over = true
+        return
+      case "end_output":
+      case "append_evidence":
+      case "seal_supplement":
+        // The recorder acts on these when it gets the outputs; there is nothing else to do.
+        return
+    }
+  }
+
+  const apply = (next: Next): void => {
+    const now = timebase.nowMs()
+    if (next.kind === "frame") {
+      const { sampleIndex, samples } = next.frame
+      recorder.audio(kernel.audio(sampleIndex, samples.length, now), sampleIndex, now)
+      recorder.callerAudio(sampleIndex, samples)
+      history.push(next.frame)
+      speech.push(next.frame)
+      runner.audio(samples)
+      return
+    }
+    const { input, lane } = next
+    const { outputs, sequence } = kernel.step(input, now)
+    const record = {
+      record: "input",
+      runtime_sequence: sequence,
+      runtime_timestamp_ms: now,
+      lane,
+      input
+    } as const
+    // The fence goes up before anything else is done with what came out.
+    for (const output of outputs) {
+      if (output.record === "command" && output.command.type === "fence_output") dispatch(output.command)
+    }
+    recorder.input(record)
+    recorder.outputs(outputs)
+    for (const observer of observers) {
+      observer.input?.(record)
+      observer.outputs?.(outputs)
+    }
+    for (const output of outputs) {
+      if (output.record === "command" && output.command.type !== "fence_output") dispatch(output.command)
+    }
+  }
+
+  let audioEnded = false
+  const drained = () => {
+    if (!audioEnded || inbox.hasFrames()) return
+    audioEnded = false
+    speech.end()
+    control({ type: "audio_ended" })
+  }
+
+  const loop = Effect.gen(function*() {
+    while (!over) {
+      let steps = 0
+      for (let next = inbox.next(); next !== undefined && !over; next = inbox.next()) {
+        apply(next)
+        if (overflow) return yield* new SessionFailure({ message: "the control lane overflowed" })
+        if (++steps >= stepsPerTurnOfLoop) break
+      }
+      drained()
+      if (over) break
+      if (steps >= stepsPerTurnOfLoop) yield* Effect.yieldNow
+      else yield* inbox.wait
+    }
+  }).pipe(
+    Effect.catchDefect((cause) =>
+      Effect.fail(new SessionFailure({ message: cause instanceof Error ? cause.message : "the session broke", cause }))
+    )
+  )
+
+  let lostFrames = 0
+  let unreported = { count: 0, first: 0, last: 0 }
+  const frame = (arrived: AudioFrame): boolean => {
+    if (!inbox.frame(arrived)) {
+      lostFrames += 1
+      unreported = {
+        count: unreported.count + 1,
+        first: unreported.count === 0 ? arrived.sampleIndex : unreported.first,
+        last: arrived.sampleIndex
+      }
+      return false
+    }
+    if (unreported.count > 0) {
+      control({ type: "media_loss", edge_id: audioEdge, ...unreported })
+      unreported = { count: 0, first: 0, last: 0 }
+    }
+    return true
+  }
+
+  control({ type: "session_started" })
+  yield* (yield* ControlPlane).open({
+    session_id: options.session_id,
+    pipeline,
+    onSnapshot: (snapshot) => control({ type: "snapshot", snapshot }),
+    onLease: (change: InputOf<"lease">) => {
+      lease.epoch = Math.max(lease.epoch, change.authority_epoch)
+      const held = change.status !== "revoked" && change.status !== "expired"
+      lease.deadlineNanos = held ? clock.monotonicTimeNanosUnsafe() + BigInt(change.ttl_ms) * 1_000_000n : 0n
+      control(change)
+    }
+  })
+  yield* Effect.forkScoped(
+    egress.run.pipe(Effect.catch(() => Effect.sync(() => control({ type: "connection", state: "disconnected" }))))
+  )
+  yield* Effect.forkScoped(
+    transport.run({
+      audio: frame,
+      connection: (state) => control({ type: "connection", state }),
+      text: (text) => {
+        const handle = payloads.text(text, { words: text.trim().split(/\s+/u).length })
+        recorder.payload(handle, text)
+        control({ type: "typed_text", handle })
+      },
+      audioEnded: () => {
+        audioEnded = true
+        drained()
+      }
+    }).pipe(
+      Effect.catch(() => Effect.sync(() => control({ type: "connection", state: "disconnected" }))),
+      Effect.ensuring(Effect.sync(() => control({ type: "connection", state: "ended" })))
+    )
+  )
+
+  // Runs where nothing can be interrupted any more, so its bound is a flag and not a timeout.
+  const stop = Effect.gen(function*() {
+    recorder.closing("interrupted")
+    control({ type: "shutdown", reason: "interrupted" })
+    yield* Effect.forkScoped(Effect.andThen(
+      Effect.sleep(shutdownBudgetMs),
+      Effect.sync(() => {
+        over = true
+        control({ type: "shutdown", reason: "overrun" })
+      })
+    ))
+    yield* Effect.ignore(loop)
+  })
+  yield* loop.pipe(
+    Effect.onInterrupt(() => stop),
+    Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
+    Effect.ensuring(Effect.sync(() => {
+      for (const observer of observers) observer.closed?.()
+    }))
+  )
+  recorder.closing("ended")
+  const summary: SessionSummary = {
+    session_id: options.session_id,
+    durationMs: timebase.nowMs(),
+    lostFrames
+  }
+  return summary
+})
