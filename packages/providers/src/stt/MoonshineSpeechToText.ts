@@ -70,14 +70,20 @@ const utterance = Effect.fnUntraced(function*(
 
   const fails = Effect.catch((failure: ProviderFailure) => Effect.asVoid(Queue.fail(results, failure)))
 
-  const emitPartial = Effect.suspend(() => decoder.partial(buffer.all())).pipe(
-    Effect.map((text) => {
+  const partialDue = () => final === undefined && buffer.length - heardAtPartial >= partialIntervalMs * samplesPerMs
+  // Goes on while the audio that came during a decode makes another one due.
+  const emitPartials = Effect.whileLoop({
+    while: partialDue,
+    body: () => {
+      heardAtPartial = buffer.length
+      return decoder.partial(buffer.all())
+    },
+    step: (text) => {
       if (text === undefined || text === "" || text === lastPartial) return
       lastPartial = text
       Queue.offerUnsafe(results, { _tag: "Partial", text })
-    }),
-    fails
-  )
+    }
+  }).pipe(fails)
   const emitFinal = (pauseId: number, before: Fiber.Fiber<void> | undefined) =>
     Effect.suspend(() => decoder.final(buffer.all())).pipe(
       Effect.tap(before === undefined ? Effect.void : Fiber.await(before)),
@@ -95,10 +101,8 @@ const utterance = Effect.fnUntraced(function*(
     switch (next._tag) {
       case "Audio": {
         buffer.append(next.samples)
-        const due = buffer.length - heardAtPartial >= partialIntervalMs * samplesPerMs
-        if (final !== undefined || !due || partial?.pollUnsafe() === undefined && partial !== undefined) return
-        heardAtPartial = buffer.length
-        partial = yield* fork(emitPartial)
+        const decoding = partial !== undefined && partial.pollUnsafe() === undefined
+        if (!decoding && partialDue()) partial = yield* fork(emitPartials)
         return
       }
       case "Pause": {

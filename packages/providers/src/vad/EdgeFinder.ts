@@ -24,8 +24,13 @@ const maxBackBlocks = 15
 /** Blocks that are kept (0.7 s): the windows that a detection takes, {@link maxBackBlocks}, and the noise before. */
 const keptBlocks = 66
 
-/** An onset lies above the noise before it by this factor in power (6 dB), and above this mean square (−60 dBFS). */
+/**
+ * An onset lies above the noise before it (this quantile of the blocks kept) by 6 dB in power, less than 22 dB below the
+ * loudest block of the speech that it begins, and above −60 dBFS.
+ */
+const floorQuantile = 0.4
 const onsetFactor = 4
+const onsetBelowPeak = 10 ** -2.2
 const minOnsetPower = 1e-6
 
 const msOf = (windows: number): number => windows * windowSamples / 16
@@ -186,12 +191,12 @@ export class EdgeFinder {
 
   /** Follows the loudness back from `detected`, the start of the first window that the model called speech. */
   private onset(detected: number): number {
-    const blocksAfter = this.run * 3
-    const first = this.blocks.length - blocksAfter
+    const first = this.blocks.length - this.run * 3
     if (first <= 0) return Math.max(0, detected)
     const before = this.blocks.slice(0, first)
-    const floor = Math.min(...before)
-    const limit = Math.max(minOnsetPower, floor * onsetFactor)
+    const floor = before.toSorted((a, b) => a - b)[Math.floor(first * floorQuantile)]!
+    const peak = Math.max(...this.blocks.slice(first))
+    const limit = Math.max(minOnsetPower, floor * onsetFactor, peak * onsetBelowPeak)
     let back = 0
     while (back < maxBackBlocks && back < first && before[first - 1 - back]! > limit) back++
     return Math.max(0, detected - Math.round(back * windowSamples / 3))
