@@ -2,7 +2,7 @@ import { validate } from "@rspp/contracts/Artifact"
 import { schemaVersion } from "@rspp/contracts/Identity"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
 import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
-import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Result, Schema } from "effect"
 import type { Scope } from "effect"
 import { contentHash } from "./internal/ContentHash.ts"
 import { makeSubscribers } from "./internal/Subscribers.ts"
@@ -119,45 +119,43 @@ const make = ({ snapshotTtlMs }: ControlPlaneOptions): ControlPlane["Service"] =
   const sessions = new Map<string, Map<SnapshotKind, Snapshot>>()
   const subscribers = makeSubscribers<Snapshot>()
 
-  const issue = (kind: SnapshotKind, body: unknown, version: number): Effect.Effect<Snapshot, SnapshotInvalid> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const snapshot = {
-        schema_version: schemaVersion,
-        snapshot_kind: kind,
-        snapshot_id: `snap_${kind}_${version}`,
-        version,
-        issued_at_ms: Math.floor(now),
-        ttl_ms: snapshotTtlMs,
-        body
-      }
-      // a body that cannot be hashed is not JSON: the form is judged first
-      const form = validate(kind, { ...snapshot, content_hash: "0".repeat(64) })
-      if (form.ok) return Effect.succeed({ ...snapshot, content_hash: contentHash(body) } as Snapshot)
-      const [first] = form.issues
-      const path = first?.path.join(".") ?? ""
-      return Effect.fail(
-        new SnapshotInvalid({ snapshot_kind: kind, path, message: `${kind}: ${path} ${first?.message}` })
-      )
-    })
+  const issue = (kind: SnapshotKind, body: unknown, version: number, now: number) => {
+    const snapshot = {
+      schema_version: schemaVersion,
+      snapshot_kind: kind,
+      snapshot_id: `snap_${kind}_${version}`,
+      version,
+      issued_at_ms: Math.floor(now),
+      ttl_ms: snapshotTtlMs,
+      body
+    }
+    // a body that cannot be hashed is not JSON: the form is judged first
+    const form = validate(kind, { ...snapshot, content_hash: "0".repeat(64) })
+    if (form.ok) return Result.succeed({ ...snapshot, content_hash: contentHash(body) } as Snapshot)
+    const [first] = form.issues
+    const path = first?.path.join(".") ?? ""
+    return Result.fail(
+      new SnapshotInvalid({ snapshot_kind: kind, path, message: `${kind}: ${path} ${first?.message}` })
+    )
+  }
 
-  /** The next version of one kind, kept and told in one synchronous step. `bodyAfter` says what follows the latest. */
+  /** The next version of one kind. From reading the latest to telling it is one synchronous step: nothing gets between. */
   const advance = Effect.fnUntraced(
     function*(session_id: string, kind: SnapshotKind, bodyAfter: (latest: Snapshot) => unknown) {
-      for (;;) {
+      const now = yield* Clock.currentTimeMillis
+      return yield* Effect.suspend((): Effect.Effect<Snapshot, SessionNotOpen | SnapshotInvalid> => {
         const known = sessions.get(session_id)
         const latest = known?.get(kind)
         if (known === undefined || latest === undefined) {
-          return yield* new SessionNotOpen({
-            session_id,
-            message: `session ${session_id} is not open at this control plane`
-          })
+          const message = `session ${session_id} is not open at this control plane`
+          return Effect.fail(new SessionNotOpen({ session_id, message }))
         }
-        const snapshot = yield* issue(kind, bodyAfter(latest), latest.version + 1)
-        if (sessions.get(session_id) !== known || known.get(kind) !== latest) continue // another publish was faster
-        known.set(kind, snapshot)
-        subscribers.publish(session_id, snapshot)
-        return snapshot
-      }
+        const next = issue(kind, bodyAfter(latest), latest.version + 1, now)
+        if (Result.isFailure(next)) return Effect.fail(next.failure)
+        known.set(kind, next.success)
+        subscribers.publish(session_id, next.success)
+        return Effect.succeed(next.success)
+      })
     }
   )
 
@@ -175,7 +173,11 @@ const make = ({ snapshotTtlMs }: ControlPlaneOptions): ControlPlane["Service"] =
   const openSession = Effect.fn("ControlPlane.openSession")(function*(facts: SessionFacts) {
     const { session_id } = facts
     const bodies = bodiesOf(facts)
-    const snapshots = yield* Effect.forEach(snapshotKinds, (kind) => issue(kind, bodies[kind], 1))
+    const now = yield* Clock.currentTimeMillis
+    const snapshots = yield* Effect.forEach(
+      snapshotKinds,
+      (kind) => Effect.fromResult(issue(kind, bodies[kind], 1, now))
+    )
     yield* Effect.acquireRelease(
       Effect.suspend(() => {
         if (sessions.has(session_id)) {
@@ -196,10 +198,7 @@ const make = ({ snapshotTtlMs }: ControlPlaneOptions): ControlPlane["Service"] =
     openSession,
     publish,
     subscribe: (session_id, onSnapshot) =>
-      Effect.flatMap(subscribers.add(session_id, onSnapshot), () =>
-        Effect.sync(() => {
-          for (const snapshot of sessions.get(session_id)?.values() ?? []) onSnapshot(snapshot)
-        })),
+      subscribers.add(session_id, onSnapshot, () => sessions.get(session_id)?.values() ?? []),
     latest: (session_id) => Effect.sync(() => [...(sessions.get(session_id)?.values() ?? [])])
   })
 }

@@ -3,7 +3,12 @@ import type { Scope } from "effect"
 
 /** Listeners by session. Telling them is synchronous, in the order in which they came. */
 export interface Subscribers<A> {
-  readonly add: (session_id: string, listener: (value: A) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** Until the scope closes. The listener first gets what `known` gives, in the same synchronous step: no gap, no repeat. */
+  readonly add: (
+    session_id: string,
+    listener: (value: A) => void,
+    known?: () => Iterable<A>
+  ) => Effect.Effect<void, never, Scope.Scope>
   readonly publish: (session_id: string, value: A) => void
 }
 
@@ -13,7 +18,7 @@ const maxListeners = 16
 export const makeSubscribers = <A>(): Subscribers<A> => {
   const bySession = new Map<string, Set<(value: A) => void>>()
   return {
-    add: (session_id, listener) =>
+    add: (session_id, listener, known) =>
       Effect.asVoid(Effect.acquireRelease(
         Effect.sync(() => {
           const listeners = bySession.get(session_id) ?? new Set()
@@ -23,6 +28,7 @@ export const makeSubscribers = <A>(): Subscribers<A> => {
           // wrapped, so that one function can listen twice and each scope takes away its own
           const own = (value: A) => listener(value)
           bySession.set(session_id, listeners.add(own))
+          for (const value of known?.() ?? []) own(value)
           return own
         }),
         (own) =>
