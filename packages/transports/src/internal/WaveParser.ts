@@ -133,9 +133,14 @@ export class WaveParser {
     else this.state = "skip"
   }
 
+  /** A header is complete: that of the file, of a chunk, or the body of a chunk that matters. */
   private step(): void {
     const head = this.head
     switch (this.state) {
+      case "skip":
+      case "data":
+      case "done":
+        return
       case "riff": {
         const magic = text(head, 0, 4)
         if ((magic !== "RIFF" && magic !== "RF64") || text(head, 8, 4) !== "WAVE") return this.refuse()

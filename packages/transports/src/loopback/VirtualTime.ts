@@ -87,14 +87,14 @@ export const run = <A, E, R>(
           }
         }
       })
-      const fiber = Effect.runForkWith(
-        context.pipe(
-          Context.add(Scheduler.Scheduler, world.scheduler),
-          Context.add(Clock.Clock, worldClock(world, startMillis)),
-          Context.add(MeasuredWork, work({ world, startMillis, realNow, charge: true, nowNs: () => world.nowNs })),
-          Context.add(HeldWork, work({ world, startMillis, realNow, charge: false, nowNs: () => world.nowNs }))
-        ) as Context.Context<R>
-      )(effect)
+      const nowNs = () => world.nowNs
+      const inWorld: Context.Context<R> = context.pipe(
+        Context.add(Scheduler.Scheduler, world.scheduler),
+        Context.add(Clock.Clock, worldClock(world, startMillis)),
+        Context.add(MeasuredWork, work({ world, startMillis, realNow, charge: true, nowNs })),
+        Context.add(HeldWork, work({ world, startMillis, realNow, charge: false, nowNs }))
+      )
+      const fiber = Effect.runForkWith(inWorld)(effect)
       fiber.addObserver((exit) => {
         world.close()
         resume(stall !== undefined && Exit.hasInterrupts(exit) ? Effect.fail(stall) : exit)
