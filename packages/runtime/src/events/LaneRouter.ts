@@ -56,7 +56,7 @@ export class LaneRouter extends Context.Service<LaneRouter, {
         const exit = Queue.takeUnsafe(queue)
         return exit !== undefined && exit._tag === "Success" ? exit.value : undefined
       }
-      return {
+      const inbox: SessionInbox = {
         control: (input) => ring(Queue.offerUnsafe(control, input)),
         data: (input) =>
           Effect.suspend(() =>
@@ -76,6 +76,7 @@ export class LaneRouter extends Context.Service<LaneRouter, {
         },
         wait: Queue.take(bell)
       }
+      return inbox
     })
   })
 }

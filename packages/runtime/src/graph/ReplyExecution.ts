@@ -152,6 +152,9 @@ export class ReplyExecution {
       case "accepted":
       case "merge":
         this.#enqueue(segment, handle)
+        if (this.#flow.isHeld(this.#voiceEdge)) {
+          this.#parts.budgets.edgeServed(this.turn.turnId, this.#segmentEdge)
+        }
         return
       case "block":
         // Speech is held, never shed: its producer is paused until playback has made room.
@@ -234,7 +237,11 @@ export class ReplyExecution {
     this.#unblock()
     const segment = turn.segments[turn.nextSegment]
     if (segment !== undefined) {
-      if (this.#flow.isHeld(this.#voiceEdge)) return
+      if (this.#flow.isHeld(this.#voiceEdge)) {
+        // Waiting for playback is no delay of the edge: speech is held on purpose.
+        budgets.edgeServed(turn.turnId, this.#segmentEdge)
+        return
+      }
       turn.nextSegment += 1
       budgets.edgeServed(turn.turnId, this.#segmentEdge)
       this.#flow.take(this.#segmentEdge, 1, segment.handle.length, 0, turn.modelDone ? undefined : turn.model)

@@ -181,19 +181,17 @@ const openRunner = Effect.fnUntraced(function*(
       const id = command.provider_invocation_id
       const gate = Latch.makeUnsafe(true)
       gates.set(id, gate)
-      const run = Effect.gen(function*() {
-        if (command.modality !== "stt") {
-          const results: Stream.Stream<unknown, ProviderFailure> = command.modality === "llm"
-            ? reply(command)
-            : voice(command)
-          // Held by back-pressure: the result in hand was taken, the next one waits here.
-          return yield* Stream.runForEach(results, () => gate.await)
-        }
-        const feed = yield* makeUtteranceFeed(options.feedBounds)
+      const results = (): Stream.Stream<unknown, ProviderFailure> => {
+        if (command.modality === "llm") return reply(command)
+        if (command.modality === "tts") return voice(command)
+        // The feed is open before the next frame is applied, so that no word is lost.
+        const feed = makeUtteranceFeed(options.feedBounds)
         feed.audio(options.history.from(command.from_sample ?? 0))
         feeds.set(id, feed)
-        return yield* Stream.runDrain(transcripts(command, feed))
-      })
+        return transcripts(command, feed)
+      }
+      // Held by back-pressure: the result in hand was taken, the next one waits here.
+      const run = Stream.runForEach(results(), () => gate.await)
       fork(
         id,
         run.pipe(
@@ -203,8 +201,7 @@ const openRunner = Effect.fnUntraced(function*(
             return offer(ended(command, exit))
           }),
           Effect.ignore
-        ),
-        { startImmediately: true }
+        )
       )
     },
     cancel: (id) => {

@@ -23,8 +23,9 @@ const markSlots = 64
  * The caller's audio on its way to a recogniser: when the recogniser is slow, audio is merged into one waiting chunk
  * before any of it is dropped, up to the edge's bytes.
  */
-export const makeUtteranceFeed = (bounds: FeedBounds): Effect.Effect<UtteranceFeed> =>
-  Effect.map(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots), (queue) => {
+export const makeUtteranceFeed = (bounds: FeedBounds): UtteranceFeed => {
+    // Making a queue asks nothing of its context and has no effect but its own state.
+    const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots))
     let merged: Array<Int16Array> = []
     let mergedBytes = 0
     const flush = () => {
@@ -58,4 +59,4 @@ export const makeUtteranceFeed = (bounds: FeedBounds): Effect.Effect<UtteranceFe
         if (mark._tag === "End") Queue.endUnsafe(queue)
       }
     }
-  })
+  }

@@ -14,8 +14,8 @@ import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
-import type { ControlPlaneFailure } from "../ports/ControlPlane.ts"
-import { ControlPlane } from "../ports/ControlPlane.ts"
+import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
+import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
@@ -90,7 +90,7 @@ export class Session extends Context.Service<Session, {
         | Transport
         | VoiceActivity
         | Recorder
-        | ControlPlane
+        | ControlPlaneFeed
       >()
       return Session.of({
         run: (options) => Effect.scoped(Effect.provide(runSession(options), context))
@@ -329,7 +329,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   control({ type: "session_started" })
-  yield* (yield* ControlPlane).open({
+  yield* (yield* ControlPlaneFeed).open({
     session_id: options.session_id,
     pipeline,
     onSnapshot: (snapshot) => control({ type: "snapshot", snapshot }),

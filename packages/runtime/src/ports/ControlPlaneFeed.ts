@@ -16,11 +16,11 @@ export class ControlPlaneFailure extends Schema.TaggedError<ControlPlaneFailure>
  * Opening acquires the session's lease and delivers the snapshots of the moment before it returns; both go on being
  * delivered, and the lease renewed, as long as the scope. Calls to the sink are synchronous and never wait.
  */
-export class ControlPlane extends Context.Service<ControlPlane, {
+export class ControlPlaneFeed extends Context.Service<ControlPlaneFeed, {
   readonly open: (options: {
     readonly session_id: string
     readonly pipeline: NormalizedPipeline
     readonly onSnapshot: (snapshot: Snapshot) => void
     readonly onLease: (lease: InputOf<"lease">) => void
   }) => Effect.Effect<void, ControlPlaneFailure, Scope.Scope>
-}>()("rspp/ControlPlane") {}
+}>()("rspp/ControlPlaneFeed") {}
