@@ -14,7 +14,9 @@ const wanted = new Map(artifactKinds.map((kind) => [`${kind}.json`, jsonSchemaTe
 
 mkdirSync(directory, { recursive: true })
 const present = new Map(readdirSync(directory).map((name) => [name, readFileSync(directory + name, "utf8")]))
-const drifted = [...new Set([...wanted.keys(), ...present.keys()])].filter((name) => wanted.get(name) !== present.get(name))
+const drifted = [...new Set([...wanted.keys(), ...present.keys()])].filter((name) =>
+  wanted.get(name) !== present.get(name)
+)
 
 if (process.argv.includes("--check")) {
   for (const name of drifted) console.error(`contracts/schema/${name} is not what contracts/src generates`)

@@ -39,7 +39,10 @@ export const Sha256Hex = matching(/^[0-9a-fA-F]{64}$/, "64 hex characters")
 export const ContentRef = matching(/^sha256:[0-9a-f]{64}$/, "sha256: and 64 hex characters")
 
 /** A list without duplicates, optionally with bounds on its length. */
-export const uniqueList = <S extends Schema.Constraint>(item: S, bounds: { readonly min?: number; readonly max?: number } = {}) =>
+export const uniqueList = <S extends Schema.Constraint>(
+  item: S,
+  bounds: { readonly min?: number; readonly max?: number } = {}
+) =>
   Schema.Array(item).check(
     Schema.makeFilter<ReadonlyArray<unknown>>((list) => new Set(list).size === list.length, {
       expected: "a list without duplicates",

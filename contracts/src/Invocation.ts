@@ -7,7 +7,14 @@ export const modalities = ["stt", "llm", "tts", "external"] as const
 export const Modality = Schema.Literals(modalities)
 export type Modality = typeof Modality.Type
 
-export const outcomeClasses = ["success", "timeout", "overload", "blocked", "infrastructure_failure", "cancelled"] as const
+export const outcomeClasses = [
+  "success",
+  "timeout",
+  "overload",
+  "blocked",
+  "infrastructure_failure",
+  "cancelled"
+] as const
 export const OutcomeClass = Schema.Literals(outcomeClasses)
 export type OutcomeClass = typeof OutcomeClass.Type
 

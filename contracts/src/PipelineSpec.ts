@@ -19,7 +19,9 @@ import {
   Watermark
 } from "./TurnPlan.ts"
 
-type Optional<F extends Schema.Struct.Fields> = { readonly [K in keyof F]: Schema.optionalKey<F[K] & Schema.Constraint> }
+type Optional<F extends Schema.Struct.Fields> = {
+  readonly [K in keyof F]: Schema.optionalKey<F[K] & Schema.Constraint>
+}
 
 /** The same fields, each of which may be left out. */
 const optional = <const F extends Readonly<Record<string, Schema.Constraint>>>(fields: F): Schema.Struct<Optional<F>> =>

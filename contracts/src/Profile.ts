@@ -1,7 +1,14 @@
 import * as Schema from "effect/Schema"
 import { Id, SchemaVersion, schemaVersion } from "./Identity.ts"
 import { PositiveMilliseconds } from "./Time.ts"
-import { AdaptiveActions, Budgets, type BufferStrategy, EdgeBufferPolicy, FlowControl, RecordingPolicy } from "./TurnPlan.ts"
+import {
+  AdaptiveActions,
+  Budgets,
+  type BufferStrategy,
+  EdgeBufferPolicy,
+  FlowControl,
+  RecordingPolicy
+} from "./TurnPlan.ts"
 
 /** What admission answers when a turn-start snapshot cannot be used. */
 export const SnapshotOutcome = Schema.Literals(["defer", "reject"])
@@ -45,7 +52,13 @@ export type Profile = typeof Profile.Type
 /** High watermarks stand at 75 % of a bound, low ones at 50 % (CONTRACT section 5). */
 const watermark = (bound: number) => ({ high: Math.max(1, Math.floor(bound * 0.75)), low: Math.floor(bound * 0.5) })
 
-const policy = (strategy: BufferStrategy, items: number, ms: number, bytes: number, blockMs?: number): EdgeBufferPolicy => ({
+const policy = (
+  strategy: BufferStrategy,
+  items: number,
+  ms: number,
+  bytes: number,
+  blockMs?: number
+): EdgeBufferPolicy => ({
   strategy,
   max_queue_items: items,
   max_queue_ms: ms,

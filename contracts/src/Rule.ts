@@ -85,13 +85,16 @@ export const ruleFragment = (rule: Rule): Fragment => {
 /** The check that enforces `rules` at decode and writes them into the generated JSON Schema. */
 export const ruleCheck = <T extends object>(rules: ReadonlyArray<Rule>) =>
   Schema.makeFilter<T>(
-    (value) =>
-      rules.flatMap((rule) =>
-        rule.when !== undefined && !rule.when.every((condition) => holds(condition, value as Fields)) ? [] :
-          violations(rule.then, value as Fields).map((field) => ({
-            path: [field],
-            issue: new SchemaIssue.InvalidValue({ message: rule.message, rule: rule.id })
-          }))
-      ),
+    (value) => {
+      const fields = value as Fields
+      const broken: Array<Schema.FilterIssue> = []
+      for (const rule of rules) {
+        if (rule.when !== undefined && !rule.when.every((condition) => holds(condition, fields))) continue
+        for (const field of violations(rule.then, fields)) {
+          broken.push({ path: [field], issue: new SchemaIssue.InvalidValue({ message: rule.message, rule: rule.id }) })
+        }
+      }
+      return broken
+    },
     { rules, toJsonSchema: () => ({ allOf: rules.map(ruleFragment) }) }
   )

@@ -36,8 +36,11 @@ interface RegistryRow {
   readonly requires: ReadonlyArray<string>
 }
 
-const row = (emitters: ReadonlyArray<SignalEmitter>, requires: ReadonlyArray<string> = [], event_scope?: EventScope): RegistryRow =>
-  event_scope === undefined ? { emitters, requires } : { emitters, requires, event_scope }
+const row = (
+  emitters: ReadonlyArray<SignalEmitter>,
+  requires: ReadonlyArray<string> = [],
+  event_scope?: EventScope
+): RegistryRow => event_scope === undefined ? { emitters, requires } : { emitters, requires, event_scope }
 
 const lifecycle = row(["RK-03"], ["turn_id"], "turn")
 const cut = row(["RK-06", "RK-16"])

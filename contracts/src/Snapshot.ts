@@ -28,50 +28,68 @@ const snapshot = <K extends SnapshotKind, B extends Schema.Constraint>(kind: K, 
   }).annotate({ identifier: kind })
 
 /** Where the session is placed, and the epoch that may write it. */
-export const RoutingViewSnapshot = snapshot("routing_view_snapshot", Schema.Struct({
-  placement_id: Id,
-  authority_epoch: Natural,
-  endpoints: Schema.Array(Id)
-}))
+export const RoutingViewSnapshot = snapshot(
+  "routing_view_snapshot",
+  Schema.Struct({
+    placement_id: Id,
+    authority_epoch: Natural,
+    endpoints: Schema.Array(Id)
+  })
+)
 export type RoutingViewSnapshot = typeof RoutingViewSnapshot.Type
 
 /** Quota of a session, and what admission answers when it is used up. */
-export const AdmissionPolicySnapshot = snapshot("admission_policy_snapshot", Schema.Struct({
-  max_turns_per_session: Natural,
-  over_quota: Schema.Literals(["reject", "defer"]),
-  reason: Id
-}))
+export const AdmissionPolicySnapshot = snapshot(
+  "admission_policy_snapshot",
+  Schema.Struct({
+    max_turns_per_session: Natural,
+    over_quota: Schema.Literals(["reject", "defer"]),
+    reason: Id
+  })
+)
 export type AdmissionPolicySnapshot = typeof AdmissionPolicySnapshot.Type
 
 /** Contract versions that this deployment speaks; at least one. */
-export const AbiCompatibilitySnapshot = snapshot("abi_compatibility_snapshot", Schema.Struct({
-  contract_versions: Schema.Array(Id).check(Schema.makeFilter<ReadonlyArray<string>>((list) => list.length >= 1, {
-    expected: "a list of at least 1",
-    rule: "minItems",
-    toJsonSchema: () => ({ minItems: 1 })
-  }))
-}))
+export const AbiCompatibilitySnapshot = snapshot(
+  "abi_compatibility_snapshot",
+  Schema.Struct({
+    contract_versions: Schema.Array(Id).check(Schema.makeFilter<ReadonlyArray<string>>((list) => list.length >= 1, {
+      expected: "a list of at least 1",
+      rule: "minItems",
+      toJsonSchema: () => ({ minItems: 1 })
+    }))
+  })
+)
 export type AbiCompatibilitySnapshot = typeof AbiCompatibilitySnapshot.Type
 
 /** The version and the graph that the session's pipeline resolves to. */
-export const VersionResolutionSnapshot = snapshot("version_resolution_snapshot", Schema.Struct({
-  pipeline_version: Id,
-  graph_definition_ref: Id
-}))
+export const VersionResolutionSnapshot = snapshot(
+  "version_resolution_snapshot",
+  Schema.Struct({
+    pipeline_version: Id,
+    graph_definition_ref: Id
+  })
+)
 export type VersionResolutionSnapshot = typeof VersionResolutionSnapshot.Type
 
 /** What policy allows a turn to do. */
-export const PolicyResolutionSnapshot = snapshot("policy_resolution_snapshot", Schema.Struct({
-  allowed_adaptive_actions: AdaptiveActions,
-  max_recording_level: RecordingLevel,
-  allowed_replay_modes: ReplayModes
-}))
+export const PolicyResolutionSnapshot = snapshot(
+  "policy_resolution_snapshot",
+  Schema.Struct({
+    allowed_adaptive_actions: AdaptiveActions,
+    max_recording_level: RecordingLevel,
+    allowed_replay_modes: ReplayModes
+  })
+)
 export type PolicyResolutionSnapshot = typeof PolicyResolutionSnapshot.Type
 
 /** State of each provider's circuit. */
-export const ProviderHealthSnapshot = snapshot("provider_health_snapshot", Schema.Struct({
-  providers: freeMap(Schema.Literals(["closed", "half_open", "open"]))
-}))
+export const ProviderHealthSnapshot = snapshot(
+  "provider_health_snapshot",
+  Schema.Struct({
+    providers: freeMap(Schema.Literals(["closed", "half_open", "open"]))
+  })
+)
 export type ProviderHealthSnapshot = typeof ProviderHealthSnapshot.Type
 
 /** Any of the six, told apart by `snapshot_kind`. */

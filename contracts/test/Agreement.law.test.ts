@@ -1,125 +1,64 @@
 import { type ArtifactKind, validate } from "@rspp/contracts/Artifact"
 import { assert, describe, it } from "@effect/vitest"
-import { independent, invalidFixtures, validFixtures } from "./corpus.ts"
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import { independent, schemaText } from "./corpus.ts"
+import { type Mutated, mutatedBy } from "./mutants.ts"
 
-type Path = ReadonlyArray<string | number>
-type Container = Record<string | number, unknown>
+const rounds = 15_000
 
-/** Mulberry32: 32-bit seeded random numbers in [0, 1). */
-const randomFrom = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6D2B79F5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
+/** Both verdicts on a mutant, as a report when they differ. */
+const disagreement = (seed: number, mutant: Mutated, validator: ValidateFunction): string | undefined => {
+  const here = validate(mutant.kind, mutant.value)
+  const there = validator(mutant.value)
+  return here.ok === there ? undefined : [
+    `seed ${seed}: ${mutant.kind}/${mutant.name}, ${mutant.steps.join("; ")}`,
+    `Effect Schema: ${here.ok ? "accepts" : JSON.stringify(here.issues)}`,
+    `JSON Schema: ${there ? "accepts" : JSON.stringify(validator.errors)}`,
+    JSON.stringify(mutant.value)
+  ].join("\n")
 }
-
-const isContainer = (value: unknown): value is Container => typeof value === "object" && value !== null
-
-/** Every place in the value, its root excluded. */
-const places = (value: unknown, path: Path = []): ReadonlyArray<Path> =>
-  !isContainer(value) ? [] : Object.entries(value).flatMap(([key, inner]) => {
-    const here = [...path, Array.isArray(value) ? Number(key) : key]
-    return [here, ...places(inner, here)]
-  })
-
-const at = (root: unknown, path: Path): unknown => path.reduce<unknown>((value, key) => (value as Container)[key], root)
-
-/** All values that stand under each key anywhere in the corpus: to swap a signal, an emitter, a scope for another. */
-const valuesByKey = new Map<string, Array<unknown>>()
-for (const { artifact } of [...validFixtures, ...invalidFixtures]) {
-  for (const path of places(artifact)) {
-    const key = String(path.at(-1))
-    const values = valuesByKey.get(key) ?? []
-    const value = at(artifact, path)
-    if (!values.some((known) => JSON.stringify(known) === JSON.stringify(value))) values.push(value)
-    valuesByKey.set(key, values)
-  }
-}
-const keys = [...valuesByKey.keys()]
-
-const odd = [null, true, false, 0, -1, 1, 1.5, 7.0, -0, 1e300, 2 ** 53, "", " ", "x", "\n", "v1.0", "v1.0\n", "0", [], [""], ["a", "a"], [null], {}, { x: 1 }]
-
-type Pick = <A>(list: ReadonlyArray<A>) => A
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
-
-const mutations: Readonly<Record<string, (parent: Container, key: string | number, pick: Pick) => void>> = {
-  "drop it": (parent, key) => Array.isArray(parent) ? parent.splice(Number(key), 1) : delete parent[key],
-  "put something odd there": (parent, key, pick) => (parent[key] = structuredClone(pick(odd))),
-  "swap it for another of that name": (parent, key, pick) =>
-    (parent[key] = structuredClone(pick(valuesByKey.get(String(key)) ?? [null]))),
-  "add a known key": (parent, _key, pick) => {
-    const name = pick(keys)
-    if (Array.isArray(parent)) parent.push(structuredClone(pick(odd)))
-    else parent[name] = structuredClone(pick(valuesByKey.get(name) ?? [null]))
-  },
-  "add a strange key": (parent, _key, pick) => {
-    if (Array.isArray(parent)) return
-    const name = pick(["", " ", "constructor", "toString", "__proto__", "hasOwnProperty", "x", "Lane"])
-    Object.defineProperty(parent, name, { value: structuredClone(pick(odd)), enumerable: true, configurable: true, writable: true })
-  },
-  "rename the key": (parent, key) => {
-    if (Array.isArray(parent)) return
-    parent[`${key}_`] = parent[key]
-    delete parent[key]
-  },
-  "add a newline": (parent, key) => (parent[key] = `${textOf(parent[key])}\n`),
-  "change the case": (parent, key) => (parent[key] = textOf(parent[key]).toUpperCase()),
-  "put it in quotes": (parent, key) => (parent[key] = JSON.stringify(parent[key])),
-  "negate it": (parent, key) => (parent[key] = -Number(textOf(parent[key]))),
-  "repeat it": (parent, key) => Array.isArray(parent) ? parent.push(structuredClone(parent[Number(key)])) : (parent[key] = [parent[key], parent[key]]),
-  "make a list of 65": (parent, key) => (parent[key] = Array.from({ length: 65 }, (_, index) => `id-${index}`))
-}
-
-/** One mutated artifact; `undefined` when the mutation gave no JSON value. */
-const mutate = (artifact: unknown, random: () => number) => {
-  const pick: Pick = (list) => list[Math.floor(random() * list.length)]!
-  const root = { artifact: structuredClone(artifact) }
-  const steps: Array<string> = []
-  const rounds = 1 + Math.floor(random() * 3)
-  for (let round = 0; round < rounds; round++) {
-    const path = random() < 0.02 ? ["artifact"] : ["artifact", ...(pick([...places(root.artifact), []]))]
-    const name = pick(Object.keys(mutations))
-    mutations[name]!(at(root, path.slice(0, -1)) as Container, path.at(-1)!, pick)
-    steps.push(`${path.join(".")}: ${name}`)
-    if (!isContainer(root.artifact)) break
-  }
-  const text = JSON.stringify(root.artifact)
-  return text === undefined ? undefined : { value: JSON.parse(text) as unknown, steps }
-}
-
-const rounds = 30_000
 
 describe("agreement of Effect Schema and JSON Schema", () => {
   it(`reaches the same verdict in both on ${rounds} mutations of the fixtures`, () => {
-    const verdicts = new Map<ArtifactKind, { accepted: number; rejected: number }>()
-    const corpus = [...validFixtures, ...validFixtures, ...invalidFixtures]
+    const accepted = new Map<ArtifactKind, number>()
+    const rejected = new Map<ArtifactKind, number>()
+    let judged = 0
     for (let seed = 1; seed <= rounds; seed++) {
-      const random = randomFrom(seed)
-      const { artifact, kind, name } = corpus[Math.floor(random() * corpus.length)]!
-      const mutated = mutate(artifact, random)
-      if (mutated === undefined) continue
-      const here = validate(kind, mutated.value)
-      const there = independent[kind](mutated.value)
-      if (here.ok !== there) {
-        assert.fail([
-          `seed ${seed}: ${kind}/${name}, ${mutated.steps.join("; ")}`,
-          `Effect Schema: ${here.ok ? "accepts" : JSON.stringify(here.issues)}`,
-          `JSON Schema: ${there ? "accepts" : JSON.stringify(independent[kind].errors)}`,
-          JSON.stringify(mutated.value)
-        ].join("\n"))
-      }
-      const count = verdicts.get(kind) ?? { accepted: 0, rejected: 0 }
-      count[here.ok ? "accepted" : "rejected"]++
-      verdicts.set(kind, count)
+      const mutant = mutatedBy(seed)
+      if (mutant === undefined) continue
+      const report = disagreement(seed, mutant, independent[mutant.kind])
+      if (report !== undefined) assert.fail(report)
+      const counts = independent[mutant.kind](mutant.value) ? accepted : rejected
+      counts.set(mutant.kind, (counts.get(mutant.kind) ?? 0) + 1)
+      judged++
     }
+    assert.isAbove(judged, rounds * 0.95)
     // The law says nothing unless both verdicts occur, for every kind.
-    for (const [kind, { accepted, rejected }] of verdicts) {
-      assert.isAbove(accepted, 0, `${kind} accepted`)
-      assert.isAbove(rejected, 0, `${kind} rejected`)
+    for (const kind of Object.keys(independent) as ReadonlyArray<ArtifactKind>) {
+      assert.isAbove(accepted.get(kind) ?? 0, 0, `${kind} accepted`)
+      assert.isAbove(rejected.get(kind) ?? 0, 0, `${kind} rejected`)
     }
-  })
+  }, 120_000)
+
+  const planted: ReadonlyArray<readonly [ArtifactKind, string, string]> = [
+    ["turn_transition", "\"enum\":[\"Opening\"]", "\"enum\":[\"Opening\",\"Idle\"]"],
+    ["decision_outcome", "\"enum\":[\"tenant\",\"session\"]", "\"enum\":[\"tenant\",\"session\",\"turn\"]"],
+    ["control_signal", "\"then\":{\"required\":[\"turn_id\"]}", "\"then\":{}"],
+    ["event", "\"minItems\":1", "\"minItems\":0"],
+    ["resolved_turn_plan", "\"then\":{\"required\":[\"max_block_time_ms\"]}", "\"then\":{}"],
+    ["session_config", "\"additionalProperties\":false", "\"additionalProperties\":true"],
+    ["graph_definition", "\"^sha256:[0-9a-f]{64}$\"", "\"^[sS][hH][aA]256:[0-9a-fA-F]{64}$\""]
+  ]
+  for (const [kind, original, drifted] of planted) {
+    it(`finds planted drift: ${kind} with ${drifted}`, () => {
+      const text = JSON.stringify(JSON.parse(schemaText(kind)))
+      assert.include(text, original)
+      const validator = new Ajv2020({ strict: false }).compile(JSON.parse(text.replaceAll(original, drifted)))
+      const found = Array.from({ length: 20_000 }, (_, index) => index + 1).some((seed) => {
+        const mutant = mutatedBy(seed, kind)
+        return mutant !== undefined && disagreement(seed, mutant, validator) !== undefined
+      })
+      assert.isTrue(found)
+    }, 60_000)
+  }
 })

@@ -11,11 +11,17 @@ const reversed = (value: unknown): unknown =>
 
 describe("canonical JSON", () => {
   it("sorts keys at every depth and writes no white space", () => {
-    assert.strictEqual(canonicalJson({ b: [{ d: 1, c: 2 }], a: { z: null, y: true } }), '{"a":{"y":true,"z":null},"b":[{"c":2,"d":1}]}')
+    assert.strictEqual(
+      canonicalJson({ b: [{ d: 1, c: 2 }], a: { z: null, y: true } }),
+      "{\"a\":{\"y\":true,\"z\":null},\"b\":[{\"c\":2,\"d\":1}]}"
+    )
   })
 
   it("sorts by UTF-16 code units, digits first, as text", () => {
-    assert.strictEqual(canonicalJson({ b: 0, "10": 0, "9": 0, B: 0, "é": 0, "": 0 }), '{"":0,"10":0,"9":0,"B":0,"b":0,"é":0}')
+    assert.strictEqual(
+      canonicalJson({ b: 0, "10": 0, "9": 0, B: 0, "é": 0, "": 0 }),
+      "{\"\":0,\"10\":0,\"9\":0,\"B\":0,\"b\":0,\"é\":0}"
+    )
   })
 
   it("keeps the order of lists", () => {
@@ -23,11 +29,14 @@ describe("canonical JSON", () => {
   })
 
   it("writes numbers and strings as JSON does, so 7.0 and 7 are one", () => {
-    assert.strictEqual(canonicalJson([7.0, -0, 1e21, 0.1, "\"\n\u2028"]), JSON.stringify([7, 0, 1e21, 0.1, "\"\n\u2028"]))
+    assert.strictEqual(
+      canonicalJson([7.0, -0, 1e21, 0.1, "\"\n\u2028"]),
+      JSON.stringify([7, 0, 1e21, 0.1, "\"\n\u2028"])
+    )
   })
 
   it("leaves out keys whose value is undefined", () => {
-    assert.strictEqual(canonicalJson({ a: undefined, b: 1 }), '{"b":1}')
+    assert.strictEqual(canonicalJson({ a: undefined, b: 1 }), "{\"b\":1}")
   })
 
   it("refuses what JSON cannot hold", () => {

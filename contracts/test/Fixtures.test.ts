@@ -50,7 +50,8 @@ describe("fixtures", () => {
 })
 
 describe("coverage, computed from the tables", () => {
-  const valid = <A>(kind: string) => validFixtures.filter((fixture) => fixture.kind === kind).map((fixture) => fixture.artifact as A)
+  const valid = <A>(kind: string) =>
+    validFixtures.filter((fixture) => fixture.kind === kind).map((fixture) => fixture.artifact as A)
   const broken = new Set(invalidFixtures.map((fixture) => fixture.rule))
 
   it("has a valid and an invalid fixture of every kind", () => {
@@ -74,7 +75,9 @@ describe("coverage, computed from the tables", () => {
     for (const signal of signalNames) {
       for (const field of signalRegistry[signal].requires) {
         assert.isTrue(
-          invalidFixtures.some((fixture) => fixture.kind === "control_signal" && fixture.name === `${signal}.without-${field}`),
+          invalidFixtures.some((fixture) =>
+            fixture.kind === "control_signal" && fixture.name === `${signal}.without-${field}`
+          ),
           `${signal} without ${field}`
         )
       }
@@ -84,7 +87,10 @@ describe("coverage, computed from the tables", () => {
   it("has each legal transition, and each with a wrong end and a wrong start", () => {
     const transitions = valid<TurnTransition>("turn_transition")
     for (const { from_state, to_state, trigger } of legalTransitions) {
-      assert.isTrue(transitions.some((t) => t.trigger === trigger && t.from_state === from_state && t.to_state === to_state), trigger)
+      assert.isTrue(
+        transitions.some((t) => t.trigger === trigger && t.from_state === from_state && t.to_state === to_state),
+        trigger
+      )
       assert.isTrue(broken.has(`transition.${trigger}.from-state`), trigger)
       assert.isTrue(broken.has(`transition.${trigger}.to-state`), trigger)
     }
@@ -93,8 +99,10 @@ describe("coverage, computed from the tables", () => {
   it("has each outcome in each of its phases and scopes, and one from a wrong emitter", () => {
     const outcomes = valid<DecisionOutcome>("decision_outcome")
     for (const kind of outcomeKinds) {
-      const { emitters, phases }: { readonly emitters: ReadonlyArray<string>; readonly phases: Partial<Record<string, ReadonlyArray<string>>> } =
-        outcomeTable[kind]
+      const { emitters, phases }: {
+        readonly emitters: ReadonlyArray<string>
+        readonly phases: Partial<Record<string, ReadonlyArray<string>>>
+      } = outcomeTable[kind]
       for (const phase of outcomePhases) {
         for (const scope of phases[phase] ?? []) {
           assert.isTrue(
@@ -104,7 +112,10 @@ describe("coverage, computed from the tables", () => {
         }
       }
       for (const emitter of emitters) {
-        assert.isTrue(outcomes.some((o) => o.outcome_kind === kind && o.emitted_by === emitter), `${kind} by ${emitter}`)
+        assert.isTrue(
+          outcomes.some((o) => o.outcome_kind === kind && o.emitted_by === emitter),
+          `${kind} by ${emitter}`
+        )
       }
       assert.isTrue(broken.has(`outcome.${kind}.emitted-by`), `${kind} by another`)
     }
@@ -124,7 +135,9 @@ describe("coverage, computed from the tables", () => {
 
   it("has an invalid fixture for every conditional rule", () => {
     // A control signal always carries its epoch, so a row that asks for nothing else cannot be broken by that alone.
-    const always = signalNames.filter((signal) => signalRegistry[signal].requires.every((field) => field === "authority_epoch"))
+    const always = signalNames.filter((signal) =>
+      signalRegistry[signal].requires.every((field) => field === "authority_epoch")
+    )
     const exempt = new Set(always.map((signal) => `signal.${signal}.requires`))
     assert.deepStrictEqual(rules.map((rule) => rule.id).filter((id) => !broken.has(id) && !exempt.has(id)), [])
   })

@@ -16,10 +16,15 @@ describe("session config", () => {
 
   it("wants min_ms, unfinished_ms and max_ms in that order; equal ones are fine", () => {
     const endpointing = (min_ms: number, unfinished_ms: number, max_ms: number) =>
-      sessionConfigProblems({ ...defaultSessionConfig, endpointing: { min_ms, unfinished_ms, max_ms } }).map(({ rule }) => rule)
+      sessionConfigProblems({ ...defaultSessionConfig, endpointing: { min_ms, unfinished_ms, max_ms } }).map((
+        { rule }
+      ) => rule)
     assert.deepStrictEqual(endpointing(5, 5, 5), [])
     assert.deepStrictEqual(endpointing(6, 5, 5), ["session_config.min-at-most-unfinished"])
     assert.deepStrictEqual(endpointing(5, 6, 5), ["session_config.unfinished-at-most-max"])
-    assert.deepStrictEqual(endpointing(7, 6, 5), ["session_config.min-at-most-unfinished", "session_config.unfinished-at-most-max"])
+    assert.deepStrictEqual(endpointing(7, 6, 5), [
+      "session_config.min-at-most-unfinished",
+      "session_config.unfinished-at-most-max"
+    ])
   })
 })

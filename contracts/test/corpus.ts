@@ -19,7 +19,9 @@ export interface InvalidFixture extends ValidFixture {
 
 const contracts = fileURLToPath(new URL("../", import.meta.url))
 
-const read = (directory: string): ReadonlyArray<{ readonly kind: ArtifactKind; readonly name: string; readonly json: unknown }> =>
+const read = (
+  directory: string
+): ReadonlyArray<{ readonly kind: ArtifactKind; readonly name: string; readonly json: unknown }> =>
   artifactKinds.flatMap((kind) => {
     const folder = `${contracts}fixtures/${directory}/${kind}`
     return !existsSync(folder) ? [] : readdirSync(folder).sort().map((file) => ({
