@@ -25,6 +25,8 @@ import { TimelineHeader, TimelineRecord } from "./Timeline.ts"
 import { TurnTransition } from "./Turn.ts"
 import { ResolvedTurnPlan } from "./TurnPlan.ts"
 
+export type { Issue } from "./Issue.ts"
+
 /** The schema of each kind of artifact. */
 export const artifactSchemas = {
   event: EventRecord,
