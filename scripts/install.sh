@@ -14,8 +14,8 @@ stamp=node_modules/.rspp-install
 
 # Measured on linux-x64 with an empty npm cache: scripts/measure-install.sh prints these four numbers.
 case $level in
-run) flags="--omit=dev" download_mb=165 disk_mb=370 ;;
-all) flags="" download_mb=264 disk_mb=640 ;;
+run) flags="--omit=dev" download_mb=165 disk_mb=365 ;;
+all) flags="" download_mb=272 disk_mb=660 ;;
 *) echo "usage: scripts/install.sh run|all" >&2; exit 2 ;;
 esac
 
@@ -35,8 +35,12 @@ command -v node >/dev/null 2>&1 ||
   cannot "Node.js was not found. Install Node 20 or newer (https://nodejs.org), then run this again."
 node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
   cannot "Node.js $(node --version) is too old. Install Node 20 or newer (https://nodejs.org), then run this again."
+# npm's own word is not enough: npm 10 can end with exit 0 after the network failed.
+complete() { [ -d node_modules ] && node scripts/installed.cjs "$1"; }
+runs() { node_modules/.bin/node --version >/dev/null 2>&1; }
+
 for have in all "$level"; do
-  if [ -d node_modules ] && node scripts/installed.cjs "$have"; then
+  if complete "$have" && runs; then
     echo "$have $checksum" >"$stamp"
     exit 0
   fi
@@ -48,7 +52,7 @@ echo "Installing from the npm registry: about $download_mb MB to download, $disk
 rm -f "$stamp"
 log=$(mktemp "${TMPDIR:-/tmp}/rspp-install.XXXXXX") || exit 69
 # shellcheck disable=SC2086 # the flags are words
-npm ci --loglevel=error --no-audit --no-fund $flags >"$log" 2>&1 &
+npm ci --loglevel=error --no-audit --no-fund --fetch-retries=3 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=8000 $flags >"$log" 2>&1 &
 npm=$!
 trap 'kill "$npm" 2>/dev/null; wait "$npm" 2>/dev/null; rm -f "$log"; echo; echo "Interrupted. Run the same command to start again." >&2; exit 130' INT TERM
 
@@ -72,13 +76,13 @@ code=$?
 trap - INT TERM
 [ $terminal = yes ] && printf '\r\033[K'
 
-if [ $code -ne 0 ]; then
+if [ $code -ne 0 ] || ! complete "$level"; then
   sed 's/^/  /' "$log" >&2
   rm -f "$log"
-  cannot "npm could not install the packages (exit $code, its words are above). Check the network or proxy, then run this again."
+  cannot "npm could not install the packages (its words are above). Check the network or proxy, then run this again."
 fi
 rm -f "$log"
-node_modules/.bin/node --version >/dev/null 2>&1 ||
+runs ||
   cannot "Node 24 was not unpacked, because npm may not run install scripts here. Run: npm rebuild node --ignore-scripts=false"
 # The program is a hard link to the file in here; the rest is headers and manuals.
 rm -rf node_modules/node/node_modules

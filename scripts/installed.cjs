@@ -26,7 +26,7 @@ const isInstalled = (level) => {
       return false
     }
   }
-  return existsSync("node_modules/.bin/node")
+  return true
 }
 
 let installed = false

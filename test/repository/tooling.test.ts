@@ -94,13 +94,16 @@ const sandbox = (programs: Readonly<Record<string, string>>) => {
 }
 
 const realNode = `exec "${process.execPath}" "$@"`
+const npmThatWorks = `mkdir -p node_modules/.bin node_modules/a
+  printf '#!/bin/sh\\necho v24.0.0\\n' > node_modules/.bin/node
+  ${findProgram("chmod")} +x node_modules/.bin/node
+  echo '{}' > node_modules/a/package.json
+  echo '{"packages":{"node_modules/a":{"version":"1.0.0"}}}' > node_modules/.package-lock.json`
 const npmThatMustNotRun = `echo "npm was started" >&2; exit 1`
 
 describe("installing", () => {
   it("starts npm once, and not at all when nothing changed", () => {
-    const npm =
-      `mkdir -p node_modules/.bin; printf '#!/bin/sh\\necho v24.0.0\\n' > node_modules/.bin/node; chmod +x node_modules/.bin/node; echo "$@" >> npm.log`
-    const box = sandbox({ node: realNode, npm: npm.replace("chmod", findProgram("chmod")) })
+    const box = sandbox({ node: realNode, npm: npmThatWorks })
     const first = box.install("run")
     expect(first).toMatchObject({ status: 0, stderr: "" })
     expect(first.stdout).toMatch(/about \d+ MB to download, \d+ MB on disk/u)
@@ -142,7 +145,12 @@ describe("installing", () => {
       "Node.js v18.20.0 is too old. Install Node 20 or newer"
     ],
     ["no npm", { node: realNode }, "npm was not found"],
-    ["a Node that npm may not unpack", { node: realNode, npm: "exit 0" }, "npm rebuild node --ignore-scripts=false"]
+    ["an npm that ends well but did nothing", { node: realNode, npm: "exit 0" }, "npm could not install the packages"],
+    [
+      "an npm that may not unpack Node",
+      { node: realNode, npm: `${npmThatWorks}; rm node_modules/.bin/node` },
+      "npm rebuild node --ignore-scripts=false"
+    ]
   ])("says what to do and exits 69 with %s", (_, programs, words) => {
     const result = sandbox(programs).install("run")
     expect(result.status).toBe(69)
