@@ -91,7 +91,14 @@ export const find = <Modality extends CatalogEntry["modality"]>(
   )
 
 /** The language model that is used when a pipeline names none: the server when one is set, else the rule agent. */
-export const defaultLanguageModel: Effect.Effect<"openai/compatible" | "embedded/rules", ProviderUnavailable> = withConfig(
-  Effect.flatMap(config, ({ ProvidersConfig }) =>
-    Effect.map(ProvidersConfig, ({ llm }) => llm === undefined ? "embedded/rules" as const : "openai/compatible" as const))
-)
+export const defaultLanguageModel: Effect.Effect<"openai/compatible" | "embedded/rules", ProviderUnavailable> =
+  withConfig(
+    Effect.flatMap(
+      config,
+      ({ ProvidersConfig }) =>
+        Effect.map(
+          ProvidersConfig,
+          ({ llm }) => llm === undefined ? "embedded/rules" as const : "openai/compatible" as const
+        )
+    )
+  )

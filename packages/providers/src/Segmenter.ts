@@ -6,8 +6,37 @@ export const minFirstClauseChars = 24
 
 /** Words that end in a dot which does not end a sentence. */
 const abbreviations = new Set([
-  "mr", "mrs", "ms", "dr", "st", "prof", "sr", "jr", "vs", "no", "nos", "vol", "fig", "approx", "dept", "est", "gen",
-  "col", "sgt", "capt", "lt", "rev", "hon", "inc", "ltd", "co", "corp", "e.g", "i.e", "cf", "al"
+  "mr",
+  "mrs",
+  "ms",
+  "dr",
+  "st",
+  "prof",
+  "sr",
+  "jr",
+  "vs",
+  "no",
+  "nos",
+  "vol",
+  "fig",
+  "approx",
+  "dept",
+  "est",
+  "gen",
+  "col",
+  "sgt",
+  "capt",
+  "lt",
+  "rev",
+  "hon",
+  "inc",
+  "ltd",
+  "co",
+  "corp",
+  "e.g",
+  "i.e",
+  "cf",
+  "al"
 ])
 
 /** Abbreviations that may also end a sentence: they do when a capital follows. */

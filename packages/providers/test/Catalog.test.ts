@@ -6,7 +6,8 @@ import * as SileroVoiceActivity from "@rspp/providers/vad/SileroVoiceActivity"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 
-const withEnvironment = (env: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+const withEnvironment = (env: Record<string, string>) =>
+  Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
 
 describe("Catalog", () => {
   it.live("can run every embedded provider of this installation", () =>
@@ -41,7 +42,8 @@ describe("Catalog", () => {
     }))
 
   it("loads no provider by being imported", () => {
-    const program = "await import('@rspp/providers/Catalog'); console.log(JSON.stringify(process.getActiveResourcesInfo()));" +
+    const program =
+      "await import('@rspp/providers/Catalog'); console.log(JSON.stringify(process.getActiveResourcesInfo()));" +
       "console.log(Object.keys(process.report.getReport().sharedObjects.filter((s) => s.includes('sherpa'))).length)"
     const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
       encoding: "utf8",

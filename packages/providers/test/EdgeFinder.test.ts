@@ -18,7 +18,16 @@ const loud = (ms: number) => tone(ms, 300, 10_000)
 
 describe("EdgeFinder", () => {
   it("gives the same edges however the stream is cut (invariants 1–3)", () => {
-    const stream = concat(silence(333), loud(500), silence(200), loud(111), silence(700), loud(97), silence(400), loud(50))
+    const stream = concat(
+      silence(333),
+      loud(500),
+      silence(200),
+      loud(111),
+      silence(700),
+      loud(97),
+      silence(400),
+      loud(50)
+    )
     const cuts = [stream.length, 320, 512, 1, 777]
     const results = cuts.map((size) => {
       const edges = finder()

@@ -1,7 +1,6 @@
-import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
-import { mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { mkdirSync } from "node:fs"
+import { afterAll, assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Layer, ManagedRuntime, Stream } from "effect"
+import { mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
@@ -18,9 +17,14 @@ import { audio, speechToTextConformance } from "./conformance/SpeechToText.ts"
 import { concat, noise, readRecording, tone, transcripts } from "./support/Wav.ts"
 import { wordErrors, wordsOf } from "./support/WordErrors.ts"
 
+// Loaded once for the file: it takes seconds.
+const loaded = ManagedRuntime.make(MoonshineSpeechToText.layer)
+const moonshine = Layer.effectContext(loaded.contextEffect)
+afterAll(() => loaded.dispose())
+
 speechToTextConformance({
   name: "Moonshine",
-  layer: MoonshineSpeechToText.layer,
+  layer: moonshine,
   speech: readRecording("goforward.wav"),
   word: /forward/iu,
   partials: true
@@ -36,11 +40,12 @@ const hear = Effect.fnUntraced(function*(samples: Int16Array) {
   return last?._tag === "Final" ? last : yield* Effect.die(new Error("no final"))
 })
 
-const embedded = Layer.mergeAll(MoonshineSpeechToText.layer, FliteTextToSpeech.layer, RuleAgent.layer)
+const embedded = Layer.mergeAll(moonshine, FliteTextToSpeech.layer, RuleAgent.layer)
 
-describe("embedded speech", () =>
-  layer(embedded, { excludeTestServices: true })((it) => {
-    it.effect("hears all recordings with at most 20 % word errors, and each prompt gets its reply", () =>
+layer(embedded, { excludeTestServices: true, timeout: "1 minute" })("embedded speech", (it) => {
+  it.effect(
+    "hears all recordings with at most 20 % word errors, and each prompt gets its reply",
+    () =>
       Effect.gen(function*() {
         const agent = yield* LanguageModel
         const openings: Record<string, RegExp> = {
@@ -61,81 +66,88 @@ describe("embedded speech", () =>
           assert.match(reply, openings[name] ?? /^I heard you say this\. .+ Please tell me more about it\.$/u)
         }
         assert.isAtMost(errors / words, 0.2, `${errors} errors in ${words} words`)
-      }), 40_000)
+      }),
+    40_000
+  )
 
-    it.effect("speaks every reply so that it is understood, with at most 10 % word errors", () =>
-      Effect.gen(function*() {
-        const tts = yield* TextToSpeech
-        const rules = yield* RuleAgent.check.pipe(Effect.provide(ProvidersConfig.layer))
-        const values: Record<string, string> = { direction: "forward", distance: "ten", unit: "meters", text: "He was a young man." }
-        const replies = [rules.otherwise, rules.nothingHeard, ...rules.rules].flatMap((rule) => rule.replies)
-          .map((reply) => reply.replace(/\{(\w+)\}/gu, (_, name: string) => values[name]!))
-        let errors = 0
-        let words = 0
-        let longest = 0
-        for (const reply of replies) {
-          const segmenter = new Segmenter()
-          const voice: Array<Int16Array> = []
-          let samples = 0
-          let heard = ""
-          const flush = Effect.gen(function*() {
-            if (voice.length > 0) heard += ` ${(yield* hear(concat(...voice.splice(0)))).text}`
-          })
-          for (const segment of [...segmenter.push(reply), segmenter.flush()]) {
-            const spoken = concat(...(yield* Stream.runCollect(tts.synthesise(segment ?? ""))))
-            // The recogniser takes 20 s at a time.
-            if (concat(...voice, spoken).length > 18 * 16_000) yield* flush
-            voice.push(spoken)
-            samples += spoken.length
-          }
-          yield* flush
-          const wrong = wordErrors(wordsOf(reply), wordsOf(heard))
-          assert.isAtMost(wrong / wordsOf(reply).length, 0.1, `${reply} | ${heard}`)
-          errors += wrong
-          words += wordsOf(reply).length
-          longest = Math.max(longest, samples)
+  it.effect("speaks every reply so that it is understood, with at most 10 % word errors", () =>
+    Effect.gen(function*() {
+      const tts = yield* TextToSpeech
+      const rules = yield* RuleAgent.check.pipe(Effect.provide(ProvidersConfig.layer))
+      const values: Record<string, string> = {
+        direction: "forward",
+        distance: "ten",
+        unit: "meters",
+        text: "He was a young man."
+      }
+      const replies = [rules.otherwise, rules.nothingHeard, ...rules.rules].flatMap((rule) => rule.replies)
+        .map((reply) => reply.replace(/\{(\w+)\}/gu, (_, name: string) => values[name]!))
+      let errors = 0
+      let words = 0
+      let longest = 0
+      for (const reply of replies) {
+        const segmenter = new Segmenter()
+        const voice: Array<Int16Array> = []
+        let samples = 0
+        let heard = ""
+        const flush = Effect.gen(function*() {
+          if (voice.length > 0) heard += ` ${(yield* hear(concat(...voice.splice(0)))).text}`
+        })
+        for (const segment of [...segmenter.push(reply), segmenter.flush()]) {
+          const spoken = concat(...(yield* Stream.runCollect(tts.synthesise(segment ?? ""))))
+          // The recogniser takes 20 s at a time.
+          if (concat(...voice, spoken).length > 18 * 16_000) yield* flush
+          voice.push(spoken)
+          samples += spoken.length
         }
-        assert.isAtMost(errors / words, 0.05)
-        // The reply that a caller can cut in the demonstration.
-        assert.isAtLeast(longest / 16_000, 15)
-      }), 60_000)
+        yield* flush
+        const wrong = wordErrors(wordsOf(reply), wordsOf(heard))
+        assert.isAtMost(wrong / wordsOf(reply).length, 0.1, `${reply} | ${heard}`)
+        errors += wrong
+        words += wordsOf(reply).length
+        longest = Math.max(longest, samples)
+      }
+      assert.isAtMost(errors / words, 0.05)
+      // The reply that a caller can cut in the demonstration.
+      assert.isAtLeast(longest / 16_000, 15)
+    }), 60_000)
 
-    it.effect("invents nothing from noise and tones", () =>
-      Effect.gen(function*() {
-        for (const sound of [noise(2_000, 2_000), tone(2_000, 440, 8_000)]) {
-          assert.strictEqual((yield* hear(sound)).text, "")
-        }
-      }))
+  it.effect("invents nothing from noise and tones", () =>
+    Effect.gen(function*() {
+      for (const sound of [noise(2_000, 2_000), tone(2_000, 440, 8_000)]) {
+        assert.strictEqual((yield* hear(sound)).text, "")
+      }
+    }))
 
-    it.effect("keeps at most 20 s, and the event loop free while it decodes them", () =>
-      Effect.gen(function*() {
-        const long = concat(...Object.keys(transcripts).map(readRecording), readRecording("goforward.wav"))
-        assert.isAbove(long.length / 16, MoonshineSpeechToText.maxUtteranceMs + 2_000)
-        const delay = monitorEventLoopDelay({ resolution: 5 })
-        delay.enable()
-        const { text } = yield* hear(long)
-        delay.disable()
-        // A decode of 20 s takes more than a second; on the main thread it would show as one such delay.
-        assert.isBelow(delay.max / 1e6, 300)
-        assert.notMatch(text, /forward/iu)
-        assert.match(text, /./u)
-      }), 20_000)
+  it.effect("keeps at most 20 s, and the event loop free while it decodes them", () =>
+    Effect.gen(function*() {
+      const long = concat(...Object.keys(transcripts).map(readRecording), readRecording("goforward.wav"))
+      assert.isAbove(long.length / 16, MoonshineSpeechToText.maxUtteranceMs + 2_000)
+      const delay = monitorEventLoopDelay({ resolution: 5 })
+      delay.enable()
+      const { text } = yield* hear(long)
+      delay.disable()
+      // A decode of 20 s takes more than a second; on the main thread it would show as one such delay.
+      assert.isBelow(delay.max / 1e6, 300)
+      assert.notMatch(text, /forward/iu)
+      assert.match(text, /./u)
+    }), 20_000)
 
-    it.effect("makes one recogniser of the process serve several callers", () =>
-      Effect.gen(function*() {
-        const texts = yield* Effect.all(
-          ["goforward.wav", "something.wav", "conf-getpin.wav"].map((name) => hear(readRecording(name))),
-          { concurrency: "unbounded" }
-        )
-        assert.deepStrictEqual(texts.map(({ text }) => /forward|somewhere|conference/iu.exec(text)?.[0]), [
-          "forward",
-          "somewhere",
-          "conference"
-        ])
-      }))
-  }))
+  it.effect("makes one recogniser of the process serve several callers", () =>
+    Effect.gen(function*() {
+      const texts = yield* Effect.all(
+        ["goforward.wav", "something.wav", "conf-getpin.wav"].map((name) => hear(readRecording(name))),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(texts.map(({ text }) => /forward|somewhere|conference/iu.exec(text)?.[0]), [
+        "forward",
+        "somewhere",
+        "conference"
+      ])
+    }))
+})
 
-describe("Moonshine's files", () =>
+describe("Moonshine's files", () => {
   it.live("are checked: a different one is refused by name before it is used", () =>
     Effect.gen(function*() {
       const folder = mkdtempSync(join(tmpdir(), "rspp-models-"))
@@ -153,4 +165,5 @@ describe("Moonshine's files", () =>
       )
       assert.match(error.message, /tiny\/quantized\/encoder_model\.onnx has SHA-256 [0-9a-f]{64}, expected c6fc4b/u)
       assert.match(error.remedy, /npm install/u)
-    })))
+    }))
+})

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { ServerResponse } from "node:http"
+import { inspect } from "node:util"
 import * as OpenAiCompatibleLanguageModel from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
 import { ProvidersConfig } from "@rspp/providers/ProvidersConfig"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
@@ -62,7 +63,14 @@ describe("OpenAI-compatible language model", () => {
   it.live("asks as the protocol wants, and streams the words", () =>
     Effect.gen(function*() {
       const { failure, pieces, server } = yield* replyOf(
-        streamed(": hello\n\n", event("Hi"), "event: ping\nid: 7\n\n", event(" there."), event("", "stop"), "data: [DONE]\n\n")
+        streamed(
+          ": hello\n\n",
+          event("Hi"),
+          "event: ping\nid: 7\n\n",
+          event(" there."),
+          event("", "stop"),
+          "data: [DONE]\n\n"
+        )
       )
       assert.strictEqual(failure, undefined)
       assert.deepStrictEqual(pieces, ["Hi", " there."])
@@ -104,22 +112,34 @@ describe("OpenAI-compatible language model", () => {
       assert.deepStrictEqual(first._tag === "Some" && first.value, "First")
     }))
 
-  it.live("closes the connection when it is interrupted while the server stalls", () =>
-    Effect.gen(function*() {
-      const server = yield* chatServer((response) => {
-        response.writeHead(200)
-        response.write(event("First"))
+  it.live.each(["before the head of the response", "after the first words"])(
+    "closes the connection when it is interrupted while the server stalls %s",
+    (stage) =>
+      Effect.gen(function*() {
+        const server = yield* chatServer((response) => {
+          if (stage === "before the head of the response") return
+          response.writeHead(200)
+          response.write(event("First"))
+        })
+        const until = (condition: () => boolean) =>
+          Effect.gen(function*() {
+            for (let waited = 0; !condition() && waited < 5_000; waited += 10) yield* Effect.sleep(10)
+            assert.isTrue(condition())
+          })
+        const { layer, spy } = workSpy()
+        let pieces = 0
+        const model = yield* Effect.provide(LanguageModel, modelAt(server.baseUrl))
+        const fiber = yield* Stream.runForEach(model.reply(messages), () => Effect.sync(() => pieces++)).pipe(
+          Effect.provide(layer),
+          Effect.forkChild
+        )
+        yield* until(() => server.requests.length === 1 && pieces === (stage === "after the first words" ? 1 : 0))
+        assert.strictEqual(spy.running, 1)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(spy.running, 0)
+        yield* until(() => server.closed() === 1)
       })
-      const { layer, spy } = workSpy()
-      const model = yield* Effect.provide(LanguageModel, modelAt(server.baseUrl))
-      const fiber = yield* Effect.forkChild(Stream.runDrain(model.reply(messages)).pipe(Effect.provide(layer)))
-      yield* Effect.sleep(100)
-      assert.strictEqual(spy.running, 1)
-      yield* Fiber.interrupt(fiber)
-      assert.strictEqual(spy.running, 0)
-      for (let waited = 0; server.closed() === 0 && waited < 2_000; waited += 10) yield* Effect.sleep(10)
-      assert.strictEqual(server.closed(), 1)
-    }))
+  )
 
   it.live.each<readonly [number, string, boolean]>([
     [429, "overload", true],
@@ -187,7 +207,7 @@ describe("OpenAI-compatible language model", () => {
         RSPP_LLM_API_KEY: key
       })
       assert.strictEqual(llm?.baseUrl, "http://host/v1")
-      assert.notInclude(JSON.stringify(llm) + String(llm?.apiKey), key)
+      assert.notInclude(JSON.stringify(llm) + inspect(llm), key)
       assert.strictEqual(yield* build({ RSPP_LLM_BASE_URL: "" }), undefined)
       const error = yield* Effect.flip(build({ RSPP_LLM_BASE_URL: "http://host/v1" }))
       assert.match(error.message, /RSPP_LLM_MODEL/u)

@@ -7,7 +7,23 @@ const random = (seed: number) => () => {
   return seed / 2 ** 32
 }
 
-const parts = ["Mr.", "10:30", "3.5", "a.m.", "Yes", "no.", "really?!", "\"Oh.\"", "word,", "A.", "e.g.", "…", "\n", "  ", "x".repeat(90)]
+const parts = [
+  "Mr.",
+  "10:30",
+  "3.5",
+  "a.m.",
+  "Yes",
+  "no.",
+  "really?!",
+  "\"Oh.\"",
+  "word,",
+  "A.",
+  "e.g.",
+  "…",
+  "\n",
+  "  ",
+  "x".repeat(90)
+]
 
 describe("Segmenter laws", () => {
   it("gives the same segments however the text is cut into deltas, within bounds and with nothing lost", () => {

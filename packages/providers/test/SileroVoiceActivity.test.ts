@@ -1,4 +1,4 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as SileroVoiceActivity from "@rspp/providers/vad/SileroVoiceActivity"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
@@ -14,8 +14,9 @@ voiceActivityConformance({
   to: 2_650 * 16
 })
 
-describe("Silero on recordings of real speech", () =>
-  layer(SileroVoiceActivity.layer, { excludeTestServices: true })((it) => {
+layer(SileroVoiceActivity.layer, { excludeTestServices: true, timeout: "1 minute" })(
+  "Silero on recordings of real speech",
+  (it) => {
     it.effect("hears every recording, and no more utterances than there are", () =>
       Effect.gen(function*() {
         for (const name of Object.keys(transcripts)) {
@@ -51,7 +52,11 @@ describe("Silero on recordings of real speech", () =>
         const stream = concat(silence(500), readRecording("demo-thanks.wav"), silence(500))
         const speechMs = (on_threshold: number, off_threshold: number) =>
           Effect.map(detect(stream, { settings: { on_threshold, off_threshold, min_silence_ms: 60 } }), ({ edges }) =>
-            edges.reduce((sum, { edge, sampleIndex }) => sum + (edge === "speech_ended" ? 1 : -1) * sampleIndex / 16, 0))
+            edges.reduce(
+              (sum, { edge, sampleIndex }) =>
+                sum + (edge === "speech_ended" ? 1 : -1) * sampleIndex / 16,
+              0
+            ))
         const usual = yield* speechMs(0.5, 0.35)
         assert.isAbove(yield* speechMs(0.5, 0.02), usual + 100)
         assert.isBelow(yield* speechMs(0.5, 0.5), usual)
@@ -64,24 +69,24 @@ describe("Silero on recordings of real speech", () =>
         assert.strictEqual(error.outcome_class, "blocked")
         assert.match(error.message, /32 ms/u)
       }))
-  }))
+  }
+)
 
-describe("Silero when its worker dies", () =>
-  layer(
-    Layer.effect(
-      VoiceActivity,
-      SileroVoiceActivity.make({ workerUrl: new URL("./support/dyingSilero.worker.ts", import.meta.url) })
-    ),
-    { excludeTestServices: true }
-  )((it) =>
-    it.effect("tells each detector once, and detectors opened later work", () =>
-      Effect.gen(function*() {
-        // The worker dies of samples that are all 666.
-        const { edges, failures } = yield* detect(new Int16Array(16_000).fill(666))
-        assert.deepStrictEqual(edges, [])
-        assert.deepStrictEqual(failures.map((failure) => failure.outcome_class), ["infrastructure_failure"])
-        const next = yield* detect(concat(readRecording("vm-savefolder.wav"), silence(500)), { settings })
-        assert.deepStrictEqual(next.failures, [])
-        assert.strictEqual(next.edges.length, 2)
-      }))
-  ))
+layer(
+  Layer.effect(
+    VoiceActivity,
+    SileroVoiceActivity.make({ workerUrl: new URL("./support/dyingSilero.worker.ts", import.meta.url) })
+  ),
+  { excludeTestServices: true, timeout: "1 minute" }
+)("Silero when its worker dies", (it) => {
+  it.effect("tells each detector once, and detectors opened later work", () =>
+    Effect.gen(function*() {
+      // The worker dies of samples that are all 666.
+      const { edges, failures } = yield* detect(new Int16Array(16_000).fill(666))
+      assert.deepStrictEqual(edges, [])
+      assert.deepStrictEqual(failures.map((failure) => failure.outcome_class), ["infrastructure_failure"])
+      const next = yield* detect(concat(readRecording("vm-savefolder.wav"), silence(500)), { settings })
+      assert.deepStrictEqual(next.failures, [])
+      assert.strictEqual(next.edges.length, 2)
+    }))
+})

@@ -1,8 +1,15 @@
-import { readFile } from "node:fs/promises"
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
 
-/** The SHA-256 of bytes, in lower-case hex; computed off the main thread. */
-export const sha256OfBytes = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
-  Buffer.from(await crypto.subtle.digest("SHA-256", bytes)).toString("hex")
+/** Bytes hashed at a time: 1 MiB takes 2–4 ms of the event loop. */
+const chunkBytes = 1024 * 1024
 
-/** The SHA-256 of a file, in lower-case hex. Reads the whole file (the largest model is 44 MB). */
-export const sha256Of = async (path: string): Promise<string> => sha256OfBytes(new Uint8Array(await readFile(path)))
+/** The SHA-256 of bytes, in lower-case hex. */
+export const sha256OfBytes = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+/** The SHA-256 of a file of any size, in lower-case hex; rejects when it cannot be read. */
+export const sha256Of = async (path: string): Promise<string> => {
+  const hash = createHash("sha256")
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) hash.update(chunk as Buffer)
+  return hash.digest("hex")
+}

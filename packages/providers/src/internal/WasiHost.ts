@@ -31,9 +31,10 @@ export interface WasiResult {
 }
 
 /** Thrown through the program by `proc_exit`, so that it unwinds. */
-class Exit {
+class Exit extends Error {
   readonly code: number
   constructor(code: number) {
+    super(`exit ${code}`)
     this.code = code
   }
 }
@@ -127,7 +128,10 @@ export const runWasi = (module: WebAssembly.Module, args: ReadonlyArray<string>)
       if (file === undefined && descriptor !== 1 && descriptor !== 2) return badDescriptor
       let written = 0
       for (let index = 0; index < count; index++) {
-        const chunk = bytes(view().getUint32(vectors + index * 8, true), view().getUint32(vectors + index * 8 + 4, true))
+        const chunk = bytes(
+          view().getUint32(vectors + index * 8, true),
+          view().getUint32(vectors + index * 8 + 4, true)
+        )
         if (file === undefined) messages = (messages + text.decode(chunk)).slice(-1000)
         else if (!write(file, chunk)) return noSpace
         written += chunk.length

@@ -64,10 +64,14 @@ const pieceOf = (data: string): Effect.Effect<Piece, ProviderFailure> => {
   if (data === "[DONE]") return Effect.succeed({ text: "", last: true })
   const chunk = Option.getOrUndefined(decodeChunk(data))
   if (chunk === undefined) {
-    return Effect.fail(failure("infrastructure_failure", true, "The language model server sent something that is no chat completion"))
+    return Effect.fail(
+      failure("infrastructure_failure", true, "The language model server sent something that is no chat completion")
+    )
   }
   if (chunk.error !== undefined) {
-    return Effect.fail(failure("infrastructure_failure", true, "The language model server broke its reply off with an error"))
+    return Effect.fail(
+      failure("infrastructure_failure", true, "The language model server broke its reply off with an error")
+    )
   }
   const choice = chunk.choices?.[0]
   if (choice?.finish_reason === "content_filter") {
@@ -108,7 +112,8 @@ const textOf = (response: HttpClientResponse): Stream.Stream<string, ProviderFai
       }).pipe(Effect.catch((end): Effect.Effect<never, ProviderFailure | Cause.Done> =>
         finished ? Cause.done() : Effect.fail(Cause.isDone(end) ? truncated : end)
       ))
-    return Stream.transformPull(texts, (pull) => Effect.succeed(Effect.suspend(() => bounded(pull))))
+    return Stream.transformPull(texts, (pull) =>
+      Effect.succeed(Effect.suspend(() => bounded(pull))))
   })
 
 /** The server that is set, or what must be set; it is not asked whether it answers. */
@@ -136,7 +141,8 @@ export const check = Effect.flatMap(ProvidersConfig, ({ llm }) =>
  */
 export const make = Effect.gen(function*() {
   const llm = yield* check
-  const client = yield* HttpClient.HttpClient
+  // Scoped by the stream: a response that is dropped before it was read is closed, too.
+  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
   const request = (messages: ReadonlyArray<Message>) =>
     HttpClientRequest.post(`${llm.baseUrl}/chat/completions`).pipe(
       HttpClientRequest.accept("text/event-stream"),

@@ -30,8 +30,27 @@ export const Rules = Schema.Struct({
 export type Rules = typeof Rules.Type
 
 const numbers = [
-  "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-  "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"
+  "zero",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+  "thirteen",
+  "fourteen",
+  "fifteen",
+  "sixteen",
+  "seventeen",
+  "eighteen",
+  "nineteen",
+  "twenty"
 ]
 
 /** What patterns are matched against: lower case, no punctuation, numbers up to twenty as words, single spaces. */
@@ -112,7 +131,8 @@ export const make = Effect.gen(function*() {
   const rules = yield* check
   return LanguageModel.of({
     descriptor,
-    reply: (messages) => Stream.suspend(() => Stream.fromIterable(deltas(answer(rules, messages))).pipe(Stream.rechunk(1)))
+    reply: (messages) =>
+      Stream.suspend(() => Stream.fromIterable(deltas(answer(rules, messages))).pipe(Stream.rechunk(1)))
   })
 })
 

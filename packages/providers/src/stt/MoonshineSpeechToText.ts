@@ -87,9 +87,7 @@ const utterance = Effect.fnUntraced(function*(
   const emitFinal = (pauseId: number, before: Fiber.Fiber<void> | undefined) =>
     Effect.suspend(() => decoder.final(buffer.all())).pipe(
       Effect.tap(before === undefined ? Effect.void : Fiber.await(before)),
-      Effect.flatMap((text) =>
-        Queue.offer(results, { _tag: "Final", text, pauseId, complete: isComplete(text) })
-      ),
+      Effect.flatMap((text) => Queue.offer(results, { _tag: "Final", text, pauseId, complete: isComplete(text) })),
       Effect.asVoid,
       fails
     )

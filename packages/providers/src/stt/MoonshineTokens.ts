@@ -7,19 +7,19 @@ import { sha256OfBytes } from "../internal/Sha256.ts"
 const tokensSha256 = "c6e35883ba038f70ceea8b4a21cf79742adbda7e6730cbff27460857e0667a02"
 
 /** One line `base64(piece) id` per piece: the form that sherpa reads; pieces not in base64 would abort the process. */
-const render = async (): Promise<Uint8Array<ArrayBuffer>> => {
+const render = async (): Promise<Buffer> => {
   const { default: tokenizer } = await import("llama-tokenizer-js")
   const lines = tokenizer.vocabById.map((piece, id) => {
     const byte = /^<0x([0-9A-F]{2})>$/u.exec(piece)
     const bytes = byte === null ? Buffer.from(piece) : Buffer.from([Number.parseInt(byte[1]!, 16)])
     return `${bytes.toString("base64")} ${id}\n`
   })
-  return new Uint8Array(Buffer.from(lines.join("")))
+  return Buffer.from(lines.join(""))
 }
 
 const isWhole = async (path: string): Promise<boolean> => {
   try {
-    return await sha256OfBytes(new Uint8Array(await readFile(path))) === tokensSha256
+    return sha256OfBytes(await readFile(path)) === tokensSha256
   } catch {
     return false
   }
@@ -38,7 +38,7 @@ export const tokensFile = async (cacheDir: string): Promise<string> => {
     if (await isWhole(join(folder, name))) return join(folder, name)
   }
   const bytes = await render()
-  const actual = await sha256OfBytes(bytes)
+  const actual = sha256OfBytes(bytes)
   if (actual !== tokensSha256) {
     throw new Error(`the tokens of llama-tokenizer-js have SHA-256 ${actual}, expected ${tokensSha256}`)
   }

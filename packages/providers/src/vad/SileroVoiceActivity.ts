@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function*(options?: { readonly workerUrl?:
               edges.forEach(onEdge)
               flushWhenFull()
             }
-          })
+          }).pipe(Effect.catchDefect(() => Effect.sync(() => fail(failure("Voice activity detection broke")))))
         )
       }
       const flush = (): void => {

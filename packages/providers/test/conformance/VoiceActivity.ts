@@ -1,4 +1,4 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Layer } from "effect"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
@@ -65,79 +65,78 @@ export const voiceActivityConformance = <E>(suite: {
   readonly speech: Int16Array
   readonly from: number
   readonly to: number
-}): unknown =>
-  describe(`${suite.name} as VoiceActivity`, () =>
-    layer(suite.layer, { excludeTestServices: true })((it) => {
-      const ms = (samples: number) => samples / 16
+}): void =>
+  layer(suite.layer, { excludeTestServices: true, timeout: "1 minute" })(`${suite.name} as VoiceActivity`, (it) => {
+    const ms = (samples: number) => samples / 16
 
-      it.effect("finds where an utterance starts and ends, and says so promptly", () =>
-        Effect.gen(function*() {
-          const { edges, failures } = yield* detect(concat(silence(1_000), suite.speech, silence(1_000)))
-          assert.deepStrictEqual(failures, [])
-          assert.deepStrictEqual(edges.map((edge) => edge.edge), ["speech_started", "speech_ended"])
-          const [start, end] = edges as [SeenEdge, SeenEdge]
-          assert.closeTo(ms(start.sampleIndex), ms(16_000 + suite.from), 120)
-          assert.closeTo(ms(end.sampleIndex), ms(16_000 + suite.to), 200)
-          assert.isBelow(ms(start.reportedAt - 16_000 - suite.from), 350)
-          assert.isBelow(ms(end.reportedAt - end.sampleIndex), settings.min_silence_ms + 100)
-        }))
+    it.effect("finds where an utterance starts and ends, and says so promptly", () =>
+      Effect.gen(function*() {
+        const { edges, failures } = yield* detect(concat(silence(1_000), suite.speech, silence(1_000)))
+        assert.deepStrictEqual(failures, [])
+        assert.deepStrictEqual(edges.map((edge) => edge.edge), ["speech_started", "speech_ended"])
+        const [start, end] = edges as [SeenEdge, SeenEdge]
+        assert.closeTo(ms(start.sampleIndex), ms(16_000 + suite.from), 120)
+        assert.closeTo(ms(end.sampleIndex), ms(16_000 + suite.to), 200)
+        assert.isBelow(ms(start.reportedAt - 16_000 - suite.from), 350)
+        assert.isBelow(ms(end.reportedAt - end.sampleIndex), settings.min_silence_ms + 100)
+      }))
 
-      it.effect("tells utterances in a row apart", () =>
-        Effect.gen(function*() {
-          const one = concat(suite.speech, silence(1_000))
-          const { edges } = yield* detect(concat(silence(500), one, one, one))
-          assert.deepStrictEqual(
-            edges.map((edge) => edge.edge),
-            Array.from({ length: 3 }, () => ["speech_started", "speech_ended"]).flat()
-          )
-          const positions = edges.map((edge) => edge.sampleIndex)
-          assert.deepStrictEqual(positions, positions.toSorted((a, b) => a - b))
-        }))
+    it.effect("tells utterances in a row apart", () =>
+      Effect.gen(function*() {
+        const one = concat(suite.speech, silence(1_000))
+        const { edges } = yield* detect(concat(silence(500), one, one, one))
+        assert.deepStrictEqual(
+          edges.map((edge) => edge.edge),
+          Array.from({ length: 3 }, () => ["speech_started", "speech_ended"]).flat()
+        )
+        const positions = edges.map((edge) => edge.sampleIndex)
+        assert.deepStrictEqual(positions, positions.toSorted((a, b) => a - b))
+      }))
 
-      it.effect("ends an open speech at the end of the stream", () =>
-        Effect.gen(function*() {
-          const cut = suite.speech.subarray(0, Math.floor((suite.from + suite.to) / 2))
-          const { edges } = yield* detect(cut)
-          assert.deepStrictEqual(edges.map((edge) => edge.edge), ["speech_started", "speech_ended"])
-          assert.closeTo(ms(edges[1]!.sampleIndex), ms(cut.length), 100)
-          const left = yield* detect(cut, { end: false })
-          assert.deepStrictEqual(left.edges.map((edge) => edge.edge), ["speech_started"])
-        }))
+    it.effect("ends an open speech at the end of the stream", () =>
+      Effect.gen(function*() {
+        const cut = suite.speech.subarray(0, Math.floor((suite.from + suite.to) / 2))
+        const { edges } = yield* detect(cut)
+        assert.deepStrictEqual(edges.map((edge) => edge.edge), ["speech_started", "speech_ended"])
+        assert.closeTo(ms(edges[1]!.sampleIndex), ms(cut.length), 100)
+        const left = yield* detect(cut, { end: false })
+        assert.deepStrictEqual(left.edges.map((edge) => edge.edge), ["speech_started"])
+      }))
 
-      it.effect("hears no speech in silence, noise and tones", () =>
-        Effect.gen(function*() {
-          for (const sound of [silence(2_000), noise(3_000, 300), noise(3_000, 6_000), tone(3_000, 440, 8_000)]) {
-            assert.deepStrictEqual((yield* detect(sound)).edges, [])
-          }
-        }))
+    it.effect("hears no speech in silence, noise and tones", () =>
+      Effect.gen(function*() {
+        for (const sound of [silence(2_000), noise(3_000, 300), noise(3_000, 6_000), tone(3_000, 440, 8_000)]) {
+          assert.deepStrictEqual((yield* detect(sound)).edges, [])
+        }
+      }))
 
-      it.effect("keeps two callers apart", () =>
-        Effect.gen(function*() {
-          const [speaks, silent] = yield* Effect.all([detect(suite.speech), detect(silence(3_000))], { concurrency: 2 })
-          assert.strictEqual(speaks.edges.length, 2)
-          assert.deepStrictEqual(silent.edges, [])
-        }))
+    it.effect("keeps two callers apart", () =>
+      Effect.gen(function*() {
+        const [speaks, silent] = yield* Effect.all([detect(suite.speech), detect(silence(3_000))], { concurrency: 2 })
+        assert.strictEqual(speaks.edges.length, 2)
+        assert.deepStrictEqual(silent.edges, [])
+      }))
 
-      it.effect("keeps its positions when frames are lost", () =>
-        Effect.gen(function*() {
-          const stream = concat(silence(1_000), suite.speech, silence(1_000))
-          const whole = yield* detect(stream)
-          const torn = yield* detect(stream, { skip: (index) => index >= 3_200 && index < 9_600 })
-          assert.strictEqual(torn.edges.length, 2)
-          assert.closeTo(ms(torn.edges[0]!.sampleIndex), ms(whole.edges[0]!.sampleIndex), 80)
-          assert.closeTo(ms(torn.edges[1]!.sampleIndex), ms(whole.edges[1]!.sampleIndex), 80)
-        }))
+    it.effect("keeps its positions when frames are lost", () =>
+      Effect.gen(function*() {
+        const stream = concat(silence(1_000), suite.speech, silence(1_000))
+        const whole = yield* detect(stream)
+        const torn = yield* detect(stream, { skip: (index) => index >= 3_200 && index < 9_600 })
+        assert.strictEqual(torn.edges.length, 2)
+        assert.closeTo(ms(torn.edges[0]!.sampleIndex), ms(whole.edges[0]!.sampleIndex), 80)
+        assert.closeTo(ms(torn.edges[1]!.sampleIndex), ms(whole.edges[1]!.sampleIndex), 80)
+      }))
 
-      it.effect("starts each piece of work, measured, before push returns", () =>
-        Effect.gen(function*() {
-          const { layer, spy } = workSpy()
-          yield* Effect.gen(function*() {
-            const detector = yield* (yield* VoiceActivity).open({ settings, onEdge: () => {}, onFailure: () => {} })
-            const before = spy.total
-            for (let at = 0; at < 6_400; at += 320) detector.push({ sampleIndex: at, samples: new Int16Array(320) })
-            assert.isAbove(spy.total, before)
-            assert.isAtLeast(spy.running, 1)
-          }).pipe(Effect.scoped, Effect.provide(layer))
-          assert.strictEqual(spy.running, 0)
-        }))
-    }))
+    it.effect("starts each piece of work, measured, before push returns", () =>
+      Effect.gen(function*() {
+        const { layer, spy } = workSpy()
+        yield* Effect.gen(function*() {
+          const detector = yield* (yield* VoiceActivity).open({ settings, onEdge: () => {}, onFailure: () => {} })
+          const before = spy.total
+          for (let at = 0; at < 6_400; at += 320) detector.push({ sampleIndex: at, samples: new Int16Array(320) })
+          assert.isAbove(spy.total, before)
+          assert.isAtLeast(spy.running, 1)
+        }).pipe(Effect.scoped, Effect.provide(layer))
+        assert.strictEqual(spy.running, 0)
+      }))
+  })

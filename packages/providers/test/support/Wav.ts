@@ -8,7 +8,9 @@ export const recordings = fileURLToPath(new URL("../../../../test/recordings/", 
 export const readRecording = (name: string): Int16Array => {
   const file = readFileSync(`${recordings}${name}`)
   const data = file.indexOf("data") + 8
-  return new Int16Array(file.buffer.slice(file.byteOffset + data, file.byteOffset + file.length - (file.length - data) % 2))
+  return new Int16Array(
+    file.buffer.slice(file.byteOffset + data, file.byteOffset + file.length - (file.length - data) % 2)
+  )
 }
 
 /** What is said in each recording, from the README beside them. */
