@@ -1,0 +1,74 @@
+import { layer as controlPlaneFeed } from "@rspp/cli/ControlPlaneFeed"
+import { ControlPlane } from "@rspp/control/ControlPlane"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { Session } from "@rspp/runtime/session/Session"
+import type { SessionOptions } from "@rspp/runtime/session/Session"
+import * as MemoryRecorder from "@rspp/timeline/recorder/MemoryRecorder"
+import type { CallScript } from "@rspp/transports/loopback/CallScript"
+import * as MemoryTransport from "@rspp/transports/loopback/MemoryTransport"
+import { Effect, Layer } from "effect"
+import * as Scripted from "./ScriptedProviders.ts"
+import * as ScriptedVoiceActivity from "./ScriptedVoiceActivity.ts"
+
+/** Sound that the scripted voice activity takes for speech. */
+export const speech = (ms: number): Int16Array => new Int16Array(ms * 16).fill(4000)
+
+/** A pipeline that is bound to the scripted providers. */
+export const scriptedSpec = (more: Record<string, unknown> = {}) =>
+  Effect.flatMap(SpecNormalizer, (normalizer) =>
+    normalizer.normalize({
+      schema_version: "v1.0",
+      pipeline_id: "scripted",
+      pipeline_version: "scripted-1",
+      providers: Scripted.bindings,
+      ...more
+    })).pipe(Effect.provide(SpecNormalizer.layer))
+
+export interface ScriptedCall {
+  readonly script: CallScript
+  readonly heard: ReadonlyArray<string>
+  readonly replies: ReadonlyArray<string>
+  readonly spec?: Record<string, unknown>
+  readonly options?: Partial<SessionOptions>
+}
+
+/** A call whose caller and providers follow a script, on the clock of whoever runs it. */
+export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: ScriptedCall) {
+  const spec = yield* scriptedSpec(call.spec)
+  const runtime = Session.layer.pipe(
+    Layer.provide(ProviderManager.layerNoDeps),
+    Layer.provide([
+      Scripted.recogniser(call.heard),
+      Scripted.model(call.replies),
+      Scripted.voice(),
+      Scripted.segmenter,
+      ScriptedVoiceActivity.layer,
+      controlPlaneFeed(spec).pipe(
+        Layer.provide([ControlPlane.layerMemory(), LeaseAuthority.layerMemory()]),
+        Layer.provide(LeaseTokens.layerSeeded(7))
+      )
+    ]),
+    Layer.provideMerge([MemoryTransport.layer({ script: call.script }), MemoryRecorder.layer()])
+  )
+  return yield* Effect.gen(function*() {
+    const session = yield* Session
+    const options: SessionOptions = {
+      session_id: "ses_scripted",
+      tenant_id: "tests",
+      pipeline: spec.pipeline,
+      seed: 7,
+      payloadKey: "a key for tests",
+      clock: "virtual",
+      ...call.options
+    }
+    const summary = yield* session.run(options)
+    const timelines = yield* MemoryRecorder.MemoryTimelines
+    const timeline = timelines.get(options.session_id)
+    if (timeline === undefined) return yield* Effect.die("the session left no timeline")
+    const tracks = yield* (yield* MemoryTransport.MemoryTracks).tracks
+    return { summary, timeline, tracks }
+  }).pipe(Effect.provide(runtime, { local: true }))
+})
