@@ -1,0 +1,170 @@
+import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { evidenceBaseBytes, evidenceInvocationBytes } from "./EvidenceLedger.ts"
+import type { Emission } from "./RecordAssembler.ts"
+
+/** Bounds of stage A, the memory between the session and the disk. */
+export interface AppendLimits {
+  /** Emissions that may wait. */
+  readonly items: number
+  /** Bytes that may wait, by the estimate of {@link approximateBytes}. */
+  readonly bytes: number
+}
+
+/** 4 MiB is half an hour of a call at L0, or two minutes at L2, with a disk that takes nothing at all. */
+export const appendLimits: AppendLimits = { items: 65_536, bytes: 4 * 1024 * 1024 }
+
+/** Part of the bound past which detail is dropped (the fill of CONTRACT section 7). */
+export const detailFill = 0.8
+
+/** Always free for the terminals and closes of two turns (T9): two signals and two transitions each. */
+export const markerBytes = 8 * 1024
+export const markerItems = 64
+
+/** Room for the records between the answer to `append_evidence` and the end of the turn. */
+export const endingBytes = 8 * 1024
+
+/** What the buffer did with an emission; `stripped` kept terminal and close but not the evidence. */
+export type Kept = "kept" | "stripped" | "dropped"
+
+/**
+ * Stage A of the recorder: a bounded buffer in memory that never waits.
+ *
+ * Each tier may fill less of it than the next: detail 80 % less the room that open turns need for their evidence, records
+ * all but that room and the room for markers, the baseline everything. So detail goes first and can never starve evidence
+ * (I-ROOM-EVIDENCE), and for terminal and close there is room always (I-ROOM-MARKERS). What was taken but is not yet on
+ * disk still counts.
+ */
+export class AppendBuffer {
+  readonly #limits: AppendLimits
+  #waiting: Array<Emission> = []
+  #waitingBytes = 0
+  #takenItems = 0
+  #takenBytes = 0
+  /** Detail records that had to go. */
+  droppedDetail = 0
+  /** Other records that had to go. */
+  droppedRecords = 0
+
+  constructor(limits: AppendLimits = appendLimits) {
+    this.#limits = limits
+  }
+
+  /** Bytes that wait to be taken. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** Keeps the emission if its tier may. `reservedBytes` is what open turns need for their evidence. */
+  offer(emission: Emission, reservedBytes: number): Kept {
+    const bytes = sum(emission.records)
+    if (this.#fits(emission, bytes, reservedBytes)) {
+      this.#push(emission, bytes)
+      return "kept"
+    }
+    const markers = emission.records.filter((record) => record.record !== "evidence")
+    if (emission.tier === "baseline" && markers.length < emission.records.length) {
+      const stripped = { tier: emission.tier, records: markers }
+      const size = sum(markers)
+      if (this.#fits(stripped, size, 0)) {
+        this.#push(stripped, size)
+        this.droppedRecords++
+        return "stripped"
+      }
+    }
+    if (emission.tier === "detail") this.droppedDetail += emission.records.length
+    else this.droppedRecords += emission.records.length
+    return "dropped"
+  }
+
+  /** True when the open turns can still be ended with all their records and evidence. */
+  hasRoom(reservedBytes: number): boolean {
+    return this.#items < this.#limits.items - 2 * markerItems &&
+      this.#bytes + endingBytes + reservedBytes + markerBytes <= this.#limits.bytes
+  }
+
+  /** Takes all that waits. It counts until {@link written} says that it is gone. */
+  take(): ReadonlyArray<Emission> {
+    const taken = this.#waiting
+    this.#takenItems += taken.length
+    this.#takenBytes += this.#waitingBytes
+    this.#waiting = []
+    this.#waitingBytes = 0
+    return taken
+  }
+
+  /** What was taken has left the memory. */
+  written(): void {
+    this.#takenItems = 0
+    this.#takenBytes = 0
+  }
+
+  get #items(): number {
+    return this.#waiting.length + this.#takenItems
+  }
+
+  get #bytes(): number {
+    return this.#waitingBytes + this.#takenBytes
+  }
+
+  #fits(emission: Emission, bytes: number, reservedBytes: number): boolean {
+    const { items, bytes: limit } = this.#limits
+    const used = this.#bytes + bytes
+    switch (emission.tier) {
+      case "detail":
+        return this.#items < items * detailFill && used <= limit * detailFill - reservedBytes
+      case "record":
+        return this.#items < items - markerItems && used <= limit - reservedBytes - markerBytes
+      case "baseline":
+        return this.#items < items && used <= limit
+    }
+  }
+
+  #push(emission: Emission, bytes: number): void {
+    this.#waiting.push(emission)
+    this.#waitingBytes += bytes
+  }
+}
+
+const sum = (records: ReadonlyArray<TimelineRecord>): number => {
+  let bytes = 0
+  for (const record of records) bytes += approximateBytes(record)
+  return bytes
+}
+
+/**
+ * About how many bytes a record takes, without encoding it: encoding is the writer's work. An upper bound for what is
+ * usual, exact for what is large.
+ */
+export const approximateBytes = (record: TimelineRecord): number => {
+  switch (record.record) {
+    case "header":
+    case "plan":
+      return 16_384
+    case "audio":
+      return 128 + 4 * (record.jitter?.length ?? 0)
+    case "input":
+      return record.input.type === "snapshot" ? 4096 : 512
+    case "signal":
+    case "event":
+      return 1024
+    case "transition":
+      return 256
+    case "decision":
+      return 640
+    case "invocation":
+      return 1024
+    case "command":
+      return record.command.type !== "start_invocation" ? 256 : 1024 +
+        (record.command.conversation ?? []).reduce((bytes, line) => bytes + 48 + 48 * line.parts.length, 0)
+    case "evidence":
+      return evidenceBaseBytes / 2 + evidenceInvocationBytes * record.evidence.invocations.length
+    case "supplement":
+      return 1024 + evidenceInvocationBytes * record.supplement.invocations.length
+    case "payload":
+      return 256 + 3 * (record.text?.length ?? 0) + (record.pcm_base64?.length ?? 0)
+    case "caller_audio":
+      return 128 + record.pcm_base64.length
+    case "end":
+      return 256
+  }
+}

@@ -1,0 +1,147 @@
+import { Recorder } from "@rspp/runtime/ports/Recorder"
+import type { CloseReason, RecorderFailure, SessionRecorder } from "@rspp/runtime/ports/Recorder"
+import { Cause, Clock, Effect, Exit, FileSystem, Latch, Layer, Queue } from "effect"
+import type { Scope } from "effect"
+import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
+import { RecordAssembler } from "./RecordAssembler.ts"
+import { create } from "./TimelineFile.ts"
+
+/** Records wait at most this long, in real time, before the writer takes them, in ms … */
+export const flushEveryMs = 50
+
+/** … and less when this many bytes have come together, or a turn has ended. */
+export const flushBytes = 64 * 1024
+
+/** Answers to `append_evidence` under way: one per open turn, of which there is one. */
+const maxAnswers = 256
+
+export interface FileRecorderOptions {
+  /** Where a session's file goes: in this directory under `<session_id>.timeline`, or wherever a function says. */
+  readonly to: { readonly directory: string } | ((sessionId: string) => string)
+  /** Default {@link appendLimits}. */
+  readonly limits?: AppendLimits
+}
+
+/** `<directory>/<session_id>.timeline`; characters that could leave the directory are escaped. */
+export const timelinePath = (directory: string, sessionId: string): string =>
+  `${directory.replace(/\/+$/u, "") || (directory === "" ? "." : "")}/${encodeURIComponent(sessionId)}.timeline`
+
+/**
+ * The recorder (OR-02) that keeps each session in a file of its own.
+ *
+ * The session's calls put records into a bounded buffer (stage A) and return; a fiber writes them, by real time even when
+ * the session's time is virtual, so that recording never moves a session's clock. `append_evidence` is answered from a
+ * fiber of its own as soon as room is kept, without waiting for the disk, and with `refused` when the evidence could not
+ * be made, the disk takes no more, or the buffer is full. Detail goes first, evidence last; nothing is ever thrown at the
+ * session. When the scope closes, for whatever reason, everything is written, the end record last, and the file is synced.
+ *
+ * `open` fails with `RecorderFailure` when the file exists, its directory does not, or it may not be written.
+ */
+export const layer = (options: FileRecorderOptions): Layer.Layer<Recorder, never, FileSystem.FileSystem> =>
+  Layer.effect(
+    Recorder,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      return Recorder.of({
+        open: (session) => open(options, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+      })
+    })
+  )
+
+type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
+
+const open = Effect.fn("Recorder.open")(function*(
+  options: FileRecorderOptions,
+  { header, onAppended }: OpenOptions
+): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
+  const { to } = options
+  const path = typeof to === "function" ? to(header.session_id) : timelinePath(to.directory, header.session_id)
+  const file = yield* create(path, header)
+  const buffer = new AppendBuffer(options.limits ?? appendLimits)
+  const arrived = Latch.makeUnsafe(false)
+  const urgent = Latch.makeUnsafe(false)
+  const answers = yield* Queue.bounded<readonly [turnId: string, result: "appended" | "refused"]>(maxAnswers)
+  let reason: CloseReason | undefined
+  let closed = false
+  let warned = false
+
+  const assembler: RecordAssembler = new RecordAssembler(header, {
+    emit: (emission) => {
+      buffer.offer(emission, assembler.reservedBytes)
+      arrived.openUnsafe()
+      if (emission.tier === "baseline" || buffer.waitingBytes >= flushBytes) urgent.openUnsafe()
+    },
+    appendRequested: (turnId, ready) => {
+      const room = ready && !file.impaired() && buffer.hasRoom(assembler.reservedBytes)
+      Queue.offerUnsafe(answers, [turnId, room ? "appended" : "refused"])
+    }
+  })
+
+  const flush = Effect.suspend(() => {
+    arrived.closeUnsafe()
+    urgent.closeUnsafe()
+    const batch = buffer.take()
+    return batch.length === 0 ? Effect.void : file.append(batch)
+  }).pipe(
+    Effect.catchCause((cause) => Effect.logError(`${path}: a batch was lost`, Cause.pretty(cause))),
+    Effect.ensuring(Effect.sync(() => buffer.written())),
+    Effect.tap(() => {
+      if (warned || !file.impaired()) return Effect.void
+      warned = true
+      return Effect.logWarning(`${path}: ${file.lost().reason ?? "the disk takes no more"}; turns cannot be recorded`)
+    })
+  )
+
+  const finish = (exit: Exit.Exit<unknown, unknown>) =>
+    Effect.gen(function*() {
+      assembler.finish()
+      closed = true
+      yield* flush
+      yield* file.close((records) => assembler.end(reason ?? reasonOf(exit), records))
+      const lost = file.lost().records + buffer.droppedRecords
+      if (lost > 0) {
+        yield* Effect.logWarning(`${path}: ${lost} records are missing (${file.lost().reason ?? "overload"})`)
+      }
+    }).pipe(Effect.catchCause((cause) => Effect.logError(`${path}: not closed properly`, Cause.pretty(cause))))
+
+  yield* Effect.addFinalizer(finish)
+  // Forked after the finalizer, so that both are gone when it runs.
+  yield* Effect.forkScoped(
+    arrived.await.pipe(
+      Effect.andThen(Effect.raceFirst(Effect.sleep(flushEveryMs), urgent.await)),
+      Effect.andThen(Effect.uninterruptible(flush)),
+      Effect.forever,
+      Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())
+    )
+  )
+  yield* Effect.forkScoped(
+    Queue.take(answers).pipe(
+      Effect.map(([turnId, result]) => onAppended(turnId, result)),
+      Effect.forever
+    )
+  )
+
+  return {
+    audio: (sequence, sampleIndex, timestampMs) => {
+      if (!closed) assembler.audio(sequence, sampleIndex, timestampMs)
+    },
+    input: (record) => {
+      if (!closed) assembler.input(record)
+    },
+    outputs: (outputs) => {
+      if (!closed) assembler.outputs(outputs)
+    },
+    payload: (handle, content) => {
+      if (!closed) assembler.payload(handle, content)
+    },
+    callerAudio: (sampleIndex, samples) => {
+      if (!closed) assembler.callerAudio(sampleIndex, samples)
+    },
+    closing: (why) => {
+      reason ??= why
+    }
+  }
+})
+
+const reasonOf = (exit: Exit.Exit<unknown, unknown>): CloseReason =>
+  Exit.isSuccess(exit) ? "ended" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"

@@ -1,0 +1,34 @@
+import type { PayloadClass } from "@rspp/contracts/Event"
+import type { RedactionAction } from "@rspp/contracts/Evidence"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
+
+type Row = Readonly<Record<RecordingLevel, RedactionAction>>
+
+const always = (action: RedactionAction): Row => ({ L0: action, L1: action, L2: action })
+
+/**
+ * What a timeline does with a payload of each class at each level: the timeline column of CONTRACT section 11, the
+ * stricter choice where it leaves one.
+ *
+ * `hash` keeps what the handle already carries, its keyed hash; `drop` keeps nothing; neither writes a payload record.
+ */
+export const timelineRedaction: Readonly<Record<PayloadClass, Row>> = {
+  audio_raw: { L0: "drop", L1: "hash", L2: "allow" },
+  text_raw: { L0: "hash", L1: "mask", L2: "allow" },
+  PII: always("hash"),
+  PHI: { L0: "drop", L1: "hash", L2: "hash" },
+  derived_summary: always("allow"),
+  metadata: always("allow")
+}
+
+export const redactionFor = (payloadClass: PayloadClass, level: RecordingLevel): RedactionAction =>
+  timelineRedaction[payloadClass][level]
+
+/** Every letter and digit as `*`: length, spaces and punctuation stay, so that the rhythm of a call can be read. */
+export const maskText = (text: string): string => text.replace(/[\p{L}\p{N}\p{M}]/gu, "*")
+
+const order: ReadonlyArray<RecordingLevel> = ["L0", "L1", "L2"]
+
+/** The level that keeps less. */
+export const lowerLevel = (a: RecordingLevel, b: RecordingLevel): RecordingLevel =>
+  order.indexOf(a) <= order.indexOf(b) ? a : b
