@@ -175,12 +175,12 @@ const runTests = async (): Promise<Counts> => {
   }
 }
 
-/** The determinism test: every `*.meta.test.ts`. That there is none is a failure, since then nothing vouches for the rest. */
+/** The determinism test: every `meta.test.ts`. That there is none is a failure, since then nothing vouches for the rest. */
 const runDeterminism = async (): Promise<Verdict> => {
-  const files = globSync("{test,packages/*/test,contracts/test}/**/*.meta.test.ts", { cwd: root })
+  const files = globSync("{test,packages/*/test,contracts/test}/**/{,*.}meta.test.ts", { cwd: root })
   const check: Check = { name: "determinism", command: [...vitest, ...files] }
   if (files.length > 0) return runCheck(check)
-  const verdict = failed("not run: there is no *.meta.test.ts")
+  const verdict = failed("not run: there is no meta.test.ts")
   report(check.name, verdict, performance.now())
   return verdict
 }

@@ -61,14 +61,16 @@ terminal=no
 start=$(date +%s)
 tick=0
 size() { set -- $(du -sk node_modules 2>/dev/null || echo 0) && echo $((${1:-0} / 1024)); }
+# Node's headers and manuals are unpacked too, and removed at the end.
+unpacked_mb=$((disk_mb + 68))
 # On a terminal one line that rewrites itself each second; elsewhere a line every five seconds.
 while kill -0 "$npm" 2>/dev/null; do
   sleep 1
   tick=$((tick + 1))
   if [ $terminal = yes ]; then
-    printf '\r  %s of about %s MB unpacked, %s s ' "$(size)" "$disk_mb" "$(($(date +%s) - start))"
+    printf '\r  %s of about %s MB unpacked, %s s ' "$(size)" "$unpacked_mb" "$(($(date +%s) - start))"
   elif [ $((tick % 5)) -eq 0 ]; then
-    echo "  $(size) of about $disk_mb MB unpacked, $(($(date +%s) - start)) s"
+    echo "  $(size) of about $unpacked_mb MB unpacked, $(($(date +%s) - start)) s"
   fi
 done
 wait "$npm"
