@@ -1,4 +1,5 @@
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { Turn } from "../turn/Turn.ts"

@@ -1,5 +1,6 @@
 import type { ConnectionState } from "@rspp/contracts/SessionInput"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 
 /** What a change of the connection means for turns. */

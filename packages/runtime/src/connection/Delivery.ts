@@ -1,5 +1,6 @@
 import type { InputOf } from "@rspp/contracts/SessionInput"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { SessionConversation } from "../session/Conversation.ts"
 import type { Segment, Turn } from "../turn/Turn.ts"

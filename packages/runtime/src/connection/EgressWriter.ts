@@ -1,5 +1,6 @@
 import type { SessionInput } from "@rspp/contracts/SessionInput"
-import { Effect, Queue } from "effect"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import { frameSamples, samplesPerMs } from "../ports/AudioFrame.ts"
 import type { AudioOutput, TransportFailure } from "../ports/Transport.ts"
 

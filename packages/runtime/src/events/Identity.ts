@@ -1,4 +1,5 @@
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 
 /** Idempotency keys that a session remembers; the oldest is forgotten first. */
 export const rememberedKeys = 1024

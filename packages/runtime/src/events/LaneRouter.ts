@@ -1,6 +1,9 @@
 import type { Lane } from "@rspp/contracts/Event"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
-import { Context, Effect, Layer, Queue } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
 
 /** Slots of each lane. Control has more than a session can have outstanding; its overflow is a failure, not a loss. */

@@ -1,5 +1,6 @@
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 
 /**
  * What an edge did with an item that was offered: `accepted`, or, when it is full, what its strategy says:

@@ -1,5 +1,7 @@
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { EdgeAccount, Offer } from "./EdgeBuffer.ts"

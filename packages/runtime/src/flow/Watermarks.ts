@@ -1,5 +1,6 @@
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { Fill } from "./EdgeBuffer.ts"
 
 /** A crossing: up through the high mark, or down through the low one. */

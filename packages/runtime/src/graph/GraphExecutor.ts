@@ -1,5 +1,7 @@
 import type { GraphDefinition } from "@rspp/contracts/GraphDefinition"
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { Identity } from "../events/Identity.ts"
 import { FlowControl } from "../flow/FlowControl.ts"
 import type { Turn } from "../turn/Turn.ts"

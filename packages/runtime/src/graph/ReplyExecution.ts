@@ -254,7 +254,12 @@ export class ReplyExecution {
       }
       this.#startVoice(segment, this.#provider("tts"), 1)
       if (turn.segments[turn.nextSegment] !== undefined) {
-        budgets.edgeWaiting(turn.turnId, this.#segmentEdge, turn.plan.budgets.edge_budget_ms_default)
+        const bound = this.#flow.policy(this.#segmentEdge).max_latency_contribution_ms
+        budgets.edgeWaiting(
+          turn.turnId,
+          this.#segmentEdge,
+          Math.min(turn.plan.budgets.edge_budget_ms_default, bound)
+        )
       }
       return
     }

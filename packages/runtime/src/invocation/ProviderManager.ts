@@ -1,4 +1,7 @@
-import { Context, Effect, Layer, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { LanguageModel } from "../ports/LanguageModel.ts"
 import type { ProviderDescriptor } from "../ports/ProviderDescriptor.ts"
 import { SpeechToText } from "../ports/SpeechToText.ts"

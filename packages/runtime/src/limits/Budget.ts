@@ -1,5 +1,6 @@
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 

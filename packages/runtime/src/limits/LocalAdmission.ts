@@ -1,5 +1,6 @@
 import type { Snapshot } from "@rspp/contracts/Snapshot"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { Verdict } from "../turn/TurnArbiter.ts"
 
 type AdmissionPolicy = Extract<Snapshot, { readonly snapshot_kind: "admission_policy_snapshot" }>

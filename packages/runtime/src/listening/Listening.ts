@@ -1,5 +1,6 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import { frameMs, samplesPerMs } from "../ports/AudioFrame.ts"

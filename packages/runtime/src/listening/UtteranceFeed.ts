@@ -1,5 +1,7 @@
 import type { Cause } from "effect"
-import { Effect, Queue, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import type { RecognitionInput } from "../ports/SpeechToText.ts"
 
 /** Bounds of the edge from the caller to a recogniser (CONTRACT section 5, caller audio). */

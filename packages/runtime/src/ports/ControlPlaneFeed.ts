@@ -1,7 +1,8 @@
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import type { InputOf } from "@rspp/contracts/SessionInput"
 import type { Snapshot } from "@rspp/contracts/Snapshot"
-import { Context, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
 import type { Effect, Scope } from "effect"
 
 /** The session could not be placed: no lease, or no snapshots. */

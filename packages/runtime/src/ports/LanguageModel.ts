@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import * as Context from "effect/Context"
 import type { Stream } from "effect"
 import type { ProviderDescriptor } from "./ProviderDescriptor.ts"
 import type { ProviderFailure } from "./ProviderFailure.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** How a provider invocation ended when it did not succeed (CONTRACT section 7). */
 export const FailureClass = Schema.Literals(["timeout", "overload", "blocked", "infrastructure_failure", "cancelled"])

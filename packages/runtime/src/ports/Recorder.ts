@@ -1,6 +1,7 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { InputRecord, TimelineHeader } from "@rspp/contracts/Timeline"
-import { Context, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
 import type { Effect, Scope } from "effect"
 import type { KernelOutput } from "../kernel/KernelContext.ts"
 

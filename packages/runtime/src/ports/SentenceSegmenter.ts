@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import * as Context from "effect/Context"
 
 /** Cuts one reply into sentences. Synchronous and pure but for its own state. */
 export interface SegmenterRun {

@@ -1,4 +1,5 @@
-import { Context, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
 import type { Effect, Scope } from "effect"
 import type { AudioFrame } from "./AudioFrame.ts"
 

@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import * as Context from "effect/Context"
 import type { Effect, Scope } from "effect"
 import type { AudioFrame } from "./AudioFrame.ts"
 import type { ProviderFailure } from "./ProviderFailure.ts"

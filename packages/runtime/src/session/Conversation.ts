@@ -1,6 +1,7 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { Turn } from "../turn/Turn.ts"
 
 /** Lines of conversation that a session keeps for the model; older ones are forgotten first. */

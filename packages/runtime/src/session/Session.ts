@@ -1,8 +1,14 @@
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
+import { egressQueueMaxMs } from "@rspp/contracts/Time"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
-import { Clock, Context, Effect, FiberMap, Layer, Schema } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { EgressWriter } from "../connection/EgressWriter.ts"
 import { digest } from "../determinism/Digest.ts"
 import { Timebase } from "../determinism/Timebase.ts"
@@ -19,8 +25,7 @@ import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
-import type { TransportFailure } from "../ports/Transport.ts"
-import { Transport } from "../ports/Transport.ts"
+import { Transport, TransportFailure } from "../ports/Transport.ts"
 import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
 import { SessionObservers } from "./SessionObserver.ts"
@@ -153,6 +158,12 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   const transport = yield* (yield* Transport).open({ session_id: options.session_id })
+  if (transport.output.capacityMs > egressQueueMaxMs) {
+    return yield* new TransportFailure({
+      transport_id: transport.transport_id,
+      message: `its output queue holds ${transport.output.capacityMs} ms; at most ${egressQueueMaxMs} ms are allowed`
+    })
+  }
   const clock = yield* Clock.Clock
   const timebase = yield* (yield* Timebase).start
   const caps: Record<string, number> = {}

@@ -1,5 +1,5 @@
 import type { InputRecord, TimelineHeader } from "@rspp/contracts/Timeline"
-import { Context } from "effect"
+import * as Context from "effect/Context"
 import type { KernelOutput } from "../kernel/KernelContext.ts"
 
 /**
