@@ -36,7 +36,8 @@ export const speechLength = (samples: Int16Array): number => {
  * - C1. Deterministic: a frame depends on the script and on the agent's runs before the frame's end, on nothing else.
  * - C2. To the sample: a step begins at the position that its trigger names, not at the next frame.
  * - C3. What answers a step is agent audio after the step's last word. A recording's trailing silence is not waited
- *   for, and an answer that the caller cut is none: the next one is waited for.
+ *   for, and an answer that the caller cut is none: the next one is waited for. What the caller only talked over has not
+ *   started as an answer, but it is heard out.
  */
 export class Caller {
   readonly steps: Array<CallerStep> = []
@@ -98,7 +99,7 @@ export class Caller {
       this.playing = undefined
     }
     let ended = false
-    if (this.index === this.script.steps.length && this.due(this.script.hang_up) < end) {
+    if (this.index === this.script.steps.length && this.due(this.script.hang_up) <= end) {
       ended = true
       if (this.unanswered) this.notices.push(`The caller hung up without an answer: ${this.silent()}.`)
     } else if (end - this.origin >= this.script.max_call_ms * samplesPerMs) {
@@ -137,7 +138,7 @@ export class Caller {
         for (let i = this.runs.length - 1; i >= 0; i--) {
           const run = this.runs[i]!
           if (run.end <= this.spokenEnd) break
-          if (!(run.cut && run.start <= this.spokenEnd)) answer = run
+          if (run.start >= this.stepStart && !(run.cut && run.start <= this.spokenEnd)) answer = run
         }
         return answer === undefined ? this.timeout() : answer.start + delay
       }

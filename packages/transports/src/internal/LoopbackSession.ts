@@ -87,7 +87,9 @@ export const openLoopbackSession = (options: {
       }))
     }).pipe(Effect.uninterruptible)
     // `run` reports a failure of the last write; a scope that closes without it can only log it.
-    yield* Effect.addFinalizer(() => finish.pipe(Effect.catch((error) => Effect.logError(error.message))))
+    yield* Effect.addFinalizer(() =>
+      finish.pipe(Effect.catch((error) => broken === undefined ? Effect.logError(error.message) : Effect.void))
+    )
 
     const play = Effect.fnUntraced(function*(ingress: TransportIngress) {
       const origin = Math.ceil(sessionNs() / sampleNs)
