@@ -229,6 +229,8 @@ class Kernel implements KernelSession {
       case "audio_ended":
         return
       case "voice_activity":
+        // The caller has gone: a detector that is still at work has nothing more to say.
+        if (this.#over) return
         this.#heard(listening.edge(input.edge, input.sample_index), input)
         return
       case "transcript":
@@ -542,7 +544,7 @@ class Kernel implements KernelSession {
   #finish(reason: string): void {
     const { gateway, listening, turns } = this.#m
     this.#over = true
-    turns.end({ kind: "disconnect", reason: "transport_disconnect_or_stall" })
+    turns.close()
     const open = listening.close()
     if (open === undefined) return
     // The utterance that was under way ends in one recorded outcome.

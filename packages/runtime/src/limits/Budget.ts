@@ -74,7 +74,8 @@ export class Budget extends Context.Service<Budget, {
             return { kind: "warned" }
           }
           case "budget.edge": {
-            const [turnId = "", edgeId = ""] = subject.split(":")
+            const at = subject.indexOf(":")
+            const [turnId, edgeId] = [subject.slice(0, at), subject.slice(at + 1)]
             gateway.signal("budget_warning", "RK-17", { turn_id: turnId, edge_id: edgeId, reason: "edge_budget" })
             return { kind: "warned" }
           }

@@ -27,6 +27,8 @@ interface Utterance {
   /** The endpoint has passed: only the recogniser is waited for. */
   awaiting: boolean
   final: PayloadHandle | undefined
+  /** Where the length limit cut it: the next utterance goes on from there. */
+  cutSample: number | undefined
 }
 
 /** The prelude of one session. Each method returns what it came to, if anything. */
@@ -76,12 +78,13 @@ const openListening = (
   let newestSample = 0
   let newestMs = 0
   let speaking = false
+  let lastSpeechSample = 0
   let ordinal = 0
   let utterance: Utterance | undefined
 
   const sampleMs = (sample: number) => Math.max(0, Math.round(newestMs - (newestSample - sample) / samplesPerMs))
 
-  const begin = (sampleIndex: number, prefixMs: number) => {
+  const begin = (sampleIndex: number, prefixMs: number): Utterance => {
     const fromSample = Math.max(0, sampleIndex - prefixMs * samplesPerMs)
     const invocation = invocations.start({
       nodeId: recogniserNode,
@@ -90,16 +93,19 @@ const openListening = (
       work: `utterance_${++ordinal}`,
       fromSample
     })
-    utterance = {
+    const begun: Utterance = {
       recognition: invocation.id,
       startSample: sampleIndex,
       lastSpeechMs: context.now,
       pauseId: 0,
       speaking: true,
       awaiting: false,
-      final: undefined
+      final: undefined,
+      cutSample: undefined
     }
+    utterance = begun
     context.arm(utteranceTimer, context.now + config.recognition.max_utterance_ms)
+    return begun
   }
 
   const mark = (current: Utterance, kind: "pause" | "resume" | "end") =>
@@ -121,14 +127,21 @@ const openListening = (
     if (invocation !== undefined) invocations.asked(invocation)
   }
 
+  /** The caller went on past the length limit: what follows is the next utterance. */
+  const goOn = (cutSample: number) => {
+    const next = begin(cutSample, 0)
+    if (speaking) return
+    pause(next, Math.min(context.now, sampleMs(lastSpeechSample)))
+    context.arm(endpointTimer, Math.max(context.now, next.lastSpeechMs + endpointDelay(undefined)))
+  }
+
   const finish = (current: Utterance): Heard => {
     const handle = current.final
     mark(current, "end")
     context.disarm(endpointTimer)
     context.disarm(utteranceTimer)
     utterance = undefined
-    // The caller went on past the length limit: what follows is the next utterance, from where this one was cut.
-    if (speaking) begin(newestSample, 0)
+    if (current.cutSample !== undefined && lastSpeechSample > current.cutSample) goOn(current.cutSample)
     return handle === undefined || handle.length === 0
       ? { kind: "nothing" }
       : { kind: "turn", handle, recognition: current.recognition }
@@ -144,6 +157,7 @@ const openListening = (
     audio: (sampleIndex, samples) => {
       newestSample = sampleIndex + samples
       newestMs = context.now + frameMs
+      if (speaking) lastSpeechSample = newestSample
     },
     isSpeaking: () => speaking,
     edge: (edge, sampleIndex) => {
@@ -163,6 +177,7 @@ const openListening = (
         return { kind: "speech_started", onsetMs: Math.min(context.now, sampleMs(sampleIndex)) }
       }
       speaking = false
+      lastSpeechSample = sampleIndex
       const current = utterance
       if (current !== undefined && current.speaking) {
         pause(current, Math.min(context.now, sampleMs(sampleIndex)))
@@ -198,6 +213,7 @@ const openListening = (
       const current = utterance
       if (current === undefined || !current.speaking) return undefined
       pause(current, context.now)
+      current.cutSample = newestSample
       current.awaiting = true
       return undefined
     },

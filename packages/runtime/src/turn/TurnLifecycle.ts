@@ -51,6 +51,7 @@ export class TurnLifecycle {
   #pending: TurnIntent | undefined
   #ordinal = 0
   #accepted = 0
+  #closed = false
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts
@@ -87,6 +88,10 @@ export class TurnLifecycle {
       event_scope: "session",
       ...(intent.recognition === undefined ? {} : { provider_invocation_id: intent.recognition })
     })
+    if (this.#closed) {
+      this.#refuse(intent, "reject", "session_ended")
+      return
+    }
     const audible = this.audible
     if (this.#active !== undefined && !supersede) {
       this.#refuse(intent, "defer", "turn_active")
@@ -133,6 +138,15 @@ export class TurnLifecycle {
     bargeIn.forget(turn)
     cancellation.fence(turn, turn.ending.reason)
     if (turn.fenced) this.#abort(active.turn)
+  }
+
+  /** The session is over: what is open ends, and nothing opens any more. */
+  close(): void {
+    this.#closed = true
+    const pending = this.#pending
+    this.#pending = undefined
+    if (pending !== undefined) this.#refuse(pending, "reject", "session_ended")
+    this.end({ kind: "disconnect", reason: "transport_disconnect_or_stall" })
   }
 
   /** Egress has put up the fence. */
