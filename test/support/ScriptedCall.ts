@@ -3,6 +3,7 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import type { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionOptions } from "@rspp/runtime/session/Session"
@@ -33,6 +34,8 @@ export interface ScriptedCall {
   readonly replies: ReadonlyArray<string>
   readonly spec?: Record<string, unknown>
   readonly options?: Partial<SessionOptions>
+  /** Takes the place of the scripted model; its id is to be bound in `spec`. */
+  readonly model?: Layer.Layer<LanguageModel>
 }
 
 /** A call whose caller and providers follow a script, on the clock of whoever runs it. */
@@ -42,7 +45,7 @@ export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: Scri
     Layer.provide(ProviderManager.layerNoDeps),
     Layer.provide([
       Scripted.recogniser(call.heard),
-      Scripted.model(call.replies),
+      call.model ?? Scripted.model(call.replies),
       Scripted.voice(),
       Scripted.segmenter,
       ScriptedVoiceActivity.layer,
