@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
-import { frameMs, samplesPerMs } from "../ports/AudioFrame.ts"
+import { samplesPerMs } from "../ports/AudioFrame.ts"
 
 /** The timers of the prelude. */
 export const endpointTimer = "endpoint"
@@ -156,7 +156,8 @@ const openListening = (
   return {
     audio: (sampleIndex, samples) => {
       newestSample = sampleIndex + samples
-      newestMs = context.now + frameMs
+      // A frame arrives when its last sample has been spoken.
+      newestMs = context.now
       if (speaking) lastSpeechSample = newestSample
     },
     isSpeaking: () => speaking,

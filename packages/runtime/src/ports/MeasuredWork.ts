@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 /**
  * Tells the session's clock that work outside of it is running.
  *
- * In real time it does nothing. In virtual time (`--speed max`) the clock stands still while `work` runs and then moves
- * on by the duration that was measured, so a call at full speed has the same latencies as one at real time.
+ * In real time it does nothing. In virtual time (`--speed max`) the clock waits for `work`, begun at t0, and gives its
+ * result at t0 + d, where d is what it really took: a call at full speed has the same latencies as one at real time.
  *
  * Providers wrap each wait for a worker, a child process or a network in it: `Effect.flatMap(MeasuredWork, (w) => w(effect))`
  * or, once per stream element, around the pull. Sleeping on Effect's clock must not be wrapped.
