@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { parsePath } from "./internal/FieldPath.ts"
 
 /** The rule that a spec breaks; stable, so that tools can match on it. */

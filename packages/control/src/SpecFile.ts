@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { isCollection, isMap, isScalar, LineCounter, parseDocument } from "yaml"
 import type { Document, Node } from "yaml"
 import { parsePath } from "./internal/FieldPath.ts"

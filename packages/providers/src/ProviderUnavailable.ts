@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /**
  * A provider cannot run here: raised while its Layer is built, never later (then it is a `ProviderFailure`).

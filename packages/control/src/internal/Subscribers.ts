@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 
 /** Listeners by session. Telling them is synchronous, in the order in which they came. */

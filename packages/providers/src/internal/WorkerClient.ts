@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import type { Transferable } from "node:worker_threads"

@@ -1,4 +1,5 @@
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { sampleRateHz } from "@rspp/runtime/ports/AudioFrame"

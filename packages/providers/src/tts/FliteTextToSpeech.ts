@@ -1,4 +1,7 @@
-import { Effect, Layer, Semaphore, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import { createRequire } from "node:module"
 import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { measured } from "@rspp/runtime/ports/MeasuredWork"

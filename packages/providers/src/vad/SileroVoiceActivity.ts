@@ -1,4 +1,6 @@
-import { Effect, FiberSet, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
 import { createRequire } from "node:module"
 import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { AudioFrame } from "@rspp/runtime/ports/AudioFrame"

@@ -1,5 +1,6 @@
 import SpeexResampler from "@echogarden/speex-resampler-wasm"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type { Scope } from "effect"
 
 /** Speex quality 0–10; 5 keeps aliases below −136 dB at 48 → 16 kHz (SPEECH.md). */
 const quality = 5

@@ -1,4 +1,6 @@
-import { type Clock, Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Clock } from "effect"
 import type { Timer } from "./TimerHeap.ts"
 import type { VirtualWorld, WorldHold } from "./VirtualWorld.ts"
 

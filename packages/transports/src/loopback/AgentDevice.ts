@@ -1,6 +1,8 @@
 import { frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { type AudioOutput, TransportFailure } from "@rspp/runtime/ports/Transport"
-import { type Clock, Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Clock } from "effect"
 import type { Track } from "../internal/Track.ts"
 
 /** Nanoseconds in one sample: 1 s / 16 000, exactly. */

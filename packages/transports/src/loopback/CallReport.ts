@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import * as Context from "effect/Context"
 import type { Effect } from "effect"
 import type { CallerStep } from "../internal/Caller.ts"
 import type { AgentRun } from "./AgentDevice.ts"

@@ -1,4 +1,8 @@
-import { Effect, FileSystem, Path, type PlatformError, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import type { PlatformError } from "effect"
 import { readAudioFile, type WaveFileError } from "./WaveFile.ts"
 
 /** A call script cannot be used. `message` names the file, says what is wrong and where. */

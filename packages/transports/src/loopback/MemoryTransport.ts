@@ -1,5 +1,7 @@
 import { Transport, TransportFailure } from "@rspp/runtime/ports/Transport"
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { type LoopbackSession, openLoopbackSession } from "../internal/LoopbackSession.ts"
 import { CallReports } from "./CallReport.ts"
 import type { CallScript } from "./CallScript.ts"

@@ -1,5 +1,10 @@
 import { MeasuredWork } from "@rspp/runtime/ports/MeasuredWork"
-import { Clock, Context, Effect, Exit, Scheduler, Schema } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scheduler from "effect/Scheduler"
+import * as Schema from "effect/Schema"
 import { VirtualWorld } from "../internal/VirtualWorld.ts"
 import { Hold, worldClock } from "../internal/WorldClock.ts"
 

@@ -1,5 +1,7 @@
 import { sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
-import { Effect, FileSystem, type PlatformError, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError, Scope } from "effect"
 
 const headerBytes = 44
 
