@@ -15,7 +15,8 @@ interface Figure {
   readonly aim?: string
 }
 
-const percentile = (sorted: Float64Array, p: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0
+const percentile = (sorted: Float64Array, p: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0
 
 const frames = 1_000_000
 const turns = 10_000
@@ -78,7 +79,12 @@ const measure = Effect.gen(function*() {
   const late = samples.slice(turns - 500).sort()
   const all = samples.slice(100).sort()
   figures.push(
-    { name: "end of turn → first chunk, instant providers, p50", value: percentile(all, 0.5), unit: "ms", aim: "≤ 0.3" },
+    {
+      name: "end of turn → first chunk, instant providers, p50",
+      value: percentile(all, 0.5),
+      unit: "ms",
+      aim: "≤ 0.3"
+    },
     { name: "end of turn → first chunk, instant providers, p99", value: percentile(all, 0.99), unit: "ms", aim: "≤ 1" },
     {
       name: `the same at turn ${turns}, p50`,
@@ -136,9 +142,13 @@ const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding:
 if (process.argv.includes("--json")) {
   console.log(JSON.stringify({ commit, node: process.version, cores: cpus().length, figures }, null, 2))
 } else {
-  console.log(`commit ${commit}, node ${process.version}, ${cpus().length} cores; "bare" is the same work without guarantees`)
+  console.log(
+    `commit ${commit}, node ${process.version}, ${cpus().length} cores; "bare" is the same work without guarantees`
+  )
   for (const { aim, bare, name, unit, value } of figures) {
     const ratio = bare === undefined ? "" : `  (${(value / bare).toFixed(1)} × ${bare.toFixed(3)} ${unit})`
-    console.log(`${name.padEnd(52)} ${value.toFixed(3).padStart(9)} ${unit}${ratio}${aim === undefined ? "" : `  aim ${aim}`}`)
+    console.log(
+      `${name.padEnd(52)} ${value.toFixed(3).padStart(9)} ${unit}${ratio}${aim === undefined ? "" : `  aim ${aim}`}`
+    )
   }
 }

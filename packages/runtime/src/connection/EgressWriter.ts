@@ -147,39 +147,31 @@ export class EgressWriter {
   }
 
   /** Writes until it is interrupted. */
-  readonly run: Effect.Effect<never, TransportFailure> = Effect.suspend(() => this.#loop())
+  readonly run: Effect.Effect<never, TransportFailure> = Effect.forever(Effect.suspend(() => this.#next()))
 
-  #loop(): Effect.Effect<never, TransportFailure> {
-    const self = this
-    return Effect.gen(function*() {
-      while (true) {
-        self.#reportPlayout()
-        const item = self.#items[0]
-        if (item === undefined || self.#paused !== undefined) {
-          const wait = self.#msToNextPlayout()
-          if (wait === undefined) yield* Queue.take(self.#bell)
-          else yield* Effect.raceFirst(Queue.take(self.#bell), Effect.sleep(wait))
-          continue
-        }
-        if (item.kind === "end") {
-          self.#items.shift()
-          self.#endOf(item.turnId, item.segmentId)
-          continue
-        }
-        const { chunk } = item
-        const count = Math.min(frameSamples, chunk.samples.length - chunk.at)
-        const room = self.#output.capacityMs * samplesPerMs - self.#output.queuedSamples()
-        if (room < count) {
-          yield* Effect.sleep(Math.max(1, Math.ceil((count - room) / samplesPerMs)))
-          continue
-        }
-        // From here to the capture nothing can come between: the checks hold for this very frame.
-        if (!self.#mayLeave(chunk)) continue
-        const frame = chunk.samples.slice(chunk.at, chunk.at + count)
-        self.#passedOn(chunk, count, frame)
-        yield* self.#output.capture(frame)
-      }
-    }) as Effect.Effect<never, TransportFailure>
+  /** What is to be done now: wait, or pass on one frame. */
+  #next(): Effect.Effect<void, TransportFailure> {
+    this.#reportPlayout()
+    const item = this.#items[0]
+    if (item === undefined || this.#paused !== undefined) {
+      const wait = this.#msToNextPlayout()
+      const rung = Queue.take(this.#bell)
+      return wait === undefined ? rung : Effect.raceFirst(rung, Effect.sleep(wait))
+    }
+    if (item.kind === "end") {
+      this.#items.shift()
+      this.#endOf(item.turnId, item.segmentId)
+      return Effect.void
+    }
+    const { chunk } = item
+    const count = Math.min(frameSamples, chunk.samples.length - chunk.at)
+    const room = this.#output.capacityMs * samplesPerMs - this.#output.queuedSamples()
+    if (room < count) return Effect.sleep(Math.max(1, Math.ceil((count - room) / samplesPerMs)))
+    // From here to the capture nothing can come between: the checks hold for this very frame.
+    if (!this.#mayLeave(chunk)) return Effect.void
+    const frame = chunk.samples.slice(chunk.at, chunk.at + count)
+    this.#passedOn(chunk, count, frame)
+    return this.#output.capture(frame)
   }
 
   #mayLeave(chunk: Chunk): boolean {

@@ -131,7 +131,7 @@ const openGateway = (context: KernelContext, eventId: (sequence: number) => stri
           event_id: eventId(sequence),
           runtime_timestamp_ms: context.now,
           wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now
-        } as DecisionOutcome
+        }
       })
       return eventId(sequence)
     }

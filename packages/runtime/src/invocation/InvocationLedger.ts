@@ -94,8 +94,7 @@ const openLedger = (
   const live = new Map<string, Invocation>()
   const { header } = context
   let ordinal = 0
-  const capMs = (provider: string) =>
-    header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
+  const capMs = (provider: string) => header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
   return {
     get: (id) => live.get(id),
     ofTurn: (turnId) => [...live.values()].filter((invocation) => invocation.turnId === turnId),

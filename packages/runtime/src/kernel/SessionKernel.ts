@@ -107,8 +107,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             cancellation: cancel,
             bargeIn: barge,
             conversation,
-            run: (turn) =>
-              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation })
+            run: (turn) => graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation })
           })
           return new Kernel({
             context,
@@ -358,7 +357,8 @@ class Kernel implements KernelSession {
     const active = turns.active
     const { reply } = turns
     if (
-      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined || reply === undefined ||
+      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined ||
+      reply === undefined ||
       invocation.turnId !== active.turnId || active.ending !== undefined
     ) {
       this.#late(input, invocation)
@@ -501,11 +501,13 @@ class Kernel implements KernelSession {
       case "node":
       case "provider_invocation": {
         const active = turns.active
-        const concerned = active === undefined ? [] : invocations.ofTurn(active.turnId).filter((invocation) =>
-          input.scope === "node"
-            ? invocation.nodeId === input.node_id
-            : invocation.id === input.provider_invocation_id
-        )
+        const concerned = active === undefined ?
+          [] :
+          invocations.ofTurn(active.turnId).filter((invocation) =>
+            input.scope === "node"
+              ? invocation.nodeId === input.node_id
+              : invocation.id === input.provider_invocation_id
+          )
         for (const invocation of concerned) {
           gateway.signal("cancel", "RK-16", {
             scope: input.scope,

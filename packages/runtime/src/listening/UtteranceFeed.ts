@@ -26,39 +26,39 @@ const markSlots = 64
  * before any of it is dropped, up to the edge's bytes.
  */
 export const makeUtteranceFeed = (bounds: FeedBounds): UtteranceFeed => {
-    // Making a queue asks nothing of its context and has no effect but its own state.
-    const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots))
-    let merged: Array<Int16Array> = []
-    let mergedBytes = 0
-    const flush = () => {
-      if (merged.length === 0) return
-      const samples = new Int16Array(mergedBytes / 2)
-      let at = 0
-      for (const part of merged) {
-        samples.set(part, at)
-        at += part.length
-      }
-      merged = []
-      mergedBytes = 0
-      Queue.offerUnsafe(queue, { _tag: "Audio", samples })
+  // Making a queue asks nothing of its context and has no effect but its own state.
+  const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots))
+  let merged: Array<Int16Array> = []
+  let mergedBytes = 0
+  const flush = () => {
+    if (merged.length === 0) return
+    const samples = new Int16Array(mergedBytes / 2)
+    let at = 0
+    for (const part of merged) {
+      samples.set(part, at)
+      at += part.length
     }
-    return {
-      stream: Stream.fromQueue(queue),
-      audio: (samples) => {
-        if (Queue.sizeUnsafe(queue) < bounds.items) {
-          flush()
-          Queue.offerUnsafe(queue, { _tag: "Audio", samples })
-          return 0
-        }
-        if (mergedBytes + samples.length * 2 > bounds.bytes) return samples.length
-        merged.push(samples)
-        mergedBytes += samples.length * 2
-        return 0
-      },
-      mark: (mark) => {
+    merged = []
+    mergedBytes = 0
+    Queue.offerUnsafe(queue, { _tag: "Audio", samples })
+  }
+  return {
+    stream: Stream.fromQueue(queue),
+    audio: (samples) => {
+      if (Queue.sizeUnsafe(queue) < bounds.items) {
         flush()
-        Queue.offerUnsafe(queue, mark)
-        if (mark._tag === "End") Queue.endUnsafe(queue)
+        Queue.offerUnsafe(queue, { _tag: "Audio", samples })
+        return 0
       }
+      if (mergedBytes + samples.length * 2 > bounds.bytes) return samples.length
+      merged.push(samples)
+      mergedBytes += samples.length * 2
+      return 0
+    },
+    mark: (mark) => {
+      flush()
+      Queue.offerUnsafe(queue, mark)
+      if (mark._tag === "End") Queue.endUnsafe(queue)
     }
   }
+}

@@ -49,5 +49,7 @@ export interface TransportSession {
 
 /** The media transport (RK-22's port). Opening acquires the connection for as long as the scope. */
 export class Transport extends Context.Service<Transport, {
-  readonly open: (options: { readonly session_id: string }) => Effect.Effect<TransportSession, TransportFailure, Scope.Scope>
+  readonly open: (
+    options: { readonly session_id: string }
+  ) => Effect.Effect<TransportSession, TransportFailure, Scope.Scope>
 }>()("rspp/Transport") {}
