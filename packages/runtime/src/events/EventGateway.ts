@@ -71,7 +71,7 @@ export class EventGateway extends Context.Service<EventGateway, {
       return EventGateway.of({ open: (context) => openGateway(context, identity.eventId) })
     })
   )
-  static readonly layer = EventGateway.layerNoDeps.pipe(Layer.provide(Identity.layer))
+  static readonly layer = EventGateway.layerNoDeps.pipe(Layer.provideMerge(Identity.layer))
 }
 
 const openGateway = (context: KernelContext, eventId: (sequence: number) => string): SessionGateway => {

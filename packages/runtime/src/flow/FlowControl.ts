@@ -111,5 +111,7 @@ export class FlowControl extends Context.Service<FlowControl, {
       })
     })
   )
-  static readonly layer = FlowControl.layerNoDeps.pipe(Layer.provide([EdgeBuffer.layer, Watermarks.layer]))
+  static readonly layer = FlowControl.layerNoDeps.pipe(
+    Layer.provideMerge(Layer.mergeAll(EdgeBuffer.layer, Watermarks.layer))
+  )
 }

@@ -45,7 +45,9 @@ export class GraphExecutor extends Context.Service<GraphExecutor, {
       })
     })
   )
-  static readonly layer = GraphExecutor.layerNoDeps.pipe(Layer.provide([FlowControl.layer, Identity.layer]))
+  static readonly layer = GraphExecutor.layerNoDeps.pipe(
+    Layer.provideMerge(Layer.mergeAll(FlowControl.layer, Identity.layer))
+  )
 }
 
 const openGraph = (graph: GraphDefinition): SessionGraph => {

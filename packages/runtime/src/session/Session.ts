@@ -98,19 +98,20 @@ export class Session extends Context.Service<Session, {
         | ControlPlaneFeed
       >()
       return Session.of({
-        run: (options) => Effect.scoped(Effect.provide(runSession(options), context))
+        // The session's scope is inside of the context, whose own scope is that of the layer.
+        run: (options) => Effect.provide(Effect.scoped(runSession(options)), context)
       })
     })
   )
 
   /** With the kernel and everything of the runtime; needs only ports. */
   static readonly layer = Session.layerNoDeps.pipe(
-    Layer.provide([
+    Layer.provideMerge(Layer.mergeAll(
       SessionKernel.layer,
       LaneRouter.layer,
       Timebase.layer,
       InvocationRunner.layerNoDeps
-    ])
+    ))
   )
 }
 
