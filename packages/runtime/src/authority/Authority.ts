@@ -8,10 +8,13 @@ export type AuthorityChange = "none" | "gained" | "lost"
 /**
  * The session's view of its lease (part of RK-24): which epoch may write, and whether it still may.
  *
- * Guarantees: I-EPOCH-MONOTONE the epoch never goes back; a lease event of an older epoch is rejected, not healed.
+ * Guarantees: I-EPOCH-MONOTONE the epoch never goes back; a lease event of an older epoch, or one that would hold a lost
+ * epoch again, is rejected, not healed.
  */
 export class Authority {
   #held = false
+  /** The last epoch that was revoked or ran out. It is over for good: only a higher one can be held. */
+  #lostEpoch = -1
   readonly #context: KernelContext
   readonly #gateway: SessionGateway
 
@@ -30,6 +33,11 @@ export class Authority {
       this.rejectStale({ scope: "edge_enqueue", reason: "lease_of_an_older_epoch", epoch: lease.authority_epoch })
       return "none"
     }
+    const holds = lease.status !== "revoked" && lease.status !== "expired"
+    if (holds && lease.authority_epoch === this.#lostEpoch) {
+      this.rejectStale({ scope: "edge_enqueue", reason: "lease_of_a_lost_epoch", epoch: lease.authority_epoch })
+      return "none"
+    }
     const rotated = lease.authority_epoch > context.epoch && context.epoch > 0
     const first = context.epoch === 0
     context.epoch = lease.authority_epoch
@@ -44,10 +52,16 @@ export class Authority {
       }
       case "revoked":
       case "expired": {
-        this.#held = false
+        this.lose()
         return "lost"
       }
     }
+  }
+
+  /** The epoch is over: revoked, or run out by the clock of who noticed first. */
+  lose(): void {
+    this.#held = false
+    this.#lostEpoch = this.#context.epoch
   }
 
   /** T12: something of another epoch came in or wanted out. A diagnostic decision, no change of any turn. */

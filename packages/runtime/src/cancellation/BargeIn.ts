@@ -18,6 +18,8 @@ export interface SessionBargeIn {
   readonly falseAlarm: () => void
   /** The turn was fenced or has ended: there is nothing to pause or resume any more. */
   readonly forget: (turn: Turn) => void
+  /** The session ends. */
+  readonly close: () => void
 }
 
 /**
@@ -69,7 +71,8 @@ export class BargeIn extends Context.Service<BargeIn, {
         },
         forget: (turn) => {
           if (target === turn) forget()
-        }
+        },
+        close: forget
       }
     }
   })

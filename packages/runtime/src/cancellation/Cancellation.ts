@@ -3,7 +3,6 @@ import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
-import type { SessionBudgets } from "../limits/Budget.ts"
 import type { Turn } from "../turn/Turn.ts"
 
 /** Cancellation of one session. */
@@ -24,12 +23,11 @@ export class Cancellation extends Context.Service<Cancellation, {
   readonly open: (options: {
     readonly context: KernelContext
     readonly gateway: SessionGateway
-    readonly budgets: SessionBudgets
     readonly invocations: SessionInvocations
   }) => SessionCancellation
 }>()("rspp/Cancellation") {
   static readonly layer = Layer.succeed(Cancellation, {
-    open: ({ context, gateway, budgets, invocations }) => {
+    open: ({ context, gateway, invocations }) => {
       const fence = (turn: Turn, reason: string) => {
         if (turn.fenceRequested) return
         turn.fenceRequested = true
@@ -43,7 +41,6 @@ export class Cancellation extends Context.Service<Cancellation, {
           // The recogniser's call has done its work for this turn and ends by itself.
           if (invocation.modality !== "stt") invocations.cancel(invocation.id, reason)
         }
-        budgets.turnSettled(turn.turnId)
       }
       return {
         fence,

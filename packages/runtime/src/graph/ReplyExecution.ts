@@ -270,10 +270,14 @@ export class ReplyExecution {
     }
   }
 
-  /** The turn is ending: nothing of it waits any more. */
+  /** The terminal has come: nothing of the turn can run out any more. */
+  closed(): void {
+    this.#parts.budgets.turnSettled(this.turn.turnId)
+  }
+
+  /** The turn is ending: nothing of it waits any more. Its envelope runs on, for the precedence of causes. */
   stop(): void {
     const { budgets, context } = this.#parts
-    budgets.turnSettled(this.turn.turnId)
     budgets.edgeServed(this.turn.turnId, this.#segmentEdge)
     context.disarm(this.#blockTimer)
     this.#blockedSegments.length = 0

@@ -29,6 +29,7 @@ import { PlanResolver } from "../plan/PlanResolver.ts"
 import { SnapshotStore } from "../plan/SnapshotStore.ts"
 import { Conversation } from "../session/Conversation.ts"
 import type { Turn } from "../turn/Turn.ts"
+import { isSpeaking } from "../turn/Turn.ts"
 import { TurnArbiter } from "../turn/TurnArbiter.ts"
 import { TurnLifecycle } from "../turn/TurnLifecycle.ts"
 import type { KernelOutput } from "./KernelContext.ts"
@@ -89,7 +90,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const guard = guards.open(context, gateway)
           const budget = budgets.open(context, gateway)
           const invocations = ledger.open(context, budget)
-          const cancel = cancellation.open({ context, gateway, budgets: budget, invocations })
+          const cancel = cancellation.open({ context, gateway, invocations })
           const barge = bargeIn.open(context, gateway)
           const conversation = conversations.open()
           const graph = graphs.open(header.pipeline.graph)
@@ -128,9 +129,9 @@ export class SessionKernel extends Context.Service<SessionKernel, {
     })
   )
 
-  /** The kernel with all of its modules. */
+  /** The kernel with all of its modules, each of which can be asked for. */
   static readonly layer = SessionKernel.layerNoDeps.pipe(
-    Layer.provide([
+    Layer.provideMerge(Layer.mergeAll(
       EventGateway.layer,
       Identity.layer,
       ContractGuard.layer,
@@ -146,7 +147,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       TurnArbiter.layer,
       LocalAdmission.layer,
       PlanResolver.layer
-    ])
+    ))
   )
 }
 
@@ -203,15 +204,15 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, delivery, guard, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, keys, listening, snapshots, turns } = this.#m
     switch (input.type) {
       case "session_started":
         return
       case "snapshot":
-        snapshots.accept(input.snapshot, this.#m.context.now)
+        snapshots.accept(input.snapshot, context.now)
         return
       case "lease":
-        if (guard.authority.apply(input) === "lost") turns.end({ kind: "authority", reason: "authority_loss" })
+        if (guard.authority.apply(input) === "lost") turns.authorityLost()
         return
       case "connection": {
         const effect = connection.change(input.state)
@@ -229,7 +230,7 @@ class Kernel implements KernelSession {
         return
       case "voice_activity":
         // The caller has gone: a detector that is still at work has nothing more to say.
-        if (this.#over) return
+        if (this.#over || this.#isStale(input)) return
         this.#heard(listening.edge(input.edge, input.sample_index), input)
         return
       case "transcript":
@@ -247,7 +248,7 @@ class Kernel implements KernelSession {
         this.#timer(input)
         return
       case "cancel_requested":
-        if (keys.firstTime(input.idempotency_key)) this.#cancel(input)
+        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key)) this.#cancel(input)
         return
       case "typed_text":
         if (keys.firstTime(input.handle.id)) this.#propose(input.handle, undefined, input.authority_epoch, true)
@@ -259,7 +260,7 @@ class Kernel implements KernelSession {
         const turn = turns.find(input.turn_id)
         if (turn === undefined) return
         delivery.report(turn, input)
-        if (turn.fenced || input.type === "playback_cancelled") bargeIn.forget(turn)
+        if (turn !== turns.active && !isSpeaking(turn)) bargeIn.forget(turn)
         turns.checkComplete()
         return
       }
@@ -271,8 +272,9 @@ class Kernel implements KernelSession {
             epoch: input.authority_epoch,
             turn_id: input.turn_id
           })
-        } else if (input.reason === "lease_expired" && turns.active?.turnId === input.turn_id) {
-          turns.end({ kind: "authority", reason: "authority_loss" })
+        } else if (input.reason === "lease_expired" && input.authority_epoch === context.epoch) {
+          guard.authority.lose()
+          turns.authorityLost()
         }
         return
       case "egress_dequeued":
@@ -337,7 +339,10 @@ class Kernel implements KernelSession {
     const { invocations, listening } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (this.#isStale(input)) return
-    if (invocation === undefined || invocation.cancelSentMs !== undefined) {
+    if (
+      invocation === undefined || invocation.cancelSentMs !== undefined ||
+      (input.finality === "final" && !listening.isOpen(invocation.id))
+    ) {
       if (input.finality === "final" && this.#late(input, invocation)) {
         this.#propose(input.handle, undefined, input.authority_epoch, true)
       }
@@ -370,16 +375,19 @@ class Kernel implements KernelSession {
   }
 
   /** T12 at ingress. */
-  #isStale(input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk">): boolean {
+  #isStale(
+    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk" | "voice_activity" | "cancel_requested">
+  ): boolean {
     const { context, guard, invocations } = this.#m
     if (input.authority_epoch === undefined || input.authority_epoch === context.epoch) return false
-    const invocation = invocations.get(input.provider_invocation_id)
-    if (invocation !== undefined) invocation.lateOutputs += 1
+    const id = input.type === "voice_activity" ? undefined : input.provider_invocation_id
+    const invocation = id === undefined ? undefined : invocations.get(id)
+    if (invocation !== undefined && input.type !== "cancel_requested") invocation.lateOutputs += 1
     guard.authority.rejectStale({
       scope: "edge_enqueue",
       reason: "input_of_another_epoch",
       epoch: input.authority_epoch,
-      provider_invocation_id: input.provider_invocation_id,
+      ...(id === undefined ? {} : { provider_invocation_id: id }),
       ...(invocation?.turnId === undefined ? {} : { turn_id: invocation.turnId })
     })
     return true
@@ -411,13 +419,24 @@ class Kernel implements KernelSession {
     if (invocation === undefined) return
     const cancelled = invocation.cancelSentMs !== undefined
     const failed = !cancelled && input.outcome_class !== "success"
+    // A call that had failed by itself before the cancel reached it: one more cause of an end that is under way.
+    const failedFirst = cancelled && invocation.cancelReason !== "timeout" && invocation.modality !== "stt" &&
+      input.outcome_class !== "success" && input.outcome_class !== "cancelled"
     const { active, reply } = turns
-    const concerned = active !== undefined && reply !== undefined && active.ending === undefined &&
-      invocation.turnId === active.turnId
+    const own = active !== undefined && reply !== undefined && invocation.turnId === active.turnId
+    const concerned = own && active.ending === undefined
+    if (failedFirst && own && active.ending !== undefined) {
+      gateway.signal("provider_error", "RK-11", {
+        turn_id: active.turnId,
+        provider_invocation_id: invocation.id,
+        reason: input.outcome_class
+      })
+      turns.end({ kind: "failure", reason: "provider_failure" })
+    }
     if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
     else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
-      bargeIn.falseAlarm()
+      if (!listening.isSpeaking()) bargeIn.falseAlarm()
       gateway.signal("provider_error", "RK-11", { reason: "no_final", provider_invocation_id: invocation.id })
     }
     invocations.ended(input)
@@ -432,7 +451,8 @@ class Kernel implements KernelSession {
     const { bargeIn, gateway, listening, turns } = this.#m
     if (invocation.modality === "stt") {
       gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
-      if (listening.recognitionLost(invocation.id)) bargeIn.falseAlarm()
+      // While the caller speaks on, voice activity alone decides about the cut.
+      if (listening.recognitionLost(invocation.id) && !listening.isSpeaking()) bargeIn.falseAlarm()
       return
     }
     const { active, reply } = turns
@@ -494,8 +514,9 @@ class Kernel implements KernelSession {
     switch (input.scope) {
       case "session":
       case "turn": {
-        const turn = input.turn_id === undefined ? turns.audible : turns.find(input.turn_id)
-        if (turn !== undefined && turn === turns.audible) turns.cancel(turn, input.scope, input.reason)
+        const target = turns.active ?? turns.audible
+        const turn = input.turn_id === undefined ? target : turns.find(input.turn_id)
+        if (turn !== undefined && turn === target) turns.cancel(turn, input.scope, input.reason)
         return
       }
       case "node":
@@ -544,8 +565,9 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { gateway, listening, turns } = this.#m
+    const { bargeIn, gateway, listening, turns } = this.#m
     this.#over = true
+    bargeIn.close()
     turns.close()
     const open = listening.close()
     if (open === undefined) return

@@ -39,6 +39,8 @@ export interface SessionListening {
   readonly final: (recognition: string, pauseId: number, handle: PayloadHandle) => Heard | undefined
   readonly endpoint: () => Heard | undefined
   readonly limit: () => Heard | undefined
+  /** Whether the utterance of this call is still open: a final of any other one is late. */
+  readonly isOpen: (recognition: string) => boolean
   /** The recogniser failed: the utterance is lost, and that is said. */
   readonly recognitionLost: (recognition: string) => boolean
   /** The caller's audio is over: what was said counts as ended. */
@@ -161,6 +163,7 @@ const openListening = (
       if (speaking) lastSpeechSample = newestSample
     },
     isSpeaking: () => speaking,
+    isOpen: (recognition) => utterance?.recognition === recognition,
     edge: (edge, sampleIndex) => {
       if (edge === "speech_started") {
         speaking = true

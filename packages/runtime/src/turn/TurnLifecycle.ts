@@ -65,9 +65,10 @@ export class TurnLifecycle {
     return this.#active?.reply
   }
 
-  /** Nothing is open, nothing waits to open, and every supplement is sealed. */
+  /** Nothing is open, nothing waits to open, every fence is reported and every supplement sealed. */
   get isSettled(): boolean {
-    return this.#active === undefined && this.#pending === undefined && this.#graces.size === 0
+    return this.#active === undefined && this.#pending === undefined && this.#graces.size === 0 &&
+      this.#followed.every((turn) => turn.fenced || !turn.fenceRequested)
   }
 
   find(turnId: string): Turn | undefined {
@@ -92,6 +93,11 @@ export class TurnLifecycle {
       this.#refuse(intent, "reject", "session_ended")
       return
     }
+    if (intent.epoch !== this.#parts.context.epoch) {
+      // Arbitration turns it away, so nothing has to make way for it.
+      this.#open(intent)
+      return
+    }
     const audible = this.audible
     if (this.#active !== undefined && !supersede) {
       this.#refuse(intent, "defer", "turn_active")
@@ -104,6 +110,17 @@ export class TurnLifecycle {
     }
     if (this.#pending !== undefined) this.#refuse(this.#pending, "reject", "superseded")
     this.#pending = intent
+  }
+
+  /** T8; and what still plays of a closed turn falls silent, so that another epoch's voice is the only one. */
+  authorityLost(): void {
+    const { bargeIn, cancellation } = this.#parts
+    this.end({ kind: "authority", reason: "authority_loss" })
+    for (const turn of this.#followed) {
+      if (!isSpeaking(turn)) continue
+      bargeIn.forget(turn)
+      cancellation.fence(turn, "authority_loss")
+    }
   }
 
   /** T7, or a cut of what is still playing after the commit. */
@@ -169,11 +186,12 @@ export class TurnLifecycle {
   /** T6, second half, or T9. */
   evidence(turnId: string, result: "appended" | "refused"): void {
     const turn = this.#active?.turn
-    if (turn === undefined || turn.turnId !== turnId || !turn.evidenceRequested || turn.ending !== undefined) return
+    if (turn === undefined || turn.turnId !== turnId || !turn.evidenceRequested) return
     if (result === "refused") {
       this.end({ kind: "failure", reason: "recording_evidence_unavailable" })
       return
     }
+    if (turn.ending !== undefined) return
     this.#active?.reply.stop()
     this.#terminal(turn, "commit")
   }
@@ -189,6 +207,7 @@ export class TurnLifecycle {
 
   #terminal(turn: Turn, kind: "commit" | "abort", reason?: string): void {
     const { context, conversation, gateway } = this.#parts
+    this.#active?.reply.closed()
     gateway.signal(kind, "RK-03", { turn_id: turn.turnId, ...(reason === undefined ? {} : { reason }) })
     this.#move(turn, kind)
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })
