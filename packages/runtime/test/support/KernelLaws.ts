@@ -1,0 +1,341 @@
+import { formatIssue, validate } from "@rspp/contracts/Artifact"
+import type { ArtifactKind } from "@rspp/contracts/Artifact"
+import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import type { SessionInput } from "@rspp/contracts/SessionInput"
+import { legalTransitions } from "@rspp/contracts/Turn"
+import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
+
+/** Signals that may still name a turn after its terminal (CONTRACT section 4). */
+const afterTerminal = new Set([
+  "close",
+  "playback_started",
+  "playback_completed",
+  "playback_cancelled",
+  "barge_in",
+  "cancel",
+  "stale_epoch_reject",
+  "deauthorized_drain"
+])
+
+interface Life {
+  state: string
+  planned: boolean
+  terminal: "commit" | "abort" | undefined
+  closed: boolean
+  fenceRequested: boolean
+  fenceReported: boolean
+  evidenceAppended: boolean
+  paused: boolean
+}
+
+/**
+ * The rules of CONTRACT section 4 and 11 that must hold whatever happens, checked on every record of a session by code
+ * that shares nothing with the kernel. Breaking one throws with the law's name.
+ */
+export class KernelLaws {
+  readonly #validate: boolean
+  readonly #turns = new Map<string, Life>()
+  readonly #timers = new Map<string, number>()
+  readonly #live = new Set<string>()
+  readonly #cancelled = new Set<string>()
+  readonly #eventIds = new Set<string>()
+  #next = 0
+  #now = 0
+  #generation = 0
+  #epoch = 0
+  #held = false
+  #open: string | undefined
+  #ended = false
+  #accepted = 0
+
+  constructor(options: { readonly validate: boolean }) {
+    this.#validate = options.validate
+  }
+
+  /** Turns that were accepted. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  audio(sequence: number, now: number): void {
+    this.#take(sequence, now)
+  }
+
+  input(sequence: number, now: number, input: SessionInput): void {
+    this.#take(sequence, now)
+    if (this.#validate) {
+      check("timeline_record", {
+        record: "input",
+        runtime_sequence: sequence,
+        runtime_timestamp_ms: now,
+        lane: "ControlLane",
+        input
+      })
+    }
+    switch (input.type) {
+      case "timer":
+        if (this.#timers.get(input.timer) === input.generation) this.#timers.delete(input.timer)
+        return
+      case "egress_fenced": {
+        const life = this.#turns.get(input.turn_id)
+        if (life !== undefined) life.fenceReported = true
+        return
+      }
+      case "evidence_appended": {
+        const life = this.#turns.get(input.turn_id)
+        if (life !== undefined && input.result === "appended") life.evidenceAppended = true
+        return
+      }
+      case "lease":
+        if (input.authority_epoch < this.#epoch) return
+        this.#held = input.status !== "revoked" && input.status !== "expired"
+        this.#epoch = input.authority_epoch
+        return
+      default:
+        return
+    }
+  }
+
+  outputs(outputs: ReadonlyArray<KernelOutput>): void {
+    const wasEnded = this.#ended
+    for (const output of outputs) {
+      law(!wasEnded, "nothing comes out after end_session", output)
+      this.#output(output)
+    }
+  }
+
+  /** At the end of a session: everything that was opened is closed, and nothing is armed. */
+  finished(): void {
+    law(this.#ended, "the session ends", [...this.#live])
+    law(this.#timers.size === 0, "no armed timer is left", [...this.#timers.keys()])
+    law(this.#live.size === 0, "no invocation is left", [...this.#live])
+    for (const [turnId, life] of this.#turns) {
+      law(life.state === "Closed" || life.state === "Idle", "each turn is closed or was never opened", turnId)
+      law(life.planned === (life.terminal !== undefined), "each accepted turn has a terminal", turnId)
+      law(life.planned === life.closed, "each accepted turn has a close", turnId)
+    }
+  }
+
+  #output(output: KernelOutput): void {
+    const stamped = output.record === "signal" ? output.signal : output.record === "event" ? output.event : undefined
+    if (stamped !== undefined) {
+      this.#take(stamped.runtime_sequence, stamped.runtime_timestamp_ms)
+      law(!this.#eventIds.has(stamped.event_id), "event ids are unique", stamped.event_id)
+      this.#eventIds.add(stamped.event_id)
+    } else if (output.record === "decision") {
+      this.#take(output.runtime_sequence, output.decision.runtime_timestamp_ms)
+    } else if (output.record !== "signal" && output.record !== "event") {
+      this.#take(output.runtime_sequence, output.runtime_timestamp_ms)
+    }
+    if (this.#validate) validateOutput(output)
+    switch (output.record) {
+      case "plan": {
+        const life = this.#life(output.plan.turn_id)
+        law(!life.planned, "a turn has one plan", output)
+        law(life.state === "Opening", "a plan is made while the turn opens", output)
+        law(output.plan.authority_epoch === this.#epoch && this.#held, "a turn opens under the held epoch", output)
+        life.planned = true
+        this.#accepted += 1
+        return
+      }
+      case "transition":
+        return this.#transition(output)
+      case "signal":
+        return this.#signal(output)
+      case "command":
+        return this.#command(output.command)
+      case "invocation": {
+        const { provider_invocation_id: id, ...facts } = output.invocation
+        law(this.#live.delete(id), "each invocation ends once", output)
+        for (const time of [facts.first_result_ms, facts.cancel_sent_ms, facts.cancel_ack_ms]) {
+          law(
+            time === undefined || (time >= facts.started_ms && time <= this.#now),
+            "times lie within the call",
+            output
+          )
+        }
+        law((facts.cancel_sent_ms !== undefined) === this.#cancelled.has(id), "cancel_sent says what was sent", output)
+        return
+      }
+      default:
+        return
+    }
+  }
+
+  #transition(output: Extract<KernelOutput, { readonly record: "transition" }>): void {
+    const life = this.#life(output.turn_id)
+    const { from_state, to_state, trigger } = output.transition
+    law(
+      legalTransitions.some((row) =>
+        row.from_state === from_state && row.to_state === to_state && row.trigger === trigger
+      ),
+      "transitions are of the table",
+      output
+    )
+    law(life.state === from_state, "a transition starts where the turn is", output)
+    life.state = to_state
+    if (trigger === "turn_open") {
+      law(this.#open === undefined, "at most one turn is open", output)
+      law(life.planned, "a turn opens with its plan", output)
+      this.#open = output.turn_id
+    }
+    if (trigger === "close") this.#open = undefined
+  }
+
+  #signal(output: Extract<KernelOutput, { readonly record: "signal" }>): void {
+    const { event_scope, reason, signal, turn_id } = output.signal
+    if (turn_id === undefined) return
+    const life = this.#life(turn_id)
+    const had = life.terminal
+    switch (signal) {
+      case "turn_open":
+        law(life.state === "Active" && had === undefined, "turn_open comes with its transition", output)
+        return
+      case "commit":
+      case "abort":
+        law(life.planned && had === undefined, "exactly one terminal", output)
+        law(life.state === "Active", "a terminal is of an active turn", output)
+        if (signal === "commit") {
+          law(life.evidenceAppended, "commit waits for its evidence", output)
+          law(!life.fenceRequested, "a fenced turn does not commit", output)
+        } else law(life.fenceReported, "abort comes after the fence", { output, reason })
+        life.terminal = signal
+        return
+      case "close":
+        law(had !== undefined && !life.closed, "close follows the terminal, once", output)
+        life.closed = true
+        return
+      default:
+        law(event_scope === "session" || life.planned, "only accepted turns have signals of turn scope", output)
+        law(had === undefined || life.closed, "close follows its terminal at once", output)
+        law(had === undefined || afterTerminal.has(signal), "after the terminal only delivery and diagnostics", output)
+    }
+  }
+
+  #command(command: SessionCommand): void {
+    switch (command.type) {
+      case "arm_timer":
+        law(command.generation > this.#generation, "timer generations grow", command)
+        law(command.due_ms >= this.#now, "a timer is not due in the past", command)
+        law(!this.#timers.has(command.timer), "a timer is disarmed before it is armed again", command)
+        this.#generation = command.generation
+        this.#timers.set(command.timer, command.generation)
+        return
+      case "disarm_timer":
+        law(this.#timers.get(command.timer) === command.generation, "only an armed timer is disarmed", command)
+        this.#timers.delete(command.timer)
+        return
+      case "start_invocation":
+        law(!this.#live.has(command.provider_invocation_id), "invocation ids are unique", command)
+        this.#live.add(command.provider_invocation_id)
+        law(command.authority_epoch === this.#epoch, "work starts under the session's epoch", command)
+        if (command.turn_id !== undefined) this.#unfenced(command.turn_id, command)
+        return
+      case "cancel_invocation":
+        law(this.#live.has(command.provider_invocation_id), "only a live invocation is cancelled", command)
+        law(!this.#cancelled.has(command.provider_invocation_id), "an invocation is cancelled once", command)
+        this.#cancelled.add(command.provider_invocation_id)
+        return
+      case "enqueue_output":
+        law(command.authority_epoch === this.#epoch && this.#held, "output leaves under the held epoch", command)
+        this.#unfenced(command.turn_id, command)
+        return
+      case "end_segment":
+      case "end_output":
+      case "append_evidence":
+        this.#unfenced(command.turn_id, command)
+        return
+      case "pause_output":
+      case "resume_output": {
+        const life = this.#unfenced(command.turn_id, command, true)
+        law(life.paused === (command.type === "resume_output"), "pause and resume take turns", command)
+        life.paused = command.type === "pause_output"
+        return
+      }
+      case "fence_output": {
+        const life = this.#life(command.turn_id)
+        law(life.planned && !life.fenceRequested, "a turn is fenced once", command)
+        life.fenceRequested = true
+        return
+      }
+      case "end_session":
+        law(!this.#ended, "a session ends once", command)
+        law(this.#open === undefined, "no turn is open at the end", command)
+        this.#ended = true
+        return
+      default:
+        return
+    }
+  }
+
+  /** The turn exists and has not been fenced; `delivery` may concern it after its terminal. */
+  #unfenced(turnId: string, command: SessionCommand, delivery = false): Life {
+    const life = this.#life(turnId)
+    law(life.planned, "a command is of an accepted turn", command)
+    law(!life.fenceRequested, "no output after the fence", command)
+    law(delivery || life.terminal === undefined, "no output after the terminal", command)
+    return life
+  }
+
+  #life(turnId: string): Life {
+    const known = this.#turns.get(turnId)
+    if (known !== undefined) return known
+    const life: Life = {
+      state: "Idle",
+      planned: false,
+      terminal: undefined,
+      closed: false,
+      fenceRequested: false,
+      fenceReported: false,
+      evidenceAppended: false,
+      paused: false
+    }
+    this.#turns.set(turnId, life)
+    return life
+  }
+
+  #take(sequence: number, now: number): void {
+    law(sequence === this.#next, "sequences are dense", { sequence, expected: this.#next })
+    law(now >= this.#now, "time does not run backwards", { now, before: this.#now })
+    this.#next = sequence + 1
+    this.#now = now
+  }
+}
+
+/** A law of the kernel that did not hold. */
+export class LawBroken extends Error {
+  override readonly name = "LawBroken"
+}
+
+const law = (holds: boolean, name: string, evidence: unknown): void => {
+  if (!holds) throw new LawBroken(`${name}: ${JSON.stringify(evidence)}`)
+}
+
+const check = (kind: ArtifactKind, value: unknown): void => {
+  const verdict = validate(kind, value)
+  if (verdict.ok) return
+  throw new LawBroken(`an invalid ${kind}: ${verdict.issues.map(formatIssue).join("; ")} in ${JSON.stringify(value)}`)
+}
+
+/** Each output is a legal record of the timeline, and the artifact inside is valid by its own kind. */
+const validateOutput = (output: KernelOutput): void => {
+  check("timeline_record", output)
+  switch (output.record) {
+    case "signal":
+      return check("control_signal", output.signal)
+    case "event":
+      return check("event", output.event)
+    case "decision":
+      return check("decision_outcome", output.decision)
+    case "plan":
+      return check("resolved_turn_plan", output.plan)
+    case "transition":
+      return check("turn_transition", output.transition)
+    default:
+      return
+  }
+}
