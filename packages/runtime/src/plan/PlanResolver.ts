@@ -38,9 +38,14 @@ export class PlanResolver extends Context.Service<PlanResolver, {
       }
       const bindings: Record<string, string> = {}
       for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
-        const fallback = pipeline.provider_bindings[`${modality}.fallback`]
         const open = health.body.providers[provider] === "open"
-        if (open && fallback === undefined) {
+        if (modality.endsWith(".fallback")) {
+          // A fallback that is down is not there; that is no reason to keep a healthy provider from its work.
+          if (!open) bindings[modality] = provider
+          continue
+        }
+        const fallback = pipeline.provider_bindings[`${modality}.fallback`]
+        if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
           return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
         }
         bindings[modality] = open && fallback !== undefined ? fallback : provider
