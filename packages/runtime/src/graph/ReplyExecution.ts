@@ -257,7 +257,7 @@ export class ReplyExecution {
     this.#unblock()
     const segment = turn.segments[turn.nextSegment]
     if (segment !== undefined) {
-      if (this.#flow.isHeld(this.#voiceEdge)) {
+      if (this.#blockedChunks.length > 0 || this.#flow.isHeld(this.#voiceEdge)) {
         // Waiting for playback is no delay of the edge: speech is held on purpose.
         budgets.edgeServed(turn.turnId, this.#segmentEdge)
         return
@@ -285,7 +285,7 @@ export class ReplyExecution {
       }
       return
     }
-    if (turn.modelDone && this.#blockedSegments.length === 0) {
+    if (turn.modelDone && this.#blockedSegments.length === 0 && this.#blockedChunks.length === 0) {
       turn.outputEnded = true
       budgets.turnSettled(turn.turnId)
       context.command({ type: "end_output", turn_id: turn.turnId })
