@@ -1,0 +1,55 @@
+import { Effect } from "effect"
+import { call } from "./Composition.ts"
+import type { CompositionOptions } from "./Composition.ts"
+import { liveScreen } from "./LiveScreen.ts"
+import { LocalRunner } from "./LocalRunner.ts"
+import type { LocalCallResult } from "./LocalRunner.ts"
+import { Screen } from "./Screen.ts"
+
+export interface CallOptions extends CompositionOptions {
+  readonly session_id: string
+  readonly speed: "real" | "max"
+  /** Show it on the screen. */
+  readonly live: boolean
+  /** Write the spans to this file. */
+  readonly trace?: string
+}
+
+/** A call that was played, and where its timeline is. */
+export interface PlayedCall extends LocalCallResult {
+  readonly timelinePath: string
+  /** Real time that it took, ms. */
+  readonly tookMs: number
+}
+
+/** Seeds the random streams of sessions on this machine. The same caller gives the same ids and plans. */
+const localSeed = 1
+
+/** Composes the program for one call and plays it. Files are complete when it returns, fails or is interrupted. */
+export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
+  const screen = yield* Screen
+  // Starting the providers costs the call no time: its clock begins when the caller is connected.
+  if (options.live && screen.isTerminal) screen.update(screen.style.dim("loading the models …"))
+  return yield* Effect.gen(function*() {
+    const runner = yield* LocalRunner
+    const startedMs = performance.now()
+    const result = yield* runner.run({
+      session_id: options.session_id,
+      pipeline: options.spec.pipeline,
+      speed: options.speed,
+      seed: localSeed,
+      observers: options.live ? [liveScreen(screen)] : []
+    })
+    const played: PlayedCall = {
+      ...result,
+      timelinePath: options.timeline,
+      tookMs: performance.now() - startedMs
+    }
+    return played
+  }).pipe(
+    Effect.provide(call(options)),
+    Effect.onInterrupt(() =>
+      Effect.sync(() => screen.note("Interrupted. What was open has been closed; the files hold the call up to here."))
+    )
+  )
+})
