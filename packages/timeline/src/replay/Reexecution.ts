@@ -1,7 +1,8 @@
-import type { InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type { EndRecord, InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { frameMs, frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import type { KernelSession, SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import type { CloseReason } from "@rspp/runtime/ports/Recorder"
 import { RecordAssembler } from "../recorder/RecordAssembler.ts"
 
 type AudioRunRecord = Extract<TimelineRecord, { readonly record: "audio" }>
@@ -67,6 +68,11 @@ export class Reexecution {
   /** The recording was closed properly: what the recorder held back comes out now. */
   close(): void {
     this.#assembler.finish()
+  }
+
+  /** The end record that the recorder writes for this reason after so many records. */
+  end({ reason, records }: EndRecord): EndRecord {
+    return this.#assembler.end(reason as CloseReason, records)
   }
 
   takeOutputs(): ReadonlyArray<TimelineRecord> {

@@ -1,4 +1,4 @@
-import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type { EndRecord, InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { classify, divergenceOf } from "./DivergenceClassifier.ts"
@@ -96,7 +96,7 @@ export class StrictReplay {
         this.#settle()
         this.execution.close()
         this.#settle()
-        this.#hasPlace(record.last_sequence + 1, record)
+        this.#end(record)
         return
       case "header":
       case "payload":
@@ -113,16 +113,25 @@ export class StrictReplay {
     const next = this.execution.kernel.nextSequence()
     if (sequence === next) return true
     const { what } = identityOf(record)
-    const message = record.record === "end"
-      ? `the recording ends after number ${sequence - 1}, the replay after ${next - 1}`
-      : sequence > next && this.#records[this.#next - 2] !== undefined
-      ? `${what} has number ${sequence} in the recording, the replay is at ${next}: records are missing before it`
-      : `${what} has number ${sequence} in the recording, the replay is at ${next}`
+    const missing = sequence > next ? ": records are missing before it" : ""
+    const message = `${what} has number ${sequence} in the recording, the replay is at ${next}${missing}`
     this.divergence = divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record)
     return false
   }
 
-  #input(record: Extract<TimelineRecord, { readonly record: "input" }>): void {
+  #end(record: EndRecord): void {
+    if (this.divergence !== undefined) return
+    // What the end counts is what was written; the rest comes out of the replay.
+    const expected = this.execution.end({ ...record, records: this.#next })
+    const { last_sequence, runtime_timestamp_ms } = expected
+    if (sameJson(record, expected)) return
+    const message = `the recording says that it ends after number ${record.last_sequence} at ${record.runtime_timestamp_ms}` +
+      ` ms and ${record.records} records, it ends after number ${last_sequence} at ${runtime_timestamp_ms} ms and ` +
+      `${expected.records} records`
+    this.divergence = divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record, expected)
+  }
+
+  #input(record: InputRecord): void {
     this.#step = { sequence: record.runtime_sequence, atMs: record.runtime_timestamp_ms }
     this.fed++
     if (this.#timers !== undefined && record.input.type === "timer") {

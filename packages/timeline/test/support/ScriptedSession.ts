@@ -78,7 +78,8 @@ class Run {
     this.#media = new SeededStream(script.seed, "media")
     this.#lateness = new SeededStream(script.seed, "timers")
     this.#assembler = new RecordAssembler(header, {
-      emit: ({ records }) => this.records.push(...records),
+      // As they are at this moment, like the bytes of a file: what the recorder holds on to may go on changing.
+      emit: ({ records, tier }) => this.records.push(...(tier === "baseline" ? structuredClone(records) : records)),
       appendRequested: (turn_id, ready) => {
         const refused = script.refuseEvidence?.includes(Number(turn_id.slice("turn_".length))) === true
         const result = ready && !refused ? "appended" : "refused"
