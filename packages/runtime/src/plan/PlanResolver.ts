@@ -83,10 +83,11 @@ export class PlanResolver extends Context.Service<PlanResolver, {
           ordering_markers: ["runtime_sequence"],
           merge_rule_id: mergeRule.id,
           merge_rule_version: mergeRule.version,
-          nondeterministic_inputs: Object.entries(bindings).map(([modality, provider]) => ({
+          // By name: a recording keeps its keys in another order than the spec had them.
+          nondeterministic_inputs: Object.keys(bindings).sort().map((modality) => ({
             input_key: modality,
             source: "external_call" as const,
-            evidence_ref: `provider:${provider}`
+            evidence_ref: `provider:${bindings[modality]}`
           }))
         }
       }
