@@ -210,7 +210,11 @@ export class KernelLaws {
         life.closed = true
         return
       default:
-        law(event_scope === "session" || life.planned, "only accepted turns have signals of turn scope", output)
+        law(
+          event_scope === "session" || life.planned || signal === "stale_epoch_reject",
+          "only accepted turns have signals of turn scope",
+          output
+        )
         law(had === undefined || life.closed, "close follows its terminal at once", output)
         law(had === undefined || afterTerminal.has(signal), "after the terminal only delivery and diagnostics", output)
     }
