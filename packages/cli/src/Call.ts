@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { call } from "./Composition.ts"
 import type { CompositionOptions } from "./Composition.ts"
+import type { SaidLine } from "./CallSummary.ts"
 import { liveScreen } from "./LiveScreen.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import type { LocalCallResult } from "./LocalRunner.ts"
@@ -18,6 +19,7 @@ export interface CallOptions extends CompositionOptions {
 /** A call that was played, and where its timeline is. */
 export interface PlayedCall extends LocalCallResult {
   readonly timelinePath: string
+  readonly conversation: ReadonlyArray<SaidLine>
   /** Real time that it took, ms. */
   readonly tookMs: number
 }
@@ -30,6 +32,8 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   const screen = yield* Screen
   // Starting the providers costs the call no time: its clock begins when the caller is connected.
   if (options.live && screen.isTerminal) screen.update(screen.style.dim("loading the models …"))
+  const conversation: Array<SaidLine> = []
+  const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
     const startedMs = performance.now()
@@ -38,11 +42,12 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       pipeline: options.spec.pipeline,
       speed: options.speed,
       seed: localSeed,
-      observers: options.live ? [liveScreen(screen)] : []
+      observers: [watch]
     })
     const played: PlayedCall = {
       ...result,
       timelinePath: options.timeline,
+      conversation,
       tookMs: performance.now() - startedMs
     }
     return played

@@ -16,11 +16,20 @@ export interface CallFiles {
   readonly trace?: string
 }
 
+/** One thing that was said, in the order in which it was heard. */
+export interface SaidLine {
+  readonly at_ms: number
+  readonly who: "you" | "agent"
+  readonly text: string
+}
+
 /** What came of a call, computed from its timeline. */
 export interface CallSummary {
   readonly session_id: string
   readonly duration_ms: number
   readonly took_ms: number
+  /** What was said. From the live session: a timeline at L0 has no words. */
+  readonly conversation: ReadonlyArray<SaidLine>
   readonly turns: ReadonlyArray<TurnRow>
   readonly utterances: number
   readonly records: number
@@ -42,6 +51,7 @@ export const describeCall = Effect.fnUntraced(function*(played: PlayedCall, file
     session_id: played.session_id,
     duration_ms: played.durationMs,
     took_ms: Math.round(played.tookMs),
+    conversation: played.conversation,
     turns: turnRows(records),
     utterances: utterances.length,
     records: records.length + 1,

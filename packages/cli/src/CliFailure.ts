@@ -37,6 +37,9 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   UnknownTimelineVersion: "bad_input",
   TimelineWithoutHeader: "bad_input",
   InvalidTimelineRecord: "violation",
+  // recordings that are whole, but not for this program or this purpose
+  UnknownBehaviourFlags: "bad_input",
+  ReplayModeNotAllowed: "bad_input",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks

@@ -7,9 +7,11 @@ import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import * as Catalog from "@rspp/providers/Catalog"
 import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
 import { Layer } from "effect"
@@ -84,6 +86,11 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),
     Layer.provideMerge(FileRecorder.layer({ to: () => options.timeline })),
-    Layer.provideMerge(Loopback.layer(options)),
-    Layer.provideMerge(ContractValidation.layer)
+    Layer.provideMerge(Loopback.layer(options))
   )
+
+/** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
+export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel.layer))
+
+/** What judges artifacts and pipeline specs, without a session. */
+export const validation = Layer.mergeAll(ContractValidation.layer, control)

@@ -12,6 +12,8 @@ export interface ViewLine {
   readonly tone: "plain" | "quiet" | "good" | "warning"
   /** It is not final: a terminal shows the next line in its place. */
   readonly passing: boolean
+  /** The words, when the line says for good what somebody said. */
+  readonly spoken?: string
 }
 
 /** Signals beyond those of the conversation that a watcher wants to know of, and how much they weigh. */
@@ -61,6 +63,9 @@ export class LiveView {
     const line = (who: ViewLine["who"], text: string, tone: ViewLine["tone"] = "plain", passing = false) => [
       { atMs, who, text, tone, passing }
     ]
+    const said = (who: ViewLine["who"], spoken: string) => [
+      { atMs, who, text: `"${spoken}"`, tone: "plain" as const, passing: false, spoken }
+    ]
     switch (input.type) {
       case "voice_activity":
         return input.edge === "speech_started" ? line("you", "…", "quiet", true) : []
@@ -69,11 +74,11 @@ export class LiveView {
         return this.#heard === "" ? [] : line("you", `${this.#heard} …`, "quiet", true)
       }
       case "typed_text":
-        return line("you", `(typed) "${this.#text(input.handle.id) ?? ""}"`)
+        return said("you", this.#text(input.handle.id) ?? "")
       case "playback_started": {
         const text = this.#sentences.get(input.segment_id) ?? input.segment_id
         this.#playing = { segmentId: input.segment_id, text }
-        return line("agent", `"${text}"`)
+        return said("agent", text)
       }
       case "egress_fenced":
         return line("cut", `the agent is silent; ${seconds(input.dropped_samples / samplesPerMs)} of speech were dropped`)
@@ -122,7 +127,7 @@ export class LiveView {
         if (signal.provider_invocation_id === undefined) return []
         const heard = this.#heard
         this.#heard = ""
-        return line("you", `"${heard}"`)
+        return [{ atMs, who: "you", text: `"${heard}"`, tone: "plain", passing: false, spoken: heard }]
       }
       case "turn_open":
         return line("turn", `${turn} opens`, "quiet")
