@@ -142,7 +142,7 @@ describe("a field that is taken out of the evidence is missed:", () => {
     "migration_markers"
   ]
   for (const field of required) {
-    it(`${field}`, () => {
+    it(`without ${field}`, () => {
       const turn = altered(cut, (evidence) => without(evidence, ...field.split(".")))
       assert.isFalse(turn?.complete)
       const expected = field === "cancel" ? "cancel.accepted_ms" : field

@@ -97,17 +97,12 @@ describe("a recording", () => {
     inDirectory((directory) =>
       Effect.gen(function*() {
         const { script } = yield* open({ to: { directory } })
-        script.input({ type: "session_started" }, "ControlLane")
-        script.committed()
         const path = timelinePath(directory, "ses_1")
-        let seen: ReadonlyArray<TimelineRecord> = []
-        yield* Effect.gen(function*() {
-          while (count(seen, "evidence") === 0) {
-            yield* until(() => true)
-            seen = (yield* read(path)).records
-          }
-        })
-        assert.deepStrictEqual(signals(seen).slice(-2), ["commit", "close"])
+        script.input({ type: "session_started" }, "ControlLane")
+        while ((yield* read(path)).records.length === 0) yield* until(() => true)
+        script.committed()
+        while (count((yield* read(path)).records, "evidence") === 0) yield* until(() => true)
+        assert.deepStrictEqual(signals((yield* read(path)).records).slice(-2), ["commit", "close"])
         assert.strictEqual(yield* Clock.currentTimeMillis, 0)
       })
     ))

@@ -106,6 +106,43 @@ describe("when the disk is full", () => {
       check(answers, records)
     })))
 
+  it.effect("for so long that the room that was kept is used up, the timeline is still closed by its end record", () =>
+    onDisk(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 250_000 }))
+      const answers = yield* talk(directory, (answers) => refusals(answers) >= 60).pipe(Effect.provide(disk))
+      const { records, tear } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
+      assert.isUndefined(tear)
+      const turns = endings(records)
+      const closed = [...answers.keys()].filter((turn) => turns.get(turn)?.includes("close")).length
+      assert.isBelow(closed, answers.size)
+      assert.isAtLeast(closed - (answers.size - refusals(answers)), 10)
+      assert.strictEqual(records.at(-1)?.record, "end")
+    })))
+
+  it.effect("cuts leave evidence as long as they leave room for the terminals of others", () =>
+    onDisk(Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 120_000 }))
+      const header = makeHeader()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const recorder = yield* (yield* Recorder).open({ header, onAppended: () => {} })
+        const script = new Script(recorder, header)
+        for (let i = 0; i < 25; i++) {
+          script.settled(script.cut())
+          yield* pause(3)
+        }
+      })).pipe(Effect.provide(layer({ to: { directory } }), { local: true }), Effect.provide(disk))
+      const { records } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
+      const turns = [...endings(records).values()]
+      const withEvidence = turns.findIndex((what) => !what.includes("evidence"))
+      assert.isAbove(withEvidence, 5)
+      const markersOnly = turns.slice(withEvidence).filter((what) => what.includes("abort") && what.includes("close"))
+      assert.isAtLeast(markersOnly.length, 8)
+    })))
+
   it.effect("from the first frame on, the session still starts, and every turn is refused", () =>
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
