@@ -1,3 +1,4 @@
+import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import { Effect } from "effect"
 import { call } from "./Composition.ts"
 import type { CompositionOptions } from "./Composition.ts"
@@ -12,8 +13,6 @@ export interface CallOptions extends CompositionOptions {
   readonly speed: "real" | "max"
   /** Show it on the screen. */
   readonly live: boolean
-  /** Write the spans to this file. */
-  readonly trace?: string
 }
 
 /** A call that was played, and where its timeline is. */
@@ -36,13 +35,14 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
+    const tracer = yield* SessionTracer
     const startedMs = performance.now()
     const result = yield* runner.run({
       session_id: options.session_id,
       pipeline: options.spec.pipeline,
       speed: options.speed,
       seed: localSeed,
-      observers: [watch]
+      observers: [watch, tracer.observer()]
     })
     const played: PlayedCall = {
       ...result,

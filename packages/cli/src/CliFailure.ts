@@ -49,6 +49,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ControlPlaneFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
+  TraceExportFailure: "unavailable",
   PlatformError: "unavailable"
 }
 

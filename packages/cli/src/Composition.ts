@@ -12,6 +12,8 @@ import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
+import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
 import { Layer } from "effect"
@@ -30,6 +32,8 @@ export interface CompositionOptions {
   readonly stereo?: string
   /** The timeline file to write. Must not exist. */
   readonly timeline: string
+  /** A file for the spans of the call. */
+  readonly trace?: string
 }
 
 /*
@@ -45,6 +49,7 @@ export interface CompositionOptions {
  *     │  TextToSpeech       ← providers                   those that the pipeline binds
  *     ├─ SentenceSegmenter  ← providers
  *     ├─ Recorder           ← timeline                    a file
+ *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
 
@@ -86,7 +91,9 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),
     Layer.provideMerge(FileRecorder.layer({ to: () => options.timeline })),
-    Layer.provideMerge(Loopback.layer(options))
+    Layer.provideMerge(Loopback.layer(options)),
+    Layer.provideMerge(SessionTracer.layer),
+    Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 
 /** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */

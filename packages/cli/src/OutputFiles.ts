@@ -27,6 +27,26 @@ const realPath = Effect.fnUntraced(function*(path: string) {
   return yield* Effect.orElseSucceed(fs.realPath(path), () => paths.resolve(path))
 })
 
+const notAmong = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
+  const real = yield* realPath(path)
+  for (const input of inputs) {
+    if ((yield* realPath(input)) === real) {
+      return yield* refuse(`${path} is an input or another output of this command`, "Give each file its own name.")
+    }
+  }
+  return undefined
+})
+
+/** A text file to write: replaced when it is there, but never one of `inputs`. */
+export const checkTextOutput = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
+  yield* parentMustExist(path)
+  yield* notAmong(path, inputs)
+  if ((yield* kindOf(path)) === "Directory") {
+    return yield* refuse(`${path} is a directory`, "Give the path of a file.")
+  }
+  return undefined
+})
+
 /**
  * A WAV file to write. An earlier WAV file is overwritten; anything else that has that name is left alone, and so is
  * every file in `inputs`.
@@ -34,20 +54,14 @@ const realPath = Effect.fnUntraced(function*(path: string) {
 export const checkWaveOutput = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   yield* parentMustExist(path)
-  const real = yield* realPath(path)
-  for (const input of inputs) {
-    if ((yield* realPath(input)) === real) {
-      return yield* refuse(`${path} is an input or another output of this call`, "Give each file its own name.")
-    }
-  }
+  yield* notAmong(path, inputs)
   const kind = yield* kindOf(path)
-  if (kind === undefined || kind === "CharacterDevice" || kind === "FIFO") return
-  const start = kind === "File"
-    ? yield* Effect.orElseSucceed(readStart(fs, path), () => "?")
-    : "?"
+  if (kind === undefined || kind === "CharacterDevice" || kind === "FIFO") return undefined
+  const start = kind === "File" ? yield* Effect.orElseSucceed(readStart(fs, path), () => "?") : "?"
   if (start !== "" && start !== "RIFF") {
     return yield* refuse(`${path} exists and is not a WAV file; it is left as it is`, "Give the output another name.")
   }
+  return undefined
 })
 
 const readStart = (fs: FileSystem.FileSystem, path: string) =>

@@ -5,18 +5,12 @@ import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { exitOfReplay, replayFile, replayLines } from "../ReplayCheck.ts"
 import { Screen } from "../Screen.ts"
+import { graver } from "../Verdict.ts"
 
 export interface ReplayFlags {
   readonly files: ReadonlyArray<string>
   readonly set: ReadonlyArray<string>
   readonly json: boolean
-}
-
-/** The graver of two verdicts on files: a divergence outweighs a file that cannot be read. */
-export const graver = (a: ExitName, b: ExitName): ExitName => {
-  const order: ReadonlyArray<ExitName> = ["ok", "bad_input", "violation"]
-  const rank = (name: ExitName) => order.includes(name) ? order.indexOf(name) : order.length
-  return rank(a) >= rank(b) ? a : b
 }
 
 /** `rspp replay`: each file on its own, and the gravest verdict as the exit code. */

@@ -2,7 +2,7 @@ import { Effect, FileSystem, Path } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
-import { checkWaveOutput, timelineFile } from "../OutputFiles.ts"
+import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { control } from "../Composition.ts"
@@ -30,6 +30,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<string>
   if (output !== undefined) yield* checkWaveOutput(output, inputs)
   if (stereo !== undefined) yield* checkWaveOutput(stereo, output === undefined ? inputs : [...inputs, output])
+  if (flags.trace !== undefined) yield* checkTextOutput(flags.trace, inputs)
   const session_id = makeSessionId()
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
