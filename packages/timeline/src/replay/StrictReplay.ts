@@ -125,7 +125,8 @@ export class StrictReplay {
     const expected = this.execution.end({ ...record, records: this.#next })
     const { last_sequence, runtime_timestamp_ms } = expected
     if (sameJson(record, expected)) return
-    const message = `the recording says that it ends after number ${record.last_sequence} at ${record.runtime_timestamp_ms}` +
+    const message =
+      `the recording says that it ends after number ${record.last_sequence} at ${record.runtime_timestamp_ms}` +
       ` ms and ${record.records} records, it ends after number ${last_sequence} at ${runtime_timestamp_ms} ms and ` +
       `${expected.records} records`
     this.divergence = divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record, expected)

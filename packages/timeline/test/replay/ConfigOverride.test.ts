@@ -42,9 +42,13 @@ describe("an override", () => {
 
   it.effect("must be path=value", () => fails(["endpointing.min_ms"], /write it as path=value/u))
   it.effect("of no setting names those that there are", () =>
-    fails(["endpointing.min=200"], /^endpointing.min=200: there is no setting endpointing.min; there is .*endpointing.min_ms/u))
+    fails(
+      ["endpointing.min=200"],
+      /^endpointing.min=200: there is no setting endpointing.min; there is .*endpointing.min_ms/u
+    ))
   it.effect("of a section is of no setting", () => fails(["endpointing=200"], /there is no setting endpointing;/u))
-  it.effect("of the version is of no setting", () => fails(["schema_version=v9.0"], /there is no setting schema_version/u))
+  it.effect("of the version is of no setting", () =>
+    fails(["schema_version=v9.0"], /there is no setting schema_version/u))
   it.effect("takes a number where a number is", () => fails(["endpointing.min_ms=fast"], /takes a number, not "fast"/u))
   it.effect("takes true or false where that is", () => fails(["barge_in.enabled=1"], /takes true or false, not "1"/u))
   it.effect("keeps to the bounds of the setting", () =>

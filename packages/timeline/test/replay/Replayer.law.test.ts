@@ -22,7 +22,13 @@ const leavesOf = (value: unknown, path: ReadonlyArray<string> = []): ReadonlyArr
     : [{ path, value }]
 
 const otherThan = (value: unknown): unknown =>
-  typeof value === "number" ? value + 1 : typeof value === "boolean" ? !value : value === null ? 0 : `${String(value)}x`
+  typeof value === "number"
+    ? value + 1
+    : typeof value === "boolean"
+    ? !value
+    : typeof value === "string"
+    ? `${value}x`
+    : 0
 
 const withLeaf = (value: unknown, [key, ...rest]: ReadonlyArray<string>, leaf: unknown): unknown => {
   if (key === undefined) return leaf
@@ -62,21 +68,25 @@ describe("replay of sessions in which anything may happen", () => {
         assert.isAtLeast(turns, sessions / 2)
       }), 60_000)
 
-    it.effect(`finds every single changed field of an output record (${changes} changes)`, () =>
-      Effect.gen(function*() {
-        const kernels = yield* SessionKernel
-        const replayer = yield* Replayer
-        const stream = new SeededStream(11, "changes")
-        for (let change = 0; change < changes; change++) {
-          const seed = change % 50
-          const { at, timeline, what } = changedTimeline(scriptedSession(kernels, randomScript(seed)), stream)
-          const { divergence, identical } = yield* replayer.replay(timeline)
-          assert.deepStrictEqual([seed, what, identical], [seed, what, false])
-          // The difference is found where it is, not later.
-          const recorded = divergence?.recorded
-          if (recorded !== undefined) assert.isAtMost(timeline.records.indexOf(recorded), at)
-        }
-      }), 60_000)
+    it.effect(
+      `finds every single changed field of an output record (${changes} changes)`,
+      () =>
+        Effect.gen(function*() {
+          const kernels = yield* SessionKernel
+          const replayer = yield* Replayer
+          const stream = new SeededStream(11, "changes")
+          for (let change = 0; change < changes; change++) {
+            const seed = change % 50
+            const { at, timeline, what } = changedTimeline(scriptedSession(kernels, randomScript(seed)), stream)
+            const { divergence, identical } = yield* replayer.replay(timeline)
+            assert.deepStrictEqual([seed, what, identical], [seed, what, false])
+            // The difference is found where it is, not later.
+            const recorded = divergence?.recorded
+            if (recorded !== undefined) assert.isAtMost(timeline.records.indexOf(recorded), at)
+          }
+        }),
+      60_000
+    )
 
     it.effect("is identical up to wherever a recording stops", () =>
       Effect.gen(function*() {
