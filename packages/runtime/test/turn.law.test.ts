@@ -27,44 +27,48 @@ const live = (seed: number): RandomWorld => {
 }
 
 describe("whatever happens, in whatever order", () => {
-  it(`the laws of a turn hold in ${seeds.length} worlds, and everything that can happen did`, { timeout: 600_000 }, () => {
-    const seen = new Map<string, number>()
-    const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
-    let accepted = 0
-    for (const seed of seeds) {
-      const world = live(seed)
-      accepted += world.laws.accepted
-      for (const output of world.outputs) {
-        if (output.record === "signal") {
-          const { reason, signal } = output.signal
-          count(signal)
-          if (signal === "abort" || signal === "barge_in") count(`${signal}(${reason ?? ""})`)
-        }
-        if (output.record === "command") count(`!${output.command.type}`)
-        if (output.record === "event") count(output.event.reason ?? "event")
-      }
-      if (seed % replayEvery === 0) {
-        const again = openKernel(world.header)
-        const outputs = world.inputs.flatMap(({ at, input }) => {
-          if ("audio" in input) {
-            again.audio(input.audio, 320, at)
-            return []
+  it(
+    `the laws of a turn hold in ${seeds.length} worlds, and everything that can happen did`,
+    { timeout: 600_000 },
+    () => {
+      const seen = new Map<string, number>()
+      const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
+      let accepted = 0
+      for (const seed of seeds) {
+        const world = live(seed)
+        accepted += world.laws.accepted
+        for (const output of world.outputs) {
+          if (output.record === "signal") {
+            const { reason, signal } = output.signal
+            count(signal)
+            if (signal === "abort" || signal === "barge_in") count(`${signal}(${reason ?? ""})`)
           }
-          return again.step(input, at).outputs
-        })
-        assert.strictEqual(JSON.stringify(outputs), JSON.stringify(world.outputs), `seed ${seed}: replay differs`)
-        assert.strictEqual(
-          JSON.stringify(live(seed).outputs),
-          JSON.stringify(world.outputs),
-          `seed ${seed}: the same seed gives another world`
-        )
+          if (output.record === "command") count(`!${output.command.type}`)
+          if (output.record === "event") count(output.event.reason ?? "event")
+        }
+        if (seed % replayEvery === 0) {
+          const again = openKernel(world.header)
+          const outputs = world.inputs.flatMap(({ at, input }) => {
+            if ("audio" in input) {
+              again.audio(input.audio, 320, at)
+              return []
+            }
+            return again.step(input, at).outputs
+          })
+          assert.strictEqual(JSON.stringify(outputs), JSON.stringify(world.outputs), `seed ${seed}: replay differs`)
+          assert.strictEqual(
+            JSON.stringify(live(seed).outputs),
+            JSON.stringify(world.outputs),
+            `seed ${seed}: the same seed gives another world`
+          )
+        }
       }
+      if (only !== undefined) return
+      // A property that never sees a case says nothing about it.
+      for (const what of everything) assert.isAtLeast(seen.get(what) ?? 0, 20, `${what} in ${cases} worlds`)
+      assert.isAtLeast(accepted, 2 * cases)
     }
-    if (only !== undefined) return
-    // A property that never sees a case says nothing about it.
-    for (const what of everything) assert.isAtLeast(seen.get(what) ?? 0, 20, `${what} in ${cases} worlds`)
-    assert.isAtLeast(accepted, 2 * cases)
-  })
+  )
 })
 
 const everything = [

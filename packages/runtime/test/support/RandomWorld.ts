@@ -7,7 +7,14 @@ import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import type { KernelSession } from "@rspp/runtime/kernel/SessionKernel"
 import { ended, openKernel } from "./KernelHarness.ts"
 import { KernelLaws } from "./KernelLaws.ts"
-import { literalHeader, literalPipeline, literalSnapshots, segmentEdge, sessionConfigWith, voiceEdge } from "./LiteralSession.ts"
+import {
+  literalHeader,
+  literalPipeline,
+  literalSnapshots,
+  segmentEdge,
+  sessionConfigWith,
+  voiceEdge
+} from "./LiteralSession.ts"
 
 /** A small seeded stream of numbers (mulberry32): the same seed gives the same world. */
 export class Dice {
@@ -50,11 +57,11 @@ const edgePolicy = (dice: Dice, policy: EdgeBufferPolicy): EdgeBufferPolicy => {
   const ms = 200 + dice.below(2000)
   return {
     ...policy,
-    strategy: dice.pick(["block", "block", "block", "drop", "merge", "sample", "latest_only"]),
+    strategy: dice.pick(["block", "block", "block", "block", "drop", "merge", "sample", "latest_only"]),
     max_queue_items: items,
     max_queue_ms: ms,
     max_queue_bytes: 100 + dice.below(40_000),
-    max_block_time_ms: 1 + dice.below(200),
+    max_block_time_ms: 1 + dice.below(40),
     watermarks: {
       queue_items: { high: Math.max(1, Math.floor(items * 0.75)), low: Math.floor(items * 0.5) },
       queue_ms: { high: Math.max(1, Math.floor(ms * 0.75)), low: Math.floor(ms * 0.5) }
@@ -72,7 +79,7 @@ const drawHeader = (dice: Dice): TimelineHeader => {
     recognition: { partial_interval_ms: 500, max_utterance_ms: dice.chance(0.2) ? 400 : 20_000 }
   })
   const base = literalPipeline(config)
-  const tight = dice.chance(0.4)
+  const tight = dice.chance(0.5)
   const policies = Object.fromEntries(
     Object.entries(base.edge_buffer_policies).map(([id, policy]) => [
       id,
@@ -159,11 +166,18 @@ export class RandomWorld {
     for (let left = 15 + dice.below(90); left > 0; left--) {
       if (dice.chance(eager)) this.#inject()
       else this.#happen()
+      // Authority that was lost comes back under the next epoch, or the rest of the world is silence.
+      if (dice.chance(0.02)) {
+        this.#epoch += 1
+        this.#step({ type: "lease", status: "issued", authority_epoch: this.#epoch, ttl_ms: 1000 })
+      }
     }
     this.#step(dice.chance(0.8) ? { type: "connection", state: "ended" } : { type: "shutdown", reason: "stop" })
     for (let left = patience; left > 0 && !this.session.hasEnded(); left--) {
       if (dice.chance(0.1)) this.#inject()
-      else if (!this.#happen() && !this.session.hasEnded()) throw new Error("the session waits for nothing and does not end")
+      else if (!this.#happen() && !this.session.hasEnded()) {
+        throw new Error("the session waits for nothing and does not end")
+      }
     }
     this.laws.finished()
     // Who comes after the end is heard no more.
@@ -173,7 +187,9 @@ export class RandomWorld {
   /** Something that is under way happens. False: nothing is. */
   #happen(): boolean {
     const dice = this.#dice
-    const ready = [...this.#lanes.entries()].filter(([lane, queue]) => queue.length > 0 && (this.#held.get(lane) ?? 1) > 0)
+    const ready = [...this.#lanes.entries()].filter(([lane, queue]) =>
+      queue.length > 0 && (this.#held.get(lane) ?? 1) > 0
+    )
     const timers = [...this.#timers.entries()]
     if (ready.length + timers.length === 0) return false
     if (ready.length > 0 && (timers.length === 0 || dice.chance(0.8))) {
@@ -205,7 +221,12 @@ export class RandomWorld {
   #inject(): void {
     const dice = this.#dice
     this.#pass()
-    const turn = () => this.#turns.length === 0 || dice.chance(0.05) ? "turn_99" : dice.chance(0.7) ? this.#turns.at(-1) ?? "" : dice.pick(this.#turns)
+    const turn = () =>
+      this.#turns.length === 0 || dice.chance(0.05)
+        ? "turn_99"
+        : dice.chance(0.7)
+        ? this.#turns.at(-1) ?? ""
+        : dice.pick(this.#turns)
     const call = () => this.#known.length === 0 || dice.chance(0.05) ? "inv_99" : dice.pick(this.#known.slice(-6))
     const strange = (): { readonly authority_epoch?: number } =>
       dice.chance(0.85) ? {} : { authority_epoch: dice.below(this.#epoch + 2) }
@@ -260,14 +281,23 @@ export class RandomWorld {
         const type = dice.pick(["segment", "text_delta", "voice_chunk", "transcript"] as const)
         const about = { provider_invocation_id: call(), authority_epoch: dice.below(this.#epoch + 2) }
         return type === "transcript"
-          ? this.#step({ type, ...about, finality: dice.pick(["partial", "final"] as const), pause_id: dice.below(3), handle: this.#text(dice.below(9)) })
+          ? this.#step({
+            type,
+            ...about,
+            finality: dice.pick(["partial", "final"] as const),
+            pause_id: dice.below(3),
+            handle: this.#text(dice.below(9))
+          })
           : this.#step({ type, ...about, handle: type === "voice_chunk" ? this.#voice(320) : this.#text(9) })
       }
       case 12: {
         const live = [...this.#live.values()]
         if (live.length === 0) return
         const { provider_invocation_id: id } = dice.pick(live)
-        this.#lanes.set(id, (this.#lanes.get(id) ?? []).slice(0, dice.below(2)).filter(({ type }) => type !== "invocation_ended"))
+        this.#lanes.set(
+          id,
+          (this.#lanes.get(id) ?? []).slice(0, dice.below(2)).filter(({ type }) => type !== "invocation_ended")
+        )
         return this.#say(id, ended(id, dice.pick(outcomes), dice.chance(0.5)))
       }
       case 13:
@@ -280,7 +310,10 @@ export class RandomWorld {
         })
       case 14: {
         // A report that was told before is told again.
-        const again = this.#past.filter(({ type }) => type.startsWith("playback") || type.startsWith("egress") || type === "output_accepted" || type === "evidence_appended" || type === "timer")
+        const again = this.#past.filter(({ type }) =>
+          type.startsWith("playback") || type.startsWith("egress") || type === "output_accepted" ||
+          type === "evidence_appended" || type === "timer"
+        )
         return again.length === 0 ? undefined : this.#step(dice.pick(again))
       }
       case 15:
@@ -297,8 +330,12 @@ export class RandomWorld {
 
   #snapshots(dice?: Dice): void {
     const changes = dice === undefined ? {} : {
-      ...(dice.chance(0.2) ? { admission_policy_snapshot: { max_turns_per_session: dice.below(4), over_quota: "defer" } } : {}),
-      ...(dice.chance(0.3) ? { provider_health_snapshot: { providers: { [dice.pick(["test/mind", "test/second_mind"])]: "open" } } } : {}),
+      ...(dice.chance(0.2)
+        ? { admission_policy_snapshot: { max_turns_per_session: dice.below(4), over_quota: "defer" } }
+        : {}),
+      ...(dice.chance(0.3)
+        ? { provider_health_snapshot: { providers: { [dice.pick(["test/mind", "test/second_mind"])]: "open" } } }
+        : {}),
       ...(dice.chance(0.1) ? { version_resolution_snapshot: { pipeline_version: "other" } } : {})
     }
     for (const snapshot of literalSnapshots(this.header, changes)) this.#step({ type: "snapshot", snapshot })
@@ -347,7 +384,9 @@ export class RandomWorld {
       case "disarm_timer":
         this.#timers.delete(command.timer)
         // It had fired already and was on its way: the kernel must know it for an old one.
-        if (dice.chance(0.1)) this.#say("old timers", { type: "timer", timer: command.timer, generation: command.generation })
+        if (dice.chance(0.1)) {
+          this.#say("old timers", { type: "timer", timer: command.timer, generation: command.generation })
+        }
         return
       case "start_invocation":
         return this.#start(command)
@@ -364,7 +403,10 @@ export class RandomWorld {
           id,
           end !== undefined && dice.chance(0.3)
             ? end
-            : { ...ended(id, dice.chance(0.9) ? "cancelled" : dice.pick(outcomes)), late_outputs: queue.length - inFlight.length }
+            : {
+              ...ended(id, dice.chance(0.9) ? "cancelled" : dice.pick(outcomes)),
+              late_outputs: queue.length - inFlight.length
+            }
         )
       }
       case "pause_invocation":
@@ -490,14 +532,17 @@ export class RandomWorld {
         return
       case "end":
         if (dice.chance(0.1)) {
-          this.#say(id, {
-            type: "transcript",
-            provider_invocation_id: id,
-            finality: "final",
-            pause_id: 1,
-            handle: this.#text(dice.below(9)),
-            authority_epoch: start.authority_epoch
-          } satisfies InputOf<"transcript">)
+          this.#say(
+            id,
+            {
+              type: "transcript",
+              provider_invocation_id: id,
+              finality: "final",
+              pause_id: 1,
+              handle: this.#text(dice.below(9)),
+              authority_epoch: start.authority_epoch
+            } satisfies InputOf<"transcript">
+          )
         }
         return this.#say(id, ended(id, "success"))
     }
