@@ -12,13 +12,27 @@ const incident = (stream: SeededStream, epoch: number): SessionInput => {
     case 1:
       return { type: "cancel_requested", scope: "session", reason: "user", idempotency_key: `k${stream.between(0, 2)}` }
     case 2:
-      return { type: "cancel_requested", scope: "node", node_id: ["llm", "tts"][stream.between(0, 1)] ?? "llm", reason: "user" }
+      return {
+        type: "cancel_requested",
+        scope: "node",
+        node_id: ["llm", "tts"][stream.between(0, 1)] ?? "llm",
+        reason: "user"
+      }
     case 3:
       return { type: "lease", authority_epoch: epoch + stream.between(0, 1), status: "rotated", ttl_ms: 10_000 }
     case 4:
-      return { type: "lease", authority_epoch: epoch, status: stream.between(0, 1) === 0 ? "revoked" : "issued", ttl_ms: 10_000 }
+      return {
+        type: "lease",
+        authority_epoch: epoch,
+        status: stream.between(0, 1) === 0 ? "revoked" : "issued",
+        ttl_ms: 10_000
+      }
     case 5:
-      return { type: "connection", state: (["reconnecting", "disconnected", "connected", "silence", "stall"] as const)[stream.between(0, 4)] ?? "silence" }
+      return {
+        type: "connection",
+        state: (["reconnecting", "disconnected", "connected", "silence", "stall"] as const)[stream.between(0, 4)] ??
+          "silence"
+      }
     case 6:
       return { type: "media_loss", edge_id: "input.caller_audio.stt", count: 2, first: 0, last: 320 }
     case 7:
