@@ -6,9 +6,11 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
  */
 export class TurnIndex {
   readonly #owners = new Map<string, string>()
+  readonly #turns = new Set<string>()
 
   constructor(records: ReadonlyArray<TimelineRecord>) {
     for (const record of records) {
+      if (record.record === "transition") this.#turns.add(record.turn_id)
       const [invocation, turn] = record.record === "invocation"
         ? [record.invocation.provider_invocation_id, record.invocation.turn_id]
         : record.record === "command" && record.command.type === "start_invocation"
@@ -59,9 +61,10 @@ export class TurnIndex {
     if ("provider_invocation_id" in about && about.provider_invocation_id !== undefined) {
       return this.#owners.get(about.provider_invocation_id)
     }
-    // The timers of a turn are named after it: `grace:turn_1`.
-    if ("timer" in about && about.timer !== undefined) return about.timer.split(":").slice(1).join(":") || undefined
-    return undefined
+    if (!("timer" in about) || about.timer === undefined) return undefined
+    // Timers are named after what they are for: `grace:turn_1`, `budget.call:inv_1`.
+    const subject = about.timer.slice(about.timer.indexOf(":") + 1)
+    return this.#turns.has(subject) ? subject : this.#owners.get(subject)
   }
 }
 
