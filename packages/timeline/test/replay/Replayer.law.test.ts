@@ -8,8 +8,8 @@ import type { ScriptedTimeline } from "../support/ScriptedSession.ts"
 import { scriptedSession } from "../support/ScriptedSession.ts"
 import { SeededStream } from "../support/SeededStream.ts"
 
-const sessions = 400
-const changes = 600
+const sessions = 250
+const changes = 400
 
 interface Leaf {
   readonly path: ReadonlyArray<string>

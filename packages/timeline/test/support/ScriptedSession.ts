@@ -157,7 +157,8 @@ class Run {
   #frame(index: number): void {
     const jitter = this.#script.jitterMs ?? 0
     const late = jitter === 0 ? 0 : this.#media.between(0, jitter)
-    this.#agenda.at(index * frameMs + late, "media", () => {
+    // A frame arrives when the last sample of it was spoken.
+    this.#agenda.at((index + 1) * frameMs + late, "media", () => {
       if (this.#hungUp) return
       const { now } = this.#agenda
       const sequence = this.#kernel.audio(index * frameSamples, frameSamples, now)

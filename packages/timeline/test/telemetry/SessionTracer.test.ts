@@ -164,12 +164,12 @@ describe("the spans of a session", () => {
       }))
 
     it.effect(
-      "are all ended, once, whatever happens, and no call is lost (300 sessions)",
+      "are all ended, once, whatever happens, and no call is lost (150 sessions)",
       () =>
         Effect.gen(function*() {
           const counter = new OpenSpans()
           const exporter = yield* registeredSdk(counter)
-          for (let seed = 0; seed < 300; seed++) {
+          for (let seed = 0; seed < 150; seed++) {
             exporter.reset()
             const { records } = yield* traced(randomScript(seed))
             const spans = exporter.getFinishedSpans()
