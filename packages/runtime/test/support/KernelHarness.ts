@@ -272,9 +272,11 @@ export class KernelHarness {
     for (const input of due) this.step(input)
   }
 
-  /** The caller hangs up; the session must come to its end by itself, with nothing left. */
+  /** The caller hangs up, and every answer that was kept back comes: the session must end by itself, nothing left. */
   hangUp(): void {
     this.connection("ended")
+    this.#withheld.clear()
+    for (const input of this.#kept.splice(0)) this.step(input)
     this.runFor(60_000)
     this.laws.finished()
   }

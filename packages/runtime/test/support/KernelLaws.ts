@@ -24,6 +24,7 @@ interface Life {
   closed: boolean
   fenceRequested: boolean
   fenceReported: boolean
+  sealed: boolean
   evidenceAppended: boolean
   paused: boolean
   /** The strongest cause of its end that was told, by rank. */
@@ -131,6 +132,7 @@ export class KernelLaws {
       law(life.state === "Closed" || life.state === "Idle", "each turn is closed or was never opened", turnId)
       law(life.planned === (life.terminal !== undefined), "each accepted turn has a terminal", turnId)
       law(life.planned === life.closed, "each accepted turn has a close", turnId)
+      law(life.planned === life.sealed, "each accepted turn has its supplement sealed", turnId)
     }
   }
 
@@ -292,6 +294,12 @@ export class KernelLaws {
         life.fenceRequested = true
         return
       }
+      case "seal_supplement": {
+        const life = this.#life(command.turn_id)
+        law(life.closed && !life.sealed, "a supplement is sealed once, after the close", command)
+        life.sealed = true
+        return
+      }
       case "end_session":
         law(!this.#ended, "a session ends once", command)
         law(this.#open === undefined, "no turn is open at the end", command)
@@ -321,6 +329,7 @@ export class KernelLaws {
       closed: false,
       fenceRequested: false,
       fenceReported: false,
+      sealed: false,
       evidenceAppended: false,
       paused: false,
       cause: ranked.length
