@@ -60,7 +60,9 @@ export const describeCall = Effect.fnUntraced(function*(played: PlayedCall, file
     files,
     notices: [
       ...(played.report?.notices ?? []),
-      ...(played.lostFrames === 0 ? [] : [`${played.lostFrames} frames of caller audio were lost: the machine did not keep up`])
+      ...(played.lostFrames === 0
+        ? []
+        : [`${played.lostFrames} frames of caller audio were lost: the machine did not keep up`])
     ]
   }
   return summary

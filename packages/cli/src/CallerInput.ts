@@ -18,14 +18,17 @@ export interface CallerInput {
   readonly notices: ReadonlyArray<string>
 }
 
-const usage = (message: string) => new CliFailure({ exit: "usage", message, hint: "Run rspp run --help to see what there is." })
+const usage = (message: string) =>
+  new CliFailure({ exit: "usage", message, hint: "Run rspp run --help to see what there is." })
 
 /** Reads what the caller says: a recording (a file or standard input), or a script of several. */
 export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) {
   const { input, rawChannels, rawRate, script } = flags
   if (input !== undefined && script !== undefined) return yield* usage("--input and --script exclude each other")
   if (rawRate === undefined && rawChannels !== undefined) return yield* usage("--raw-channels needs --raw-rate")
-  if (rawRate !== undefined && input === undefined) return yield* usage("--raw-rate describes --input, which is missing")
+  if (rawRate !== undefined && input === undefined) {
+    return yield* usage("--raw-rate describes --input, which is missing")
+  }
   if (script !== undefined) return yield* loadCallScript(script)
   if (input === undefined) return yield* usage("there is no caller: give --input FILE (or -) or --script FILE")
   const options = rawRate === undefined ? {} : { raw: { sampleRateHz: rawRate, channels: rawChannels ?? 1 } }

@@ -60,7 +60,9 @@ export interface Ending {
 }
 
 const text = (value: unknown, key: string): string | undefined => {
-  const field = typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined
+  const field = typeof value === "object" && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[key]
+    : undefined
   return typeof field === "string" && field !== "" ? field : undefined
 }
 

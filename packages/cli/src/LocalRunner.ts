@@ -52,8 +52,10 @@ export class LocalRunner extends Context.Service<LocalRunner, {
             clock: speed === "max" ? "virtual" : "realtime"
           }).pipe(Effect.provideService(SessionObservers, observers))
           const timed = speed === "max" ? VirtualTime.run(run, { startMillis: Date.now() }) : run
-          return Effect.flatMap(timed, (summary) =>
-            Effect.map(reports.report, (report): LocalCallResult => ({ ...summary, report })))
+          return Effect.flatMap(
+            timed,
+            (summary) => Effect.map(reports.report, (report): LocalCallResult => ({ ...summary, report }))
+          )
         }
       })
     })

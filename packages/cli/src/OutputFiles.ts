@@ -11,7 +11,10 @@ const parentMustExist = Effect.fnUntraced(function*(path: string) {
   const paths = yield* Path.Path
   const parent = paths.dirname(path)
   if (!(yield* Effect.orElseSucceed(fs.exists(parent), () => false))) {
-    return yield* refuse(`${path} cannot be written: there is no directory ${parent}`, "Create it first, or give another path.")
+    return yield* refuse(
+      `${path} cannot be written: there is no directory ${parent}`,
+      "Create it first, or give another path."
+    )
   }
 })
 
@@ -87,7 +90,10 @@ export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId:
   const file = kind === "Directory" ? paths.join(path, `${sessionId}.timeline`) : path
   yield* parentMustExist(file)
   if ((yield* kindOf(file)) !== undefined) {
-    return yield* refuse(`${file} exists already, and a timeline is never overwritten`, "Give --timeline another name, or a directory.")
+    return yield* refuse(
+      `${file} exists already, and a timeline is never overwritten`,
+      "Give --timeline another name, or a directory."
+    )
   }
   return file
 })

@@ -45,9 +45,13 @@ const brief = (record: TimelineRecord | undefined): string => {
   return text.length <= 400 ? text : `${text.slice(0, 399)}…`
 }
 
-const differenceLines = ({ at, differences, divergence_class, message, recorded, replayed, scope }: ReplayDivergence) => {
+const differenceLines = (
+  { at, differences, divergence_class, message, recorded, replayed, scope }: ReplayDivergence
+) => {
   const shown = differences.slice(0, 8).map(({ path, recorded, replayed }) =>
-    `  ${path}: ${JSON.stringify(recorded) ?? "absent"} in the recording, ${JSON.stringify(replayed) ?? "absent"} in the replay`
+    `  ${path}: ${JSON.stringify(recorded) ?? "absent"} in the recording, ${
+      JSON.stringify(replayed) ?? "absent"
+    } in the replay`
   )
   const number = recorded === undefined && replayed === undefined ? "" : `, record number ${at.runtime_sequence}`
   return [
@@ -68,7 +72,9 @@ const whatIfLines = (whatIf: ReplayReport["whatIf"]): ReadonlyArray<string> => {
       `  ${path} acts on sound, which is not recorded: what it would have changed cannot be shown`
     ),
     ...whatIf.changes.slice(0, 12).map(({ recorded_ms, replayed_ms, turn_id, what }) =>
-      `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms)} in the recording, ${ms(replayed_ms)} with this setting`
+      `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms)} in the recording, ${
+        ms(replayed_ms)
+      } with this setting`
     ),
     ...(whatIf.unknown_beyond === undefined
       ? []
@@ -80,7 +86,9 @@ const whatIfLines = (whatIf: ReplayReport["whatIf"]): ReadonlyArray<string> => {
 export const replayLines = (replayed: ReplayedFile, style: Style): ReadonlyArray<string> => {
   const { complete, divergence, file, missingTelemetry, records, sessionMs, speed, tear, turns } = replayed
   const count = `${records} records, ${turns} turns, ${speed} × real time`
-  const dropped = missingTelemetry === 0 ? "" : `, ${missingTelemetry} telemetry records were dropped when it was recorded`
+  const dropped = missingTelemetry === 0
+    ? ""
+    : `, ${missingTelemetry} telemetry records were dropped when it was recorded`
   if (divergence !== undefined) {
     return [
       `${file}: ${style.red("diverges")} after ${records} identical records`,
@@ -92,7 +100,9 @@ export const replayLines = (replayed: ReplayedFile, style: Style): ReadonlyArray
   const end = complete ? [] : [
     tear === undefined
       ? `  ${style.yellow("it was never closed")}: everything up to ${seconds(sessionMs)} was replayed`
-      : `  ${style.yellow("it is cut off")} at byte ${tear.offset}: the ${tear.recordsBefore} records before it, up to ${seconds(sessionMs)}, were replayed`
+      : `  ${
+        style.yellow("it is cut off")
+      } at byte ${tear.offset}: the ${tear.recordsBefore} records before it, up to ${seconds(sessionMs)}, were replayed`
   ]
   return [head, ...end, ...whatIfLines(replayed.whatIf)]
 }

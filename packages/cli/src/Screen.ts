@@ -51,8 +51,7 @@ export class Screen extends Context.Service<Screen, {
   /** Text on standard output as it is. */
   readonly raw: (text: string) => void
 }>()("rspp/Screen") {
-  static readonly layerOf = (device: ScreenDevice): Layer.Layer<Screen> =>
-    Layer.sync(Screen, () => makeScreen(device))
+  static readonly layerOf = (device: ScreenDevice): Layer.Layer<Screen> => Layer.sync(Screen, () => makeScreen(device))
 
   static readonly layer: Layer.Layer<Screen> = Screen.layerOf({
     out: (text) => void process.stdout.write(text),

@@ -15,6 +15,10 @@ export const tellTear = Effect.fnUntraced(function*(file: string, { tear }: Time
     checksum: "was changed (its checksum does not fit)",
     garbage: "is no record"
   }[tear.reason]
-  note(`${style.yellow("notice:")} ${file} ${what} at byte ${tear.offset}: the ${tear.recordsBefore} records before it were read.`)
+  note(
+    `${
+      style.yellow("notice:")
+    } ${file} ${what} at byte ${tear.offset}: the ${tear.recordsBefore} records before it were read.`
+  )
   yield* told("bad_input")
 })

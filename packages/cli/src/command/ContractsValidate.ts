@@ -56,7 +56,7 @@ const show = (screen: Screen["Service"], file: string, verdict: FileVerdict, jso
     return
   }
   const { style } = screen
-  const count = artifacts === 1 ? "" : `, ${artifacts} artifacts`
+  const count = artifacts <= 1 ? "" : `, ${artifacts} artifacts`
   if (exit === "ok") {
     screen.line(`${file}: ${style.green("valid")} ${kind}${count}`)
     return
@@ -82,10 +82,17 @@ const validateFile = Effect.fnUntraced(function*(file: string, kind: ArtifactKin
     const verdicts = text.split("\n").flatMap((line, i) =>
       line.trim() === "" ? [] : [{ line: i + 1, judgement: judgeText(line, (value) => judge(value, kind)) }]
     )
-    const problems = verdicts.flatMap(({ judgement, line }) => problemsOf(judgement).map((one) => `line ${line}: ${one}`))
+    const problems = verdicts.flatMap(({ judgement, line }) =>
+      problemsOf(judgement).map((one) => `line ${line}: ${one}`)
+    )
     const kinds = new Set(verdicts.map(({ judgement }) => "kind" in judgement ? judgement.kind : "artifact"))
     const name = kinds.size === 1 ? [...kinds].join("") : "artifacts"
-    return { exit: problems.length === 0 ? "ok" : "violation", kind: name, artifacts: verdicts.length, problems } as const
+    return {
+      exit: problems.length === 0 ? "ok" : "violation",
+      kind: name,
+      artifacts: verdicts.length,
+      problems
+    } as const
   }
   // YAML is for people, so only what people write can be YAML: a pipeline spec.
   if (/\.ya?ml$/iu.test(file)) {

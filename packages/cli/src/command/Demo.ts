@@ -66,7 +66,9 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   const own = flags.input === undefined ? undefined : yield* readAudioFile(flags.input)
   const script: CallScript = own === undefined ? yield* demoScript() : singleCallScript(own.samples)
   const spec = yield* Effect.provide(
-    normalizeSpec(own === undefined ? { ...embeddedPipeline, admission: { max_turns_per_session: demoQuota } } : embeddedPipeline),
+    normalizeSpec(
+      own === undefined ? { ...embeddedPipeline, admission: { max_turns_per_session: demoQuota } } : embeddedPipeline
+    ),
     control
   )
   const speed = flags.speed ?? (screen.isTerminal ? "real" : "max")

@@ -52,7 +52,11 @@ export const examine = Effect.fn("rspp.doctor")(function*({ json }: { readonly j
     line("")
     line("Providers (models are checked by their SHA-256):")
     for (const provider of providers) {
-      const mark = provider.ready ? style.green("ok     ") : provider.needed ? style.red("MISSING") : style.dim("not set")
+      const mark = provider.ready
+        ? style.green("ok     ")
+        : provider.needed
+        ? style.red("MISSING")
+        : style.dim("not set")
       line(`  ${mark}  ${provider.modality.padEnd(4)} ${provider.provider_id.padEnd(20)} ${provider.summary}`)
       if (provider.missing !== undefined) line(`           ${provider.missing}`)
       if (provider.remedy !== undefined) line(`           ${provider.remedy}`)

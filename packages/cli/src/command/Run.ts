@@ -27,7 +27,9 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const { output, stereo } = flags
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
   const caller = yield* readCaller(flags)
-  const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<string>
+  const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<
+    string
+  >
   if (output !== undefined) yield* checkWaveOutput(output, inputs)
   if (stereo !== undefined) yield* checkWaveOutput(stereo, output === undefined ? inputs : [...inputs, output])
   if (flags.trace !== undefined) yield* checkTextOutput(flags.trace, inputs)

@@ -43,7 +43,9 @@ export const showTimeline = Effect.fn("rspp.timeline.show")(function*({ file, js
       (signal === undefined || (record.record === "signal" && record.signal.signal === signal))
     )
     const all = turnId === undefined && signal === undefined
-    for (const line of all ? jsonLines(timeline) : wanted.map((record) => `${JSON.stringify(record)}\n`)) screen.raw(line)
+    for (const line of all ? jsonLines(timeline) : wanted.map((record) => `${JSON.stringify(record)}\n`)) {
+      screen.raw(line)
+    }
   } else {
     const filter = { ...(turnId === undefined ? {} : { turn: turnId }), ...(signal === undefined ? {} : { signal }) }
     for (const line of timelineText({ header, records }, filter)) screen.line(line)

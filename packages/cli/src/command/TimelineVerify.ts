@@ -30,7 +30,9 @@ export const verifyTimelines = Effect.fn("rspp.timeline.verify")(function*({ fil
       const { records, tear } = exit.value
       const turns = evidenceCompleteness(records)
       const incomplete = formatIncomplete(turns)
-      const damage = tear === undefined ? [] : [`${tear.reason} at byte ${tear.offset}, after ${tear.recordsBefore} records`]
+      const damage = tear === undefined
+        ? []
+        : [`${tear.reason} at byte ${tear.offset}, after ${tear.recordsBefore} records`]
       if (incomplete.length > 0) worst = graver(worst, "violation")
       if (tear !== undefined) worst = graver(worst, "bad_input")
       const problems = [...damage, ...incomplete]
@@ -40,7 +42,9 @@ export const verifyTimelines = Effect.fn("rspp.timeline.verify")(function*({ fil
       }
       const verdict = problems.length === 0 ? style.green("ok") : style.red("not ok")
       const complete = turns.length - incomplete.length
-      screen.line(`${file}: ${verdict}, ${records.length + 1} records, ${complete} of ${turns.length} accepted turns complete`)
+      screen.line(
+        `${file}: ${verdict}, ${records.length + 1} records, ${complete} of ${turns.length} accepted turns complete`
+      )
       for (const problem of problems) screen.line(`  ${problem}`)
       return undefined
     }), { discard: true })

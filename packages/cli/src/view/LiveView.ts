@@ -81,7 +81,10 @@ export class LiveView {
         return said("agent", text)
       }
       case "egress_fenced":
-        return line("cut", `the agent is silent; ${seconds(input.dropped_samples / samplesPerMs)} of speech were dropped`)
+        return line(
+          "cut",
+          `the agent is silent; ${seconds(input.dropped_samples / samplesPerMs)} of speech were dropped`
+        )
       case "playback_cancelled": {
         const of = this.#playing === undefined ? "" : ` of "${this.#playing.text}"`
         return line("cut", `${seconds(input.samples / samplesPerMs)}${of} were heard, and nothing after that`)
@@ -148,7 +151,11 @@ export class LiveView {
         const tone = worthTelling[signal.signal]
         if (tone === undefined) return []
         const what = signal.signal.replaceAll("_", " ")
-        return line("turn", `${turn_id === undefined ? "" : `${turn}: `}${what}${reason === undefined ? "" : `: ${reason}`}`, tone)
+        return line(
+          "turn",
+          `${turn_id === undefined ? "" : `${turn}: `}${what}${reason === undefined ? "" : `: ${reason}`}`,
+          tone
+        )
       }
     }
   }

@@ -148,7 +148,9 @@ export const turnRows = (records: ReadonlyArray<TimelineRecord>): ReadonlyArray<
   return [...turns.values()].map(finish)
 }
 
-const finish = ({ at, cancelMs, fencedMs, invocations, originMs, outcome, reason, speechEndMs, turn_id }: Draft): TurnRow => {
+const finish = (
+  { at, cancelMs, fencedMs, invocations, originMs, outcome, reason, speechEndMs, turn_id }: Draft
+): TurnRow => {
   const latencies: { [S in Stage]?: number } = {}
   for (const stage of Object.keys(stages) as ReadonlyArray<Stage>) {
     const reached = at[stage]
@@ -168,7 +170,8 @@ const finish = ({ at, cancelMs, fencedMs, invocations, originMs, outcome, reason
 const outcomeText = ({ cutMs, outcome, reason }: TurnRow): string => {
   const why = reason === undefined ? "" : ` (${reason})`
   const cut = cutMs === undefined ? "" : `, silent ${cutMs} ms after the cut`
-  return outcome === "reject" || outcome === "defer" ? `${outcome}ed before it opened${why}`.replace("defered", "deferred")
+  return outcome === "reject" || outcome === "defer" ?
+    `${outcome}ed before it opened${why}`.replace("defered", "deferred")
     : `${outcome}${why}${cut}`
 }
 
@@ -176,9 +179,7 @@ const outcomeText = ({ cutMs, outcome, reason }: TurnRow): string => {
 export const formatTurnTable = (rows: ReadonlyArray<TurnRow>, style: Style): ReadonlyArray<string> => {
   const columns = Object.keys(stages) as ReadonlyArray<Stage>
   const cells = rows.map((row) => columns.map((stage) => row.latencies[stage]?.toString() ?? "-"))
-  const widths = columns.map((stage, i) =>
-    Math.max(stages[stage].length, ...cells.map((line) => line[i]?.length ?? 0))
-  )
+  const widths = columns.map((stage, i) => Math.max(stages[stage].length, ...cells.map((line) => line[i]?.length ?? 0)))
   const first = Math.max("turn".length, ...rows.map(({ turn_id }) => turn_id.length))
   const heading = columns.map((stage, i) => stages[stage].padStart(widths[i] ?? 0)).join("  ")
   return [
