@@ -88,6 +88,24 @@ describe("a what-if replay", () => {
         assert.match(report.whatIf?.unknown_beyond?.reason ?? "", /fence_output/u)
       }))
 
+    it.effect("does not guess how an answer would have gone on that the caller did not cut", () =>
+      Effect.gen(function*() {
+        const script: Script = {
+          ...quick,
+          speech: [...quick.speech ?? [], { atMs: 3500, lastsMs: 900, words: 2 }],
+          providers: { finalMs: [20, 20], sentences: [3, 3], sentenceChars: [40, 40] },
+          lastsMs: 16_000
+        }
+        const report = yield* replayed(script, "barge_in.enabled=false")
+        assert.strictEqual(report.divergence?.divergence_class, "OUTCOME_DIVERGENCE")
+        assert.match(report.divergence?.message ?? "", /command pause_output of turn_1 is in the recording/u)
+        const at = report.divergence?.at.runtime_timestamp_ms
+        assert.deepStrictEqual(report.whatIf?.changes, [
+          { what: "signal barge_in", turn_id: "turn_1", recorded_ms: at ?? -1 }
+        ])
+        assert.strictEqual(report.whatIf?.unknown_beyond?.runtime_timestamp_ms, at)
+      }))
+
     it.effect("says of settings that act on sound that it cannot show them", () =>
       Effect.gen(function*() {
         const report = yield* replayed(quick, "voice_activity.on_threshold=0.9")

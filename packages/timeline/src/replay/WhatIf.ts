@@ -128,7 +128,8 @@ export class WhatIf {
   readonly #startMs: number
   #next: number
   #nowMs: number
-  #unknown: { readonly runtime_timestamp_ms: number; readonly reason: string } | undefined
+  /** `counted`: what the recording says at that very moment was looked at. */
+  #unknown: { readonly runtime_timestamp_ms: number; readonly reason: string; readonly counted: boolean } | undefined
 
   /** `position`: index of the first record behind the step that differed; its outputs are `recorded` and `replayed`. */
   constructor(options: {
@@ -173,7 +174,10 @@ export class WhatIf {
   }
 
   outlook(): WhatIfOutlook {
-    const end = this.#unknown?.runtime_timestamp_ms ?? Number.POSITIVE_INFINITY
+    const unknown = this.#unknown
+    const end = unknown === undefined
+      ? Number.POSITIVE_INFINITY
+      : unknown.runtime_timestamp_ms + (unknown.counted ? 1 : 0)
     const changes: Array<WhatIfChange> = []
     const key = ({ turnId, what }: Milestone) => `${what}|${turnId ?? ""}`
     const open = new Map<string, Array<Milestone>>()
@@ -199,7 +203,9 @@ export class WhatIf {
       // What the recording has at the very end of what is known may still come.
       for (const milestone of left) if (milestone.atMs < end) change(milestone, milestone.atMs, undefined)
     }
-    return { changes, ...(this.#unknown === undefined ? {} : { unknown_beyond: this.#unknown }) }
+    if (unknown === undefined) return { changes }
+    const { reason, runtime_timestamp_ms } = unknown
+    return { changes, unknown_beyond: { runtime_timestamp_ms, reason } }
   }
 
   /** The recording's side: what it asks for and when it says what. */
@@ -214,14 +220,43 @@ export class WhatIf {
     this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1)
   }
 
-  /** The recording asked for this; if the replay has not, its answers mean nothing here. */
+  /**
+   * The recording asked for this. If the replay has not, the answers mean nothing here; and when something that goes on
+   * here was stopped or held there, nobody knows how it would have gone on.
+   */
   #pass(record: TimelineRecord): void {
     if (record.record !== "command" || !isAsk(record)) return
-    const key = askKey(record, record.runtime_timestamp_ms)
+    const { command, runtime_timestamp_ms } = record
+    const key = askKey(record, runtime_timestamp_ms)
     const left = this.#asked.get(key) ?? 0
     if (left === 0) return
     this.#asked.set(key, left - 1)
-    this.#unasked.add(answerOf(record.command))
+    if (this.#isUnderWay(command)) {
+      const { what } = identityOf(record)
+      const reason = `${what} is in the recording but not asked for here; how it goes on without that is not recorded`
+      this.#unknown ??= { runtime_timestamp_ms, reason, counted: true }
+    }
+    this.#unasked.add(answerOf(command))
+  }
+
+  /** True when a command is about a call or a turn's output that goes on here. */
+  #isUnderWay(command: SessionCommand): boolean {
+    switch (command.type) {
+      case "mark_utterance":
+        return command.mark !== "end" && this.#execution.liveCalls.has(command.provider_invocation_id)
+      case "cancel_invocation":
+      case "pause_invocation":
+      case "resume_invocation":
+        return this.#execution.liveCalls.has(command.provider_invocation_id)
+      case "enqueue_output":
+      case "end_segment":
+      case "pause_output":
+      case "resume_output":
+      case "fence_output":
+        return this.#execution.recentTurns.includes(command.turn_id)
+      default:
+        return false
+    }
   }
 
   /** The replay's side, which must not ask for anything else. */
@@ -239,7 +274,7 @@ export class WhatIf {
   }
 
   #beyond(runtime_timestamp_ms: number, reason: string): void {
-    this.#unknown ??= { runtime_timestamp_ms, reason }
+    this.#unknown ??= { runtime_timestamp_ms, reason, counted: false }
   }
 
   /** Lets time pass up to `atMs`: timers that are due by then fire. False when nothing more is known. */
