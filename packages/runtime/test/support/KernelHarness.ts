@@ -249,7 +249,7 @@ export class KernelHarness {
       if (next === undefined || next.due > ms) break
       this.now = Math.max(this.now, next.due)
       this.#agenda = this.#agenda.filter((due) => due !== next)
-      this.step(next.input)
+      this.#answer(next.input)
     }
     this.now = Math.max(this.now, ms)
   }
@@ -388,7 +388,7 @@ export class KernelHarness {
   }
 
   #answerSoon(input: SessionInput, delay = 0, owner?: string): void {
-    if ((this.#withheld as Set<string>).has(input.type)) this.#kept.push(input)
+    if (delay === 0 && (this.#withheld as Set<string>).has(input.type)) this.#kept.push(input)
     else this.#at(delay, input, owner)
   }
 
