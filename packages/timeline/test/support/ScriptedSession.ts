@@ -79,7 +79,8 @@ class Run {
     this.#lateness = new SeededStream(script.seed, "timers")
     this.#assembler = new RecordAssembler(header, {
       // As they are at this moment, like the bytes of a file: what the recorder holds on to may go on changing.
-      emit: ({ records, tier }) => this.records.push(...(tier === "baseline" ? structuredClone(records) : records)),
+      // A record that was emitted may be on disk already: nothing may change in it any more.
+      emit: ({ records }) => this.records.push(...records.map(deepFreeze)),
       appendRequested: (turn_id, ready) => {
         const refused = script.refuseEvidence?.includes(Number(turn_id.slice("turn_".length))) === true
         const result = ready && !refused ? "appended" : "refused"
@@ -216,4 +217,12 @@ class Run {
       }
     }
   }
+}
+
+const deepFreeze = <A>(value: A): A => {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const part of Object.values(value)) deepFreeze(part)
+  }
+  return value
 }
