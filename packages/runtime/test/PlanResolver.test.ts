@@ -15,7 +15,11 @@ const planOf = (options: HarnessOptions = {}): ResolvedTurnPlan => {
 }
 
 /** The hash that anybody can compute: SHA-256 of the canonical JSON of every other field, by Node's own crypto. */
-const expectedHash = ({ plan_hash: _, ...rest }: ResolvedTurnPlan) => sha256Of(rest)
+const expectedHash = (plan: ResolvedTurnPlan) => {
+  const { plan_hash, ...rest } = plan
+  assert.match(plan_hash, /^[0-9a-f]{64}$/u)
+  return sha256Of(rest)
+}
 
 const withPipeline = (change: Partial<NormalizedPipeline>): HarnessOptions => ({
   pipeline: (base) => ({ ...base, ...change })
@@ -144,11 +148,9 @@ describe("the plan", () => {
 
   it("declares each provider call as a nondeterministic input with its evidence", () => {
     const plan = planOf()
+    // In the order of the modalities' names, whatever order the keys came in.
     assert.deepStrictEqual(
-      plan.determinism.nondeterministic_inputs.map((
-        { evidence_ref, input_key, source }
-      ) => [input_key, source, evidence_ref])
-        .sort(),
+      plan.determinism.nondeterministic_inputs.map((input) => [input.input_key, input.source, input.evidence_ref]),
       [
         ["llm", "external_call", "provider:test/mind"],
         ["stt", "external_call", "provider:test/ear"],
