@@ -1,4 +1,3 @@
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { call, replay, validation } from "@rspp/cli/Composition"
 import { ContractValidation } from "@rspp/cli/ContractValidation"
@@ -38,7 +37,7 @@ import { MemoryTimelines } from "@rspp/timeline/recorder/MemoryRecorder"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, FileSystem, Layer, Option } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -87,7 +86,7 @@ const program = Effect.gen(function*() {
   const spec = yield* normalizeSpec(embeddedPipeline)
   const options = { spec, script: makeCallScript([{ text: "hello" }]), timeline: join(tmpdir(), "never-written") }
   return yield* Layer.build(Layer.mergeAll(call(options), replay, validation))
-}).pipe(Effect.provide(Layer.mergeAll(validation, NodeServices.layer)))
+}).pipe(Effect.provide(Layer.mergeAll(validation, FileSystem.layerNoop({}))))
 
 describe("the modules of the contract", () => {
   it.live("are each composed in the rspp program", () =>

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { dirname, join } from "node:path"
 
-const bin = fileURLToPath(new URL("../../packages/cli/bin/rspp.js", import.meta.url))
+const root = dirname(dirname(import.meta.dirname))
+const bin = join(root, "packages/cli/bin/rspp.js")
 
 /** The recordings that come with the repository, and the words in each. */
 export const recordings = {
@@ -18,8 +19,7 @@ export const recordings = {
   "librivox-0930": "he might even have been made amiable himself"
 } as const
 
-export const recordingPath = (name: keyof typeof recordings): string =>
-  fileURLToPath(new URL(`../recordings/${name}.wav`, import.meta.url))
+export const recordingPath = (name: keyof typeof recordings): string => join(root, `test/recordings/${name}.wav`)
 
 export interface Ended {
   readonly code: number | null

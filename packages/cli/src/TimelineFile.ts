@@ -8,7 +8,7 @@ import { Screen } from "./Screen.ts"
  * being readable, as bad input.
  */
 export const tellTear = Effect.fnUntraced(function*(file: string, { tear }: Timeline) {
-  if (tear === undefined) return
+  if (tear === undefined) return undefined
   const { note, style } = yield* Screen
   const what = {
     truncated: "is cut off",
@@ -20,5 +20,5 @@ export const tellTear = Effect.fnUntraced(function*(file: string, { tear }: Time
       style.yellow("notice:")
     } ${file} ${what} at byte ${tear.offset}: the ${tear.recordsBefore} records before it were read.`
   )
-  yield* told("bad_input")
+  return yield* told("bad_input")
 })

@@ -45,7 +45,7 @@ export const validateFiles = Effect.fn("rspp.contracts.validate")(function*({ fi
       worst = graver(worst, verdict.exit)
       show(screen, file, verdict, json)
     }), { discard: true }).pipe(Effect.provide(validation))
-  if (worst !== "ok") yield* told(worst)
+  if (worst !== "ok") return yield* told(worst)
   return undefined
 })
 

@@ -109,7 +109,8 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   line(`                     and open that file at https://ui.perfetto.dev`)
   line(`  your own voice     make run INPUT=my.wav`)
   yield* judgeCall(summary, script)
-  if (!sound) yield* told("violation")
+  if (!sound) return yield* told("violation")
+  return undefined
 })
 
 /** Checks in the file what RSPP promises of it, and says so in a line each. */

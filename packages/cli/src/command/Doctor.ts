@@ -64,5 +64,6 @@ export const examine = Effect.fn("rspp.doctor")(function*({ json }: { readonly j
     line("")
     line(canRun ? "A call can run here: rspp demo" : "A call cannot run here until what is MISSING is there.")
   }
-  if (!canRun) yield* told("unavailable")
+  if (!canRun) return yield* told("unavailable")
+  return undefined
 })

@@ -35,5 +35,6 @@ export const replayFiles = Effect.fn("rspp.replay")(function*({ files, json, set
       else screen.note(ending.lines.join("\n      "))
       return undefined
     }), { discard: true }).pipe(Effect.provide(replay))
-  if (worst !== "ok") yield* told(worst)
+  if (worst !== "ok") return yield* told(worst)
+  return undefined
 })

@@ -48,5 +48,6 @@ export const verifyTimelines = Effect.fn("rspp.timeline.verify")(function*({ fil
       for (const problem of problems) screen.line(`  ${problem}`)
       return undefined
     }), { discard: true })
-  if (worst !== "ok") yield* told(worst)
+  if (worst !== "ok") return yield* told(worst)
+  return undefined
 })
