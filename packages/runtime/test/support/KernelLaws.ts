@@ -315,6 +315,9 @@ export class KernelLaws {
       case "end_session":
         law(!this.#ended, "a session ends once", command)
         law(this.#open === undefined, "no turn is open at the end", command)
+        for (const [turnId, life] of this.#turns) {
+          law(life.fenceReported || !life.fenceRequested, "the session ends after its fences are reported", turnId)
+        }
         this.#ended = true
         return
       default:
