@@ -304,9 +304,11 @@ class Kernel implements KernelSession {
       case "speech_started":
         bargeIn.speechStarted(turns.audible, heard.onsetMs)
         return
-      case "speech_ended":
-        bargeIn.speechEnded()
+      case "speech_ended": {
+        const turn = bargeIn.speechEnded(heard.lastSpeechMs)
+        if (turn !== undefined) turns.cancel(turn, "turn", "barge_in")
         return
+      }
       case "nothing":
         bargeIn.falseAlarm()
         return
