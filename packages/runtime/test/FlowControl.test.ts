@@ -175,6 +175,21 @@ describe("speech is held, never shed", () => {
     h.hangUp()
   })
 
+  it("no further sentence is synthesised while the edge is past its high mark", () => {
+    const h = KernelHarness.ready({
+      llm: () => ({ ...reply(10, 10, 10, 10), stepMs: 5 }),
+      tts: () => speech(2000),
+      ...edge(voiceEdge, { max_queue_ms: 4000, watermarks: { queue_ms: { high: 1500, low: 500 } } })
+    })
+    h.type()
+    h.runFor(600)
+    assert.strictEqual(h.started("tts").length, 1)
+    h.runFor(15_000)
+    assert.strictEqual(h.started("tts").length, 4)
+    assert.include(h.signals, "commit")
+    h.hangUp()
+  })
+
   it("while the caller is listened to (paused output) the voice waits as well", () => {
     const h = KernelHarness.ready({
       llm: () => reply(40),
