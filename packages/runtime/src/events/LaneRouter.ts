@@ -34,6 +34,8 @@ export interface SessionInbox {
   /** Waits until there may be a next input. */
   readonly wait: Effect.Effect<void>
   readonly hasFrames: () => boolean
+  /** Nobody reads any more: whoever waits at the data lane goes on, and what it offers is not taken. */
+  readonly close: Effect.Effect<void>
 }
 
 /**
@@ -77,7 +79,8 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           const frame = take(frames)
           return frame === undefined ? undefined : { kind: "frame", frame }
         },
-        wait: Queue.take(bell)
+        wait: Queue.take(bell),
+        close: Queue.shutdown(data)
       }
       return inbox
     })

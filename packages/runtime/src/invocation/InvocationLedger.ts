@@ -59,6 +59,8 @@ export interface SessionInvocations {
   /** A final text was asked for: the first-result budget runs from here. */
   readonly asked: (invocation: Invocation) => void
   readonly cancel: (id: string | undefined, reason: string) => void
+  /** The session ends: whatever has not ended by itself is cancelled. */
+  readonly cancelAll: (reason: string) => void
   /** The port says that the invocation is over: its facts go on record, once. */
   readonly ended: (input: EndInput) => Invocation | undefined
   /** Invocations that have not ended. */
@@ -94,6 +96,14 @@ const openLedger = (
   const live = new Map<string, Invocation>()
   const { header } = context
   let ordinal = 0
+  const cancel = (id: string | undefined, reason: string) => {
+    const invocation = id === undefined ? undefined : live.get(id)
+    if (invocation === undefined || invocation.cancelSentMs !== undefined) return
+    invocation.cancelSentMs = context.now
+    invocation.cancelReason = reason
+    budgets.invocationSettled(invocation.id)
+    context.command({ type: "cancel_invocation", provider_invocation_id: invocation.id, reason })
+  }
   const capMs = (provider: string) => header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
   return {
     get: (id) => live.get(id),
@@ -149,13 +159,9 @@ const openLedger = (
       invocation.settledMs = context.now
       budgets.invocationSettled(invocation.id)
     },
-    cancel: (id, reason) => {
-      const invocation = id === undefined ? undefined : live.get(id)
-      if (invocation === undefined || invocation.cancelSentMs !== undefined) return
-      invocation.cancelSentMs = context.now
-      invocation.cancelReason = reason
-      budgets.invocationSettled(invocation.id)
-      context.command({ type: "cancel_invocation", provider_invocation_id: invocation.id, reason })
+    cancel,
+    cancelAll: (reason) => {
+      for (const id of live.keys()) cancel(id, reason)
     },
     live: () => live.size,
     ended: (input) => {

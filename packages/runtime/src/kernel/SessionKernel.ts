@@ -248,10 +248,14 @@ class Kernel implements KernelSession {
         this.#timer(input)
         return
       case "cancel_requested":
-        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key && `cancel/${input.idempotency_key}`)) this.#cancel(input)
+        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key && `cancel/${input.idempotency_key}`)) {
+          this.#cancel(input)
+        }
         return
       case "typed_text":
-        if (keys.firstTime(`text/${input.handle.id}`)) this.#propose(input.handle, undefined, input.authority_epoch, true)
+        if (keys.firstTime(`text/${input.handle.id}`)) {
+          this.#propose(input.handle, undefined, input.authority_epoch, true)
+        }
         return
       case "output_accepted":
       case "playback_started":
@@ -567,11 +571,13 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, listening, turns } = this.#m
+    const { bargeIn, gateway, invocations, listening, turns } = this.#m
     this.#over = true
     bargeIn.close()
     turns.close()
     const open = listening.close()
+    // The session waits for the end of each call: none may wait for a marker that was lost.
+    invocations.cancelAll("session_ended")
     if (open === undefined) return
     // The utterance that was under way ends in one recorded outcome.
     gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: open })

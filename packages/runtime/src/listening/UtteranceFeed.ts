@@ -18,8 +18,10 @@ export interface UtteranceFeed {
   readonly mark: (mark: Exclude<RecognitionInput, { readonly _tag: "Audio" }>) => void
 }
 
-/** Slots that are kept for marks, so that audio cannot crowd them out. */
+/** Slots that are kept for marks, so that audio cannot crowd them out … */
 const markSlots = 64
+/** … and for the end and the audio before it, so that nothing can. */
+const endSlots = 2
 
 /**
  * The caller's audio on its way to a recogniser: when the recogniser is slow, audio is merged into one waiting chunk
@@ -27,7 +29,7 @@ const markSlots = 64
  */
 export const makeUtteranceFeed = (bounds: FeedBounds): UtteranceFeed => {
   // Making a queue asks nothing of its context and has no effect but its own state.
-  const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots))
+  const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots + endSlots))
   let merged: Array<Int16Array> = []
   let mergedBytes = 0
   const flush = () => {
@@ -56,6 +58,7 @@ export const makeUtteranceFeed = (bounds: FeedBounds): UtteranceFeed => {
       return 0
     },
     mark: (mark) => {
+      if (mark._tag !== "End" && Queue.sizeUnsafe(queue) + 1 >= bounds.items + markSlots) return
       flush()
       Queue.offerUnsafe(queue, mark)
       if (mark._tag === "End") Queue.endUnsafe(queue)

@@ -21,6 +21,7 @@ import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
+import { frameMs } from "../ports/AudioFrame.ts"
 import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
 import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
@@ -160,10 +161,12 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   const transport = yield* (yield* Transport).open({ session_id: options.session_id })
-  if (transport.output.capacityMs > egressQueueMaxMs) {
+  const { capacityMs } = transport.output
+  // Less than a frame would never let one in.
+  if (!(capacityMs >= frameMs && capacityMs <= egressQueueMaxMs)) {
     return yield* new TransportFailure({
       transport_id: transport.transport_id,
-      message: `its output queue holds ${transport.output.capacityMs} ms; at most ${egressQueueMaxMs} ms are allowed`
+      message: `its output queue holds ${capacityMs} ms; ${frameMs} to ${egressQueueMaxMs} ms are allowed`
     })
   }
   const clock = yield* Clock.Clock
@@ -195,6 +198,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     history,
     feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
     partialIntervalMs: pipeline.session_config.recognition.partial_interval_ms,
+    graceMs: pipeline.cancellation_grace_ms,
     offer: inbox.data,
     onPayload: recorder.payload
   })
@@ -206,6 +210,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     onEdge: (edge) => control({ type: "voice_activity", edge: edge.edge, sample_index: edge.sampleIndex }),
     onFailure: () => control({ type: "connection", state: "stall" })
   })
+
+  // Frames that never came in, and frames that a slow recogniser has not heard: both have notices.
+  const cameLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
+  const heardLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
 
   let over = false
   const dispatch = (command: SessionCommand): void => {
@@ -248,15 +256,18 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "resume_output":
         return egress.resume(command.turn_id)
       case "fence_output":
-        return egress.fence(command.turn_id)
+        egress.fence(command.turn_id)
+        return payloads.dropAudio(command.turn_id)
       case "end_session":
         over = true
         return
       case "end_output":
       case "append_evidence":
-      case "seal_supplement":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
         return
+      case "seal_supplement":
+        // The recorder acts on this too. Speech that the turn refused is nobody's now.
+        return payloads.dropAudio(command.turn_id)
     }
   }
 
@@ -268,7 +279,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       recorder.callerAudio(sampleIndex, samples)
       history.push(next.frame)
       speech.push(next.frame)
-      runner.audio(samples)
+      if (runner.audio(samples) > 0) heardLess.lost(sampleIndex)
+      else heardLess.tell()
       return
     }
     const { input, lane } = next
@@ -299,6 +311,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const drained = () => {
     if (!audioEnded || inbox.hasFrames()) return
     audioEnded = false
+    cameLess.tell()
+    heardLess.tell()
     speech.end()
     control({ type: "audio_ended" })
   }
@@ -323,21 +337,13 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   )
 
   let lostFrames = 0
-  let unreported = { count: 0, first: 0, last: 0 }
   const frame = (arrived: AudioFrame): boolean => {
     if (!inbox.frame(arrived)) {
       lostFrames += 1
-      unreported = {
-        count: unreported.count + 1,
-        first: unreported.count === 0 ? arrived.sampleIndex : unreported.first,
-        last: arrived.sampleIndex
-      }
+      cameLess.lost(arrived.sampleIndex)
       return false
     }
-    if (unreported.count > 0) {
-      control({ type: "media_loss", edge_id: audioEdge, ...unreported })
-      unreported = { count: 0, first: 0, last: 0 }
-    }
+    cameLess.tell()
     return true
   }
 
@@ -407,6 +413,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   yield* loop.pipe(
     Effect.onInterrupt(() => stop),
     Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
+    Effect.ensuring(inbox.close),
     Effect.ensuring(Effect.sync(() => {
       for (const observer of observers) observer.closed?.()
     }))
@@ -423,3 +430,19 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
   return summary
 })
+
+/** Counts frames that are lost one after the other, and tells of them when one is not. */
+const lossesOf = (report: (loss: { count: number; first: number; last: number }) => void) => {
+  let loss: { count: number; first: number; last: number } | undefined
+  return {
+    lost: (sampleIndex: number): void => {
+      loss = { count: (loss?.count ?? 0) + 1, first: loss?.first ?? sampleIndex, last: sampleIndex }
+    },
+    tell: (): void => {
+      if (loss === undefined) return
+      const lost = loss
+      loss = undefined
+      report(lost)
+    }
+  }
+}
