@@ -156,8 +156,7 @@ describe("the end of a session", () => {
       for (let i = 0; i < 5000; i++) live.edge({ edge: "speech_started", sampleIndex: i })
       yield* pass(300)
       const exit = live.fiber.pollUnsafe()
-      assert.isDefined(exit)
-      assert.isTrue(Exit.isFailure(exit!))
+      assert.isTrue(exit !== undefined && Exit.isFailure(exit))
     }))
 
   it.effect("refuses a transport whose queue is too short for a frame", () =>
