@@ -278,6 +278,11 @@ describe("a call", () => {
         "reply.wav"
       ], { cwd }),
     short: run("run", "--input", "short.wav", "--speed", "max", "--trace", "spans.json"),
+    head: () =>
+      rspp(["run", "--input", "own.wav", "--speed", "max", "--timeline", "head.timeline", "--output", "head.wav"], {
+        cwd,
+        watch: (_, child) => child.stdout?.destroy()
+      }),
     raw: () =>
       rspp(["run", "--input", "-", "--raw-rate", "16000", "--speed", "max", "--json"], { cwd, stdin: goforward }),
     server: () => {
@@ -317,6 +322,13 @@ describe("a call", () => {
     expect(summary.notices).toContain("stereo.wav is stereo; it was mixed down to mono.")
     expect(existsSync(join(cwd, summary.files.timeline))).toBe(true)
     expect(said(ended.stereo)[0]).toMatchObject({ who: "you", text: expect.stringMatching(/^go forward ten met/iu) })
+  })
+
+  it("goes on to its end when the reader of its output leaves: the files are complete", async () => {
+    expect(ended.head).toMatchObject({ code: 0, stderr: "" })
+    expect(readFileSync(join(cwd, "head.wav")).length).toBeGreaterThan(100_000)
+    const verified = await rspp(["timeline", "verify", "head.timeline"], { cwd })
+    expect(verified.stdout).toContain("1 of 1 accepted turns complete")
   })
 
   it("plays what there is of a WAV that is cut short, with a notice, and shows it line by line", () => {
