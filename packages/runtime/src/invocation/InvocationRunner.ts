@@ -73,6 +73,7 @@ const openRunner = Effect.fnUntraced(function*(
   segmenter: SentenceSegmenter["Service"]
 ) {
   const { payloads, offer } = options
+  const context = yield* Effect.context<never>()
   const fibers = yield* FiberMap.make<string>()
   const fork = yield* FiberMap.runtime(fibers)<never>()
   const feeds = new Map<string, UtteranceFeed>()
@@ -192,7 +193,7 @@ const openRunner = Effect.fnUntraced(function*(
         if (command.modality === "llm") return reply(command)
         if (command.modality === "tts") return voice(command)
         // The feed is open before the next frame is applied, so that no word is lost.
-        const feed = makeUtteranceFeed(options.feedBounds)
+        const feed = makeUtteranceFeed(options.feedBounds, context)
         feed.audio(options.history.from(command.from_sample ?? 0))
         feeds.set(id, feed)
         return transcripts(command, feed)
