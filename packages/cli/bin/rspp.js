@@ -25,7 +25,9 @@ async function runOnNewerNode() {
     .find((path) => existsSync(path))
   if (node === undefined || process.env.RSPP_NODE_TRIED !== undefined) {
     console.error(`rspp: Node.js ${process.versions.node} is too old; ${oldest.join(".")} or newer is needed.`)
-    console.error("      Run `make install` (or `npm install`) in the repository, which brings Node 24, and run this again.")
+    console.error(
+      "      Run `make install` (or `npm install`) in the repository, which brings Node 24, and run this again."
+    )
     process.exit(unavailable)
   }
   const { spawn } = await import("node:child_process")

@@ -37,6 +37,9 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   UnknownTimelineVersion: "bad_input",
   TimelineWithoutHeader: "bad_input",
   InvalidTimelineRecord: "violation",
+  // recordings that are whole, but not for this program or this purpose
+  UnknownBehaviourFlags: "bad_input",
+  ReplayModeNotAllowed: "bad_input",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks
@@ -46,6 +49,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ControlPlaneFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
+  TraceExportFailure: "unavailable",
   PlatformError: "unavailable"
 }
 
@@ -56,7 +60,9 @@ export interface Ending {
 }
 
 const text = (value: unknown, key: string): string | undefined => {
-  const field = typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined
+  const field = typeof value === "object" && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[key]
+    : undefined
   return typeof field === "string" && field !== "" ? field : undefined
 }
 

@@ -64,7 +64,10 @@ const run = Command.make(
 ).pipe(
   Command.withDescription("Run a spoken conversation: a recording in, a spoken reply out, live on the terminal"),
   Command.withExamples([
-    { command: "rspp run --input question.wav --output reply.wav --timeline call.timeline", description: "One recording" },
+    {
+      command: "rspp run --input question.wav --output reply.wav --timeline call.timeline",
+      description: "One recording"
+    },
     { command: "rspp run --script call.json --stereo call.wav --speed max", description: "A scripted call, fast" }
   ])
 )
@@ -80,7 +83,9 @@ const demo = Command.make(
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/Demo.ts")), ({ runDemo }) => runDemo(flags))
 ).pipe(
-  Command.withDescription("Run the conversation that RSPP comes with, check what it promises, and replay it (`make run`)")
+  Command.withDescription(
+    "Run the conversation that RSPP comes with, check what it promises, and replay it (`make run`)"
+  )
 )
 
 const replay = Command.make(
@@ -94,9 +99,12 @@ const replay = Command.make(
     ),
     json
   },
-  (flags) => Effect.flatMap(Effect.promise(() => import("./command/Replay.ts")), ({ replayFiles }) => replayFiles(flags))
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/Replay.ts")), ({ replayFiles }) => replayFiles(flags))
 ).pipe(
-  Command.withDescription("Execute recorded sessions again and compare every record: identical, or the first divergence")
+  Command.withDescription(
+    "Execute recorded sessions again and compare every record: identical, or the first divergence"
+  )
 )
 
 const timelineFile = Argument.String("FILE").pipe(Argument.withDescription("A timeline file"))
@@ -156,7 +164,9 @@ const validate = Command.make(
       Argument.atLeast(1)
     ),
     kind: optional(
-      Flag.String("kind").pipe(Flag.withDescription("The kind of artifact, for example control_signal; default: guessed"))
+      Flag.String("kind").pipe(
+        Flag.withDescription("The kind of artifact, for example control_signal; default: guessed")
+      )
     ),
     json
   },

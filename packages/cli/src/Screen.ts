@@ -51,8 +51,7 @@ export class Screen extends Context.Service<Screen, {
   /** Text on standard output as it is. */
   readonly raw: (text: string) => void
 }>()("rspp/Screen") {
-  static readonly layerOf = (device: ScreenDevice): Layer.Layer<Screen> =>
-    Layer.sync(Screen, () => makeScreen(device))
+  static readonly layerOf = (device: ScreenDevice): Layer.Layer<Screen> => Layer.sync(Screen, () => makeScreen(device))
 
   static readonly layer: Layer.Layer<Screen> = Screen.layerOf({
     out: (text) => void process.stdout.write(text),
@@ -97,14 +96,14 @@ const makeScreen = ({ columns, environment, error, out }: ScreenDevice): Screen[
 }
 
 // oxlint-disable-next-line no-control-regex
-const escapes = /\u001b\[[0-9;]*m/gu
+const escapes = /(\u001b\[[0-9;]*m)/gu
 
 /** The line cut to `width` visible characters: one that wraps could not be taken back. Colours survive or end. */
 const fit = (text: string, width: number): string => {
   if (text.replace(escapes, "").length <= width) return text
   let visible = 0
   let result = ""
-  for (const part of text.split(/(\u001b\[[0-9;]*m)/u)) {
+  for (const part of text.split(escapes)) {
     if (part.startsWith("\u001b")) result += part
     else {
       const room = Math.max(0, width - 1 - visible)

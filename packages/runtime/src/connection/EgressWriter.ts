@@ -132,7 +132,7 @@ export class EgressWriter {
       if (own && item.kind === "chunk") dropped += item.chunk.samples.length - item.chunk.at
       return !own
     })
-    this.#report({ type: "egress_fenced", turn_id: turnId, dropped_samples: dropped })
+    // What was heard comes before the fence: a turn that opens on it is to know.
     const played = this.#written
     for (const playout of this.#playouts.filter((candidate) => candidate.turnId === turnId)) {
       this.#report({
@@ -142,6 +142,7 @@ export class EgressWriter {
         samples: Math.max(0, Math.min(played, playout.end ?? played) - playout.start)
       })
     }
+    this.#report({ type: "egress_fenced", turn_id: turnId, dropped_samples: dropped })
     this.#playouts = this.#playouts.filter((playout) => playout.turnId !== turnId)
     this.#ring()
   }

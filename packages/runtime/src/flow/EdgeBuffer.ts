@@ -48,6 +48,8 @@ export class EdgeAccount {
       this.#add(1, bytes, ms)
       return "accepted"
     }
+    // What would not fit on the empty edge can never be taken: waiting for room would be for ever.
+    if (bytes > policy.max_queue_bytes || ms > policy.max_queue_ms) return "drop"
     switch (policy.strategy) {
       case "block":
         return "block"

@@ -13,12 +13,16 @@ import { Watermarks } from "./Watermarks.ts"
 interface FlowEdge {
   readonly account: EdgeAccount
   readonly gauge: WatermarkGauge
+  /** The producer that was told to wait. */
+  held: string | undefined
 }
 
 /** The flow of one turn: what waits on its edges, and when producers must hold. */
 export interface TurnFlow {
   readonly offer: (edgeId: string, bytes: number, ms: number, producer: string | undefined) => Offer
   readonly take: (edgeId: string, items: number, bytes: number, ms: number, producer: string | undefined) => void
+  /** Nothing is blocked at the edge any more: its producer goes on, unless the edge is still past its high mark. */
+  readonly relieve: (edgeId: string, producer: string | undefined) => void
   readonly isHeld: (edgeId: string) => boolean
   readonly policy: (edgeId: string) => EdgeAccount["policy"]
 }
@@ -28,7 +32,8 @@ export interface TurnFlow {
  * producer of the edge.
  *
  * `signal` sends `flow_xoff` and `flow_xon`; `credit` grants what has become free when the edge has drained; `hybrid`
- * does both. In each mode the producer of a full edge is held, so that nothing is unbounded (I-EDGE-BOUND).
+ * does both. In each mode the producer is held from the high mark on, and as soon as an item found no room, so that
+ * nothing is unbounded (I-EDGE-BOUND).
  */
 export class FlowControl extends Context.Service<FlowControl, {
   readonly open: (options: {
@@ -50,7 +55,11 @@ export class FlowControl extends Context.Service<FlowControl, {
             if (known !== undefined) return known
             const policy = plan.edge_buffer_policies[edgeId]
             if (policy === undefined) throw new Error(`the plan has no buffer policy for edge ${edgeId}`)
-            const edge = { account: buffers.open(edgeId, policy), gauge: watermarks.open(policy.watermarks) }
+            const edge: FlowEdge = {
+              account: buffers.open(edgeId, policy),
+              gauge: watermarks.open(policy.watermarks),
+              held: undefined
+            }
             edges.set(edgeId, edge)
             return edge
           }
@@ -61,6 +70,32 @@ export class FlowControl extends Context.Service<FlowControl, {
             let items = 0
             for (const edge of edges.values()) items += edge.account.fill.items
             return items
+          }
+          const hold = (edgeId: string, edge: FlowEdge, producer: string | undefined, reason: string) => {
+            if (producer === undefined || edge.held === producer) return
+            edge.held = producer
+            if (mode !== "credit") {
+              gateway.signal("flow_xoff", "RK-14", {
+                turn_id: plan.turn_id,
+                edge_id: edgeId,
+                target_lane: "DataLane",
+                reason
+              })
+            }
+            context.command({ type: "pause_invocation", provider_invocation_id: producer })
+          }
+          const release = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
+            const { held } = edge
+            if (held === undefined) return
+            edge.held = undefined
+            const about = { turn_id: plan.turn_id, edge_id: edgeId, target_lane: "DataLane" } as const
+            if (mode !== "signal") {
+              const free = edge.account.policy.max_queue_items - edge.account.fill.items
+              if (free > 0) gateway.signal("credit_grant", "RK-14", { ...about, amount: free })
+            }
+            if (mode !== "credit") gateway.signal("flow_xon", "RK-14", about)
+            // One that has ended meanwhile has nothing to go on with.
+            if (held === producer) context.command({ type: "resume_invocation", provider_invocation_id: held })
           }
           const react = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
             const lane = laneGauge.observe({ items: laneItems(), bytes: 0, ms: 0 })
@@ -74,35 +109,31 @@ export class FlowControl extends Context.Service<FlowControl, {
             }
             const crossing = edge.gauge.observe(edge.account.fill)
             if (crossing === undefined) return
-            const about = { turn_id: plan.turn_id, edge_id: edgeId, target_lane: "DataLane" } as const
-            gateway.signal("watermark", "RK-13", { ...about, reason: crossing })
-            if (crossing === "high") {
-              if (mode !== "credit") gateway.signal("flow_xoff", "RK-14", { ...about, reason: "high_watermark" })
-              if (producer !== undefined) {
-                context.command({ type: "pause_invocation", provider_invocation_id: producer })
-              }
-              return
-            }
-            if (mode !== "signal") {
-              const free = edge.account.policy.max_queue_items - edge.account.fill.items
-              if (free > 0) gateway.signal("credit_grant", "RK-14", { ...about, amount: free })
-            }
-            if (mode !== "credit") gateway.signal("flow_xon", "RK-14", about)
-            if (producer !== undefined) {
-              context.command({ type: "resume_invocation", provider_invocation_id: producer })
-            }
+            gateway.signal("watermark", "RK-13", {
+              turn_id: plan.turn_id,
+              edge_id: edgeId,
+              target_lane: "DataLane",
+              reason: crossing
+            })
+            if (crossing === "high") hold(edgeId, edge, producer, "high_watermark")
+            else release(edgeId, edge, producer)
           }
           return {
             offer: (edgeId, bytes, ms, producer) => {
               const edge = edgeOf(edgeId)
               const offer = edge.account.offer(bytes, ms)
               react(edgeId, edge, producer)
+              if (offer === "block") hold(edgeId, edge, producer, "edge_full")
               return offer
             },
             take: (edgeId, items, bytes, ms, producer) => {
               const edge = edgeOf(edgeId)
               edge.account.take(items, bytes, ms)
               react(edgeId, edge, producer)
+            },
+            relieve: (edgeId, producer) => {
+              const edge = edgeOf(edgeId)
+              if (!edge.gauge.isHigh()) release(edgeId, edge, producer)
             },
             isHeld: (edgeId) => edges.get(edgeId)?.gauge.isHigh() ?? false,
             policy: (edgeId) => edgeOf(edgeId).account.policy

@@ -12,6 +12,13 @@ import type { SessionGraph } from "./GraphExecutor.ts"
 /** Attempts that a `retry` may make of one piece of work, the first one included. */
 export const maxAttempts = 2
 
+/** Room that a sentence takes on the segment edge. */
+interface Place {
+  readonly items: number
+  readonly bytes: number
+}
+const noPlace: Place = { items: 0, bytes: 0 }
+
 /** What the reply of a turn needs of the session. */
 export interface ReplyParts {
   readonly context: KernelContext
@@ -40,6 +47,8 @@ export class ReplyExecution {
   /** Sentences and chunks that the edges had no room for; their producers are held, so these stay few. */
   readonly #blockedSegments: Array<PayloadHandle> = []
   readonly #blockedChunks: Array<{ readonly segment: Segment; readonly handle: PayloadHandle }> = []
+  /** What each waiting sentence takes of the segment edge, to be given back when it goes on. */
+  readonly #places = new Map<string, Place>()
   #ordinal = 0
   #sampleIndex = 0
   #mute = false
@@ -75,14 +84,21 @@ export class ReplyExecution {
     const { turn } = this
     if (turn.model !== invocation.id) return
     this.#parts.invocations.resulted(invocation)
+    if (this.#blockedSegments.length > 0) {
+      // Behind the one that waits: a shorter sentence must not overtake it.
+      this.#blockedSegments.push(handle)
+      return
+    }
     switch (this.#flow.offer(this.#segmentEdge, handle.length, 0, turn.model)) {
       case "accepted":
+        this.#addSegment(handle, { items: 1, bytes: handle.length })
+        break
       case "merge":
-        this.#addSegment(handle)
+        this.#addSegment(handle, { items: 0, bytes: handle.length })
         break
       case "replace":
         for (const lost of this.turn.segments.splice(turn.nextSegment)) this.#lost(lost.handle, "latest_only")
-        this.#addSegment(handle)
+        this.#addSegment(handle, { items: 1, bytes: handle.length })
         break
       case "drop":
         this.#lost(handle, "edge_full")
@@ -115,12 +131,12 @@ export class ReplyExecution {
     switch (strategy) {
       case "merge":
         // Joined to the sentence before: it takes no place of its own on the edge.
-        for (const handle of blocked) this.#addSegment(handle)
+        for (const handle of blocked) this.#addSegment(handle, noPlace)
         break
       case "latest_only": {
         const last = blocked.pop()
         for (const handle of blocked) this.#lost(handle, "latest_only")
-        if (last !== undefined) this.#addSegment(last)
+        if (last !== undefined) this.#addSegment(last, noPlace)
         break
       }
       case "degrade":
@@ -131,6 +147,7 @@ export class ReplyExecution {
       case "drop":
         for (const handle of blocked) this.#lost(handle, "edge_full")
     }
+    this.#flow.relieve(this.#segmentEdge, turn.modelDone ? undefined : turn.model)
     this.pump()
   }
 
@@ -190,6 +207,7 @@ export class ReplyExecution {
         this.#endSegment(segment)
       }
     }
+    if (this.#blockedChunks.length === 0) this.#flow.relieve(this.#voiceEdge, this.turn.synthesis)
     this.pump()
   }
 
@@ -201,7 +219,9 @@ export class ReplyExecution {
     gateway.signal("provider_error", "RK-11", { ...about, reason: outcome })
     const allowed = turn.plan.allowed_adaptive_actions
     const segment = turn.segments.find((candidate) => candidate.invocation === invocation.id)
-    const silent = invocation.modality === "tts" ? segment?.samples === 0 : invocation.firstResultMs === undefined
+    const silent = invocation.modality === "tts"
+      ? segment?.samples === 0 && !this.#blockedChunks.some((chunk) => chunk.segment === segment)
+      : invocation.firstResultMs === undefined
     const restart = (provider: string, attempts: number) =>
       invocation.modality === "llm"
         ? this.#startModel(provider, attempts)
@@ -237,14 +257,16 @@ export class ReplyExecution {
     this.#unblock()
     const segment = turn.segments[turn.nextSegment]
     if (segment !== undefined) {
-      if (this.#flow.isHeld(this.#voiceEdge)) {
+      if (this.#blockedChunks.length > 0 || this.#flow.isHeld(this.#voiceEdge)) {
         // Waiting for playback is no delay of the edge: speech is held on purpose.
         budgets.edgeServed(turn.turnId, this.#segmentEdge)
         return
       }
       turn.nextSegment += 1
       budgets.edgeServed(turn.turnId, this.#segmentEdge)
-      this.#flow.take(this.#segmentEdge, 1, segment.handle.length, 0, turn.modelDone ? undefined : turn.model)
+      const place = this.#places.get(segment.segmentId) ?? noPlace
+      this.#places.delete(segment.segmentId)
+      this.#flow.take(this.#segmentEdge, place.items, place.bytes, 0, turn.modelDone ? undefined : turn.model)
       this.#unblock()
       if (this.#mute) {
         segment.synthesised = true
@@ -263,7 +285,7 @@ export class ReplyExecution {
       }
       return
     }
-    if (turn.modelDone && this.#blockedSegments.length === 0) {
+    if (turn.modelDone && this.#blockedSegments.length === 0 && this.#blockedChunks.length === 0) {
       turn.outputEnded = true
       budgets.turnSettled(turn.turnId)
       context.command({ type: "end_output", turn_id: turn.turnId })
@@ -298,14 +320,16 @@ export class ReplyExecution {
       const producer = this.turn.modelDone ? undefined : this.turn.model
       if (this.#flow.offer(this.#segmentEdge, handle.length, 0, producer) !== "accepted") return
       this.#blockedSegments.shift()
-      this.#addSegment(handle)
+      this.#addSegment(handle, { items: 1, bytes: handle.length })
     }
     this.#parts.context.disarm(this.#blockTimer)
+    this.#flow.relieve(this.#segmentEdge, this.turn.modelDone ? undefined : this.turn.model)
   }
 
-  #addSegment(handle: PayloadHandle): void {
+  #addSegment(handle: PayloadHandle, place: Place): void {
     const { gateway, identity } = this.#parts
     const segmentId = identity.segmentId(this.turn.turnId, ++this.#ordinal)
+    this.#places.set(segmentId, place)
     this.turn.segments.push({
       segmentId,
       handle,

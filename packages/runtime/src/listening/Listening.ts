@@ -173,7 +173,10 @@ const openListening = (
           current.speaking = true
           current.awaiting = false
           current.final = undefined
+          current.cutSample = undefined
           context.disarm(endpointTimer)
+          // Past its length already: it is cut here, and what follows is the next utterance.
+          if (!context.isArmed(utteranceTimer)) context.arm(utteranceTimer, context.now)
           const invocation = invocations.get(current.recognition)
           if (invocation !== undefined) invocations.resulted(invocation, false)
           mark(current, "resume")

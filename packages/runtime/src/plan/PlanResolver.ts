@@ -38,9 +38,14 @@ export class PlanResolver extends Context.Service<PlanResolver, {
       }
       const bindings: Record<string, string> = {}
       for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
-        const fallback = pipeline.provider_bindings[`${modality}.fallback`]
         const open = health.body.providers[provider] === "open"
-        if (open && fallback === undefined) {
+        if (modality.endsWith(".fallback")) {
+          // A fallback that is down is not there; that is no reason to keep a healthy provider from its work.
+          if (!open) bindings[modality] = provider
+          continue
+        }
+        const fallback = pipeline.provider_bindings[`${modality}.fallback`]
+        if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
           return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
         }
         bindings[modality] = open && fallback !== undefined ? fallback : provider
@@ -78,10 +83,11 @@ export class PlanResolver extends Context.Service<PlanResolver, {
           ordering_markers: ["runtime_sequence"],
           merge_rule_id: mergeRule.id,
           merge_rule_version: mergeRule.version,
-          nondeterministic_inputs: Object.entries(bindings).map(([modality, provider]) => ({
+          // By name: a recording keeps its keys in another order than the spec had them.
+          nondeterministic_inputs: Object.keys(bindings).sort().map((modality) => ({
             input_key: modality,
             source: "external_call" as const,
-            evidence_ref: `provider:${provider}`
+            evidence_ref: `provider:${bindings[modality]}`
           }))
         }
       }

@@ -3,6 +3,7 @@ import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import { egressQueueMaxMs } from "@rspp/contracts/Time"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -352,13 +353,29 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       control(change)
     }
   })
-  yield* Effect.forkScoped(
-    egress.run.pipe(Effect.catch(() => Effect.sync(() => control({ type: "connection", state: "disconnected" }))))
-  )
+  // A transport that breaks ends the turn and the session; how it broke is the session's own error, when all is closed.
+  // After the caller has hung up there is nobody to speak to, and that output fails then is no fault.
+  let broken: SessionError | undefined
+  let gone = false
+  const breaks = <R>(work: Effect.Effect<unknown, TransportFailure, R>): Effect.Effect<void, never, R> =>
+    Effect.catchCause(Effect.asVoid(work), (cause) =>
+      Effect.sync(() => {
+        if (gone || Cause.hasInterruptsOnly(cause)) return
+        const failure = Cause.findErrorOption(cause)
+        broken ??= failure._tag === "Some"
+          ? failure.value
+          : new SessionFailure({ message: "the transport broke", cause: Cause.squash(cause) })
+        control({ type: "connection", state: "disconnected" })
+        control({ type: "connection", state: "ended" })
+      }))
+  yield* Effect.forkScoped(breaks(egress.run))
   yield* Effect.forkScoped(
     transport.run({
       audio: frame,
-      connection: (state) => control({ type: "connection", state }),
+      connection: (state) => {
+        gone ||= state === "ended"
+        control({ type: "connection", state })
+      },
       text: (text) => {
         const handle = payloads.text(text, { words: text.trim().split(/\s+/u).length })
         recorder.payload(handle, text)
@@ -369,7 +386,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         drained()
       }
     }).pipe(
-      Effect.catch(() => Effect.sync(() => control({ type: "connection", state: "disconnected" }))),
+      breaks,
       Effect.ensuring(Effect.sync(() => control({ type: "connection", state: "ended" })))
     )
   )
@@ -394,6 +411,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       for (const observer of observers) observer.closed?.()
     }))
   )
+  if (broken !== undefined) {
+    recorder.closing("failed")
+    return yield* Effect.fail(broken)
+  }
   recorder.closing("ended")
   const summary: SessionSummary = {
     session_id: options.session_id,

@@ -121,6 +121,8 @@ export class KernelHarness {
   #order = 0
   #handles = 0
   #mark = 0
+  /** Time of the next caller frame, while the caller's stream runs. */
+  #frame: number | undefined
 
   constructor(options: HarnessOptions = {}) {
     this.#options = options
@@ -178,9 +180,18 @@ export class KernelHarness {
 
   /** Voice activity: an edge at `sampleMs`, noticed now. */
   edge(edge: "speech_started" | "speech_ended", sampleMs = this.now): void {
-    const frame = Math.max(0, this.now - 20) * 16
-    this.laws.audio(this.session.audio(frame, 320, this.now), this.now)
+    if (this.#frame === undefined) this.frame(this.now - 20)
     this.step({ type: "voice_activity", edge, sample_index: Math.max(0, sampleMs) * 16 })
+  }
+
+  /** A frame of caller audio that began at `startMs` of the stream arrives now. */
+  frame(startMs: number): void {
+    this.laws.audio(this.session.audio(Math.max(0, startMs) * 16, 320, this.now), this.now)
+  }
+
+  /** From now on a frame arrives every 20 ms, as in life; otherwise only before an edge. */
+  stream(): void {
+    this.#frame = this.now + 20
   }
 
   /** The caller speaks for `ms`, and is noticed 50 ms after the onset and 250 ms after the end. */
@@ -223,6 +234,12 @@ export class KernelHarness {
         undefined
       )
       const playout = this.egress.nextDue(this.now)
+      if (this.#frame !== undefined && this.#frame <= Math.min(ms, next?.due ?? ms, playout ?? ms)) {
+        this.now = this.#frame
+        this.#frame += 20
+        this.frame(this.now - 20)
+        continue
+      }
       if (playout !== undefined && (next === undefined || playout < next.due)) {
         if (playout > ms) break
         this.now = Math.max(this.now, playout)
@@ -232,7 +249,7 @@ export class KernelHarness {
       if (next === undefined || next.due > ms) break
       this.now = Math.max(this.now, next.due)
       this.#agenda = this.#agenda.filter((due) => due !== next)
-      this.step(next.input)
+      this.#answer(next.input)
     }
     this.now = Math.max(this.now, ms)
   }
@@ -255,9 +272,11 @@ export class KernelHarness {
     for (const input of due) this.step(input)
   }
 
-  /** The caller hangs up; the session must come to its end by itself, with nothing left. */
+  /** The caller hangs up, and every answer that was kept back comes: the session must end by itself, nothing left. */
   hangUp(): void {
     this.connection("ended")
+    this.#withheld.clear()
+    for (const input of this.#kept.splice(0)) this.step(input)
     this.runFor(60_000)
     this.laws.finished()
   }
@@ -369,7 +388,7 @@ export class KernelHarness {
   }
 
   #answerSoon(input: SessionInput, delay = 0, owner?: string): void {
-    if ((this.#withheld as Set<string>).has(input.type)) this.#kept.push(input)
+    if (delay === 0 && (this.#withheld as Set<string>).has(input.type)) this.#kept.push(input)
     else this.#at(delay, input, owner)
   }
 
@@ -470,7 +489,7 @@ export class KernelHarness {
     switch (command.mark) {
       case "pause": {
         if (script.end === "never") return
-        const delay = script.firstMs ?? 60
+        const delay = script.firstMs ?? 40
         if (script.end !== undefined && script.end !== "success") {
           return this.#answerSoon(ended(id, script.end, script.retryable), delay, id)
         }

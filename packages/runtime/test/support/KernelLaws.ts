@@ -24,8 +24,19 @@ interface Life {
   closed: boolean
   fenceRequested: boolean
   fenceReported: boolean
+  sealed: boolean
   evidenceAppended: boolean
   paused: boolean
+  /** The strongest cause of its end that was told, by rank. */
+  cause: number
+}
+
+/** Abort reasons of the causes that are told by a signal of the turn, strongest first (CONTRACT section 4). */
+const ranked = ["authority_loss", "cancelled", "turn_budget_exhausted"]
+const rankOf = ({ reason, signal }: { readonly reason?: string; readonly signal: string }): number => {
+  if (signal === "deauthorized_drain") return 0
+  if (signal === "cancel") return 1
+  return signal === "budget_exhausted" && (reason === "turn_budget" || reason === "path_budget") ? 2 : ranked.length
 }
 
 /**
@@ -39,6 +50,9 @@ export class KernelLaws {
   readonly #live = new Set<string>()
   readonly #cancelled = new Set<string>()
   readonly #eventIds = new Set<string>()
+  readonly #delivered = new Set<string>()
+  #proposed = 0
+  #arbitrated = 0
   #next = 0
   #now = 0
   #generation = 0
@@ -113,10 +127,12 @@ export class KernelLaws {
     law(this.#ended, "the session ends", [...this.#live])
     law(this.#timers.size === 0, "no armed timer is left", [...this.#timers.keys()])
     law(this.#live.size === 0, "no invocation is left", [...this.#live])
+    law(this.#proposed === this.#arbitrated, "each proposal opened or was turned away", this.#proposed)
     for (const [turnId, life] of this.#turns) {
       law(life.state === "Closed" || life.state === "Idle", "each turn is closed or was never opened", turnId)
       law(life.planned === (life.terminal !== undefined), "each accepted turn has a terminal", turnId)
       law(life.planned === life.closed, "each accepted turn has a close", turnId)
+      law(life.planned === life.sealed, "each accepted turn has its supplement sealed", turnId)
     }
   }
 
@@ -178,6 +194,7 @@ export class KernelLaws {
     )
     law(life.state === from_state, "a transition starts where the turn is", output)
     life.state = to_state
+    if (trigger === "turn_open_proposed") this.#arbitrated += 1
     if (trigger === "turn_open") {
       law(this.#open === undefined, "at most one turn is open", output)
       law(life.planned, "a turn opens with its plan", output)
@@ -187,10 +204,12 @@ export class KernelLaws {
   }
 
   #signal(output: Extract<KernelOutput, { readonly record: "signal" }>): void {
-    const { event_scope, reason, signal, turn_id } = output.signal
+    const { event_scope, provider_invocation_id, reason, signal, turn_id } = output.signal
+    if (signal === "turn_open_proposed") this.#proposed += 1
     if (turn_id === undefined) return
     const life = this.#life(turn_id)
     const had = life.terminal
+    if (had === undefined) life.cause = Math.min(life.cause, rankOf(output.signal))
     switch (signal) {
       case "turn_open":
         law(life.state === "Active" && had === undefined, "turn_open comes with its transition", output)
@@ -202,7 +221,11 @@ export class KernelLaws {
         if (signal === "commit") {
           law(life.evidenceAppended, "commit waits for its evidence", output)
           law(!life.fenceRequested, "a fenced turn does not commit", output)
-        } else law(life.fenceReported, "abort comes after the fence", { output, reason })
+        } else {
+          law(life.fenceReported, "abort comes after the fence", output)
+          const known = ranked.indexOf(reason ?? "")
+          law((known === -1 ? ranked.length : known) === life.cause, "the strongest cause prevails", output)
+        }
         life.terminal = signal
         return
       case "close":
@@ -210,7 +233,16 @@ export class KernelLaws {
         life.closed = true
         return
       default:
-        law(event_scope === "session" || life.planned, "only accepted turns have signals of turn scope", output)
+        if (provider_invocation_id !== undefined && (signal === "output_accepted" || signal.startsWith("playback"))) {
+          const report = `${signal.replace(/completed|cancelled/u, "ended")} ${provider_invocation_id}`
+          law(!this.#delivered.has(report), "each segment is accepted, starts and ends once", output)
+          this.#delivered.add(report)
+        }
+        law(
+          event_scope === "session" || life.planned || signal === "stale_epoch_reject",
+          "only accepted turns have signals of turn scope",
+          output
+        )
         law(had === undefined || life.closed, "close follows its terminal at once", output)
         law(had === undefined || afterTerminal.has(signal), "after the terminal only delivery and diagnostics", output)
     }
@@ -262,6 +294,12 @@ export class KernelLaws {
         life.fenceRequested = true
         return
       }
+      case "seal_supplement": {
+        const life = this.#life(command.turn_id)
+        law(life.closed && !life.sealed, "a supplement is sealed once, after the close", command)
+        life.sealed = true
+        return
+      }
       case "end_session":
         law(!this.#ended, "a session ends once", command)
         law(this.#open === undefined, "no turn is open at the end", command)
@@ -291,8 +329,10 @@ export class KernelLaws {
       closed: false,
       fenceRequested: false,
       fenceReported: false,
+      sealed: false,
       evidenceAppended: false,
-      paused: false
+      paused: false,
+      cause: ranked.length
     }
     this.#turns.set(turnId, life)
     return life

@@ -77,9 +77,8 @@ export class TimelineDecoder<E = never> {
       const empty = this.#offset === 0 && this.#pending.length === 0
       return { is: "rejected", rejection: this.#rejection ?? (empty ? { is: "empty" } : { is: "other" }) }
     }
-    if (this.#tear === undefined && (this.#pending.length > 0 || !this.#ended)) {
-      const damaged = this.#pending.length > 0 && !this.#ended && frameFollows(this.#pending, 0)
-      this.#tearOff(this.#ended ? "garbage" : damaged ? "checksum" : "truncated")
+    if (this.#tear === undefined && !this.#ended) {
+      this.#tearOff(this.#pending.length > 0 && frameFollows(this.#pending, 0) ? "checksum" : "truncated")
     }
     const header = this.#header
     const tear = this.#tear
@@ -123,7 +122,13 @@ export class TimelineDecoder<E = never> {
       this.#offset = at
     }
     while (!this.#stopped && at < this.#pending.length) {
-      const frame = this.#ended ? { is: "torn" as const, reason: "garbage" as const } : readFrame(this.#pending, at)
+      if (this.#ended) {
+        // The writer's reserved room may still be there; anything else has no place behind the end.
+        if (this.#pending.subarray(at).some((byte) => byte !== 0)) this.#tearOff("garbage")
+        else at = this.#pending.length
+        break
+      }
+      const frame = readFrame(this.#pending, at)
       if (frame.is === "short") {
         this.#needed = frame.bytes
         break

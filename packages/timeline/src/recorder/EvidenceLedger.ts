@@ -264,7 +264,7 @@ export class EvidenceLedger {
       terminal,
       ...(cancel === undefined ? {} : { cancel }),
       invocations: [...turn.invocations],
-      payload_decisions: [...turn.decisions.values()],
+      payload_decisions: Array.from(turn.decisions.values(), (decision) => ({ ...decision })),
       migration_markers: [...turn.migrations]
     }
   }

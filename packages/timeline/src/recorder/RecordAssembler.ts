@@ -120,7 +120,7 @@ export class RecordAssembler {
     this.#flushRun()
     this.#seen(record.runtime_sequence, record.runtime_timestamp_ms)
     this.#ledger.input(record)
-    this.#put(record)
+    this.#put(withoutSecrets(record))
   }
 
   outputs(outputs: ReadonlyArray<KernelOutput>): void {
@@ -284,6 +284,13 @@ export class RecordAssembler {
     }
     this.#detail({ record: "caller_audio", first_sample_index: caller.first, pcm_base64: base64(samples) })
   }
+}
+
+/** A lease's token proves authority; nothing that is decided depends on it, so no recording needs it. */
+const withoutSecrets = (record: InputRecord): InputRecord => {
+  if (record.input.type !== "lease" || record.input.lease_token === undefined) return record
+  const { lease_token: _, ...input } = record.input
+  return { ...record, input }
 }
 
 /** The samples as s16le in base64 (every machine that Node runs on is little-endian). */

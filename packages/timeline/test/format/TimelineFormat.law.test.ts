@@ -109,10 +109,18 @@ describe("a timeline", () => {
   })
 
   it("with something behind its end is torn there", () => {
-    for (const more of [new Uint8Array([1]), encodeFrame(small.frames[1] ?? []), new Uint8Array(100)]) {
+    for (const more of [new Uint8Array([1]), encodeFrame(small.frames[1] ?? []), new Uint8Array(100).fill(1, 99)]) {
       const read = decode(new Uint8Array(Buffer.concat([bytes, more])))
       assert(read.is === "timeline")
       assert.deepStrictEqual(read.timeline.tear?.offset, bytes.length)
+    }
+  })
+
+  it("that ended is whole, even when its writer could not give back the room behind it", () => {
+    for (const chunk of [7, 4096]) {
+      const read = decode(new Uint8Array(Buffer.concat([bytes, new Uint8Array(100)])), chunk)
+      assert(read.is === "timeline")
+      assert.isUndefined(read.timeline.tear)
     }
   })
 

@@ -76,6 +76,14 @@ describe("records", () => {
     assert.deepStrictEqual(assemble(session, "L2"), assemble(session, "L2"))
   })
 
+  it("hold no token of a lease", () => {
+    const { records } = assemble((script) => {
+      script.input({ type: "lease", authority_epoch: 1, status: "issued", ttl_ms: 5, lease_token: "secret" })
+    })
+    assert.notInclude(JSON.stringify(records), "secret")
+    assert.include(JSON.stringify(records), "issued")
+  })
+
   it("end with the last sequence and time that were seen", () => {
     const { end, records } = assemble((script) => void script.frames(3))
     assert.deepStrictEqual(end, {

@@ -28,6 +28,7 @@ export class Script {
   turns = 0
   invocations = 0
   planLevel: RecordingLevel
+  readonly #startedMs = new Map<string, number>()
 
   constructor(target: Target, header: TimelineHeader, skip: ReadonlyArray<string> = []) {
     this.#target = target
@@ -114,6 +115,7 @@ export class Script {
 
   start(modality: "stt" | "llm" | "tts", turn_id?: string): readonly [string, KernelOutput | undefined] {
     const id = `inv_${++this.invocations}`
+    this.#startedMs.set(id, this.now)
     return [
       id,
       this.command({
@@ -160,7 +162,7 @@ export class Script {
         retryable: false,
         retry_decision: "none",
         attempts: 1,
-        started_ms: 0,
+        started_ms: this.#startedMs.get(id) ?? 0,
         late_outputs_dropped: 0,
         final_latency_ms: 5,
         total_latency_ms: 5,

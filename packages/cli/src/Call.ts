@@ -1,0 +1,60 @@
+import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
+import { Effect } from "effect"
+import { call } from "./Composition.ts"
+import type { CompositionOptions } from "./Composition.ts"
+import type { SaidLine } from "./CallSummary.ts"
+import { liveScreen } from "./LiveScreen.ts"
+import { LocalRunner } from "./LocalRunner.ts"
+import type { LocalCallResult } from "./LocalRunner.ts"
+import { Screen } from "./Screen.ts"
+
+export interface CallOptions extends CompositionOptions {
+  readonly session_id: string
+  readonly speed: "real" | "max"
+  /** Show it on the screen. */
+  readonly live: boolean
+}
+
+/** A call that was played, and where its timeline is. */
+export interface PlayedCall extends LocalCallResult {
+  readonly timelinePath: string
+  readonly conversation: ReadonlyArray<SaidLine>
+  /** Real time that it took, ms. */
+  readonly tookMs: number
+}
+
+/** Seeds the random streams of sessions on this machine. The same caller gives the same ids and plans. */
+const localSeed = 1
+
+/** Composes the program for one call and plays it. Files are complete when it returns, fails or is interrupted. */
+export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
+  const screen = yield* Screen
+  // Starting the providers costs the call no time: its clock begins when the caller is connected.
+  if (options.live && screen.isTerminal) screen.update(screen.style.dim("loading the models …"))
+  const conversation: Array<SaidLine> = []
+  const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
+  return yield* Effect.gen(function*() {
+    const runner = yield* LocalRunner
+    const tracer = yield* SessionTracer
+    const startedMs = performance.now()
+    const result = yield* runner.run({
+      session_id: options.session_id,
+      pipeline: options.spec.pipeline,
+      speed: options.speed,
+      seed: localSeed,
+      observers: [watch, tracer.observer()]
+    })
+    const played: PlayedCall = {
+      ...result,
+      timelinePath: options.timeline,
+      conversation,
+      tookMs: performance.now() - startedMs
+    }
+    return played
+  }).pipe(
+    Effect.provide(call(options)),
+    Effect.onInterrupt(() =>
+      Effect.sync(() => screen.note("Interrupted. What was open has been closed; the files hold the call up to here."))
+    )
+  )
+})

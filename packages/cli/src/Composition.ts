@@ -1,0 +1,103 @@
+import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
+import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import { ControlPlane } from "@rspp/control/ControlPlane"
+import { GraphCompiler } from "@rspp/control/GraphCompiler"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import * as Catalog from "@rspp/providers/Catalog"
+import { Segmenter } from "@rspp/providers/Segmenter"
+import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import { Session } from "@rspp/runtime/session/Session"
+import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
+import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
+import type { CallScript } from "@rspp/transports/loopback/CallScript"
+import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
+import { Layer } from "effect"
+import { ContractValidation } from "./ContractValidation.ts"
+import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
+import { LocalRunner } from "./LocalRunner.ts"
+
+/** What one call is composed for. */
+export interface CompositionOptions {
+  /** The pipeline, as the control plane accepted it. */
+  readonly spec: NormalizedSpec
+  /** What the caller says, and when. */
+  readonly script: CallScript
+  /** WAV files to write: the agent's track, and both. */
+  readonly reply?: string
+  readonly stereo?: string
+  /** The timeline file to write. Must not exist. */
+  readonly timeline: string
+  /** A file for the spans of the call. */
+  readonly trace?: string
+}
+
+/*
+ * The composition root: how the packages become one program. Read it from the bottom up; every arrow between packages
+ * that the walls forbid in code is drawn here, as a Layer.
+ *
+ *   Session (runtime)
+ *     ├─ kernel: arbiter, plan, guard, lanes, budgets …   SessionKernel.layer, inside of Session.layer
+ *     ├─ Transport          ← transports                  loopback: files in, files out
+ *     ├─ VoiceActivity,
+ *     │  SpeechToText,
+ *     │  LanguageModel,
+ *     │  TextToSpeech       ← providers                   those that the pipeline binds
+ *     ├─ SentenceSegmenter  ← providers
+ *     ├─ Recorder           ← timeline                    a file
+ *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
+ *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
+ */
+
+/** Port ← providers: each provider that the pipeline binds, by its id in the catalog. Its code is loaded only then. */
+export const providers = (bindings: Readonly<Record<string, string>>) =>
+  Layer.mergeAll(
+    bound("vad", "embedded/silero"),
+    bound("stt", bindings["stt"] ?? ""),
+    bound("llm", bindings["llm"] ?? ""),
+    bound("tts", bindings["tts"] ?? ""),
+    Layer.succeed(SentenceSegmenter, {
+      start: () => {
+        const segmenter = new Segmenter()
+        return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
+      }
+    })
+  )
+
+const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string) => {
+  const entry = Catalog.find(modality, id)
+  // The normalizer has checked the ids against the same catalog.
+  if (entry === undefined) throw new Error(`there is no ${modality} provider ${id} in the catalog`)
+  return entry.layer as Catalog.CatalogEntryOf<M>["layer"]
+}
+
+/** The control plane, in this process and in memory: normalizer, compiler, leases with epochs, six snapshots a session. */
+export const control = Layer.mergeAll(
+  SpecNormalizer.layerNoDeps.pipe(Layer.provideMerge(GraphCompiler.layer)),
+  ControlPlane.layerMemory(),
+  LeaseAuthority.layerMemory().pipe(Layer.provide(LeaseTokens.layer))
+)
+
+/** Everything that one call needs, from the runner down to the files. Every module of the program can be asked for. */
+export const call = (options: CompositionOptions) =>
+  LocalRunner.layerNoDeps.pipe(
+    Layer.provideMerge(Session.layer),
+    Layer.provideMerge(ProviderManager.layerNoDeps),
+    Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
+    Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
+    Layer.provideMerge(control),
+    Layer.provideMerge(FileRecorder.layer({ to: () => options.timeline })),
+    Layer.provideMerge(Loopback.layer(options)),
+    Layer.provideMerge(SessionTracer.layer),
+    Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
+  )
+
+/** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
+export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel.layer))
+
+/** What judges artifacts and pipeline specs, without a session. */
+export const validation = Layer.mergeAll(ContractValidation.layer, control)

@@ -1,0 +1,63 @@
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
+import { Session } from "@rspp/runtime/session/Session"
+import type { SessionError, SessionSummary } from "@rspp/runtime/session/Session"
+import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
+import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
+import type { CallReport } from "@rspp/transports/loopback/CallReport"
+import { CallReports } from "@rspp/transports/loopback/CallReport"
+import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
+import { Context, Effect, Layer } from "effect"
+import { randomBytes } from "node:crypto"
+
+export interface LocalCall {
+  readonly session_id: string
+  readonly pipeline: NormalizedPipeline
+  /** `real`: as long as the call takes. `max`: on virtual time, which waits for work and for nothing else. */
+  readonly speed: "real" | "max"
+  readonly seed: number
+  /** Watch the session live: the view, the traces. */
+  readonly observers: ReadonlyArray<SessionObserver>
+}
+
+/** How a call went. */
+export interface LocalCallResult extends SessionSummary {
+  readonly report: CallReport | undefined
+}
+
+/** The tenant of sessions that run on the user's own machine. */
+const localTenant = "local"
+
+/**
+ * Local runner (DX-01): plays one call on this machine, in real or virtual time, and ends when the call has ended.
+ *
+ * It guarantees what the session guarantees, interruption included: files are closed and evidence is complete.
+ */
+export class LocalRunner extends Context.Service<LocalRunner, {
+  readonly run: (call: LocalCall) => Effect.Effect<LocalCallResult, SessionError | VirtualTime.VirtualTimeStall>
+}>()("rspp/LocalRunner") {
+  static readonly layerNoDeps = Layer.effect(
+    LocalRunner,
+    Effect.gen(function*() {
+      const session = yield* Session
+      const reports = yield* CallReports
+      return LocalRunner.of({
+        run: ({ observers, pipeline, seed, session_id, speed }) => {
+          const run = session.run({
+            session_id,
+            tenant_id: localTenant,
+            pipeline,
+            seed,
+            // Not kept: two recordings cannot be compared by the hashes of what was said.
+            payloadKey: randomBytes(32).toString("hex"),
+            clock: speed === "max" ? "virtual" : "realtime"
+          }).pipe(Effect.provideService(SessionObservers, observers))
+          const timed = speed === "max" ? VirtualTime.run(run, { startMillis: Date.now() }) : run
+          return Effect.flatMap(
+            timed,
+            (summary) => Effect.map(reports.report, (report): LocalCallResult => ({ ...summary, report }))
+          )
+        }
+      })
+    })
+  )
+}

@@ -1,0 +1,99 @@
+import { Effect, FileSystem, Path } from "effect"
+import { CliFailure } from "./CliFailure.ts"
+
+// What a command may write where. Checked before a call starts, so that nothing that was given is lost and no call is
+// run whose result could not be kept.
+
+const refuse = (message: string, hint: string) => new CliFailure({ exit: "bad_input", message, hint })
+
+const parentMustExist = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const parent = paths.dirname(path)
+  if (!(yield* Effect.orElseSucceed(fs.exists(parent), () => false))) {
+    return yield* refuse(
+      `${path} cannot be written: there is no directory ${parent}`,
+      "Create it first, or give another path."
+    )
+  }
+})
+
+const kindOf = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.stat(path).pipe(Effect.map(({ type }) => type), Effect.orElseSucceed(() => undefined))
+})
+
+/** The same file by another path counts as the same. */
+const realPath = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  return yield* Effect.orElseSucceed(fs.realPath(path), () => paths.resolve(path))
+})
+
+const notAmong = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
+  const real = yield* realPath(path)
+  for (const input of inputs) {
+    if ((yield* realPath(input)) === real) {
+      return yield* refuse(`${path} is an input or another output of this command`, "Give each file its own name.")
+    }
+  }
+  return undefined
+})
+
+/** A text file to write: replaced when it is there, but never one of `inputs`. */
+export const checkTextOutput = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
+  yield* parentMustExist(path)
+  yield* notAmong(path, inputs)
+  if ((yield* kindOf(path)) === "Directory") {
+    return yield* refuse(`${path} is a directory`, "Give the path of a file.")
+  }
+  return undefined
+})
+
+/**
+ * A WAV file to write. An earlier WAV file is overwritten; anything else that has that name is left alone, and so is
+ * every file in `inputs`.
+ */
+export const checkWaveOutput = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
+  const fs = yield* FileSystem.FileSystem
+  yield* parentMustExist(path)
+  yield* notAmong(path, inputs)
+  const kind = yield* kindOf(path)
+  if (kind === undefined || kind === "CharacterDevice" || kind === "FIFO") return undefined
+  const start = kind === "File" ? yield* Effect.orElseSucceed(readStart(fs, path), () => "?") : "?"
+  if (start !== "" && start !== "RIFF") {
+    return yield* refuse(`${path} exists and is not a WAV file; it is left as it is`, "Give the output another name.")
+  }
+  return undefined
+})
+
+const readStart = (fs: FileSystem.FileSystem, path: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* fs.open(path, { flag: "r" })
+    const bytes = yield* file.readAlloc(4)
+    return bytes._tag === "None" ? "" : Buffer.from(bytes.value).toString("latin1")
+  }))
+
+/**
+ * The timeline file to write: `path` itself, or `<session_id>.timeline` in it when it is a directory (or ends in `/`,
+ * then it is created). A timeline is never overwritten.
+ */
+export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  if (path.endsWith("/")) {
+    yield* fs.makeDirectory(path, { recursive: true }).pipe(
+      Effect.mapError((error) => refuse(`${path} cannot be created (${error.message})`, "Give another directory."))
+    )
+  }
+  const kind = yield* kindOf(path)
+  const file = kind === "Directory" ? paths.join(path, `${sessionId}.timeline`) : path
+  yield* parentMustExist(file)
+  if ((yield* kindOf(file)) !== undefined) {
+    return yield* refuse(
+      `${file} exists already, and a timeline is never overwritten`,
+      "Give --timeline another name, or a directory."
+    )
+  }
+  return file
+})

@@ -1,0 +1,49 @@
+import type { TimelineRecord } from "@rspp/contracts/Timeline"
+
+/** Sequence numbers that a record takes: one, a run for audio, none for what the recorder itself adds. */
+export const sequencesOf = (record: TimelineRecord): { readonly first: number; readonly count: number } | undefined => {
+  switch (record.record) {
+    case "audio":
+      return { first: record.first_sequence, count: record.count }
+    case "signal":
+      return { first: record.signal.runtime_sequence, count: 1 }
+    case "event":
+      return { first: record.event.runtime_sequence, count: 1 }
+    case "input":
+    case "transition":
+    case "plan":
+    case "decision":
+    case "invocation":
+    case "command":
+      return { first: record.runtime_sequence, count: 1 }
+    case "header":
+    case "evidence":
+    case "supplement":
+    case "payload":
+    case "caller_audio":
+    case "end":
+      return undefined
+  }
+}
+
+/** Sequence numbers that no record has, both ends included: what a recorder lost. */
+export interface SequenceGap {
+  readonly start: number
+  readonly end: number
+}
+
+/** The gaps in the sequence of a timeline's records, which begins at 0 and is dense. None when nothing was lost. */
+export const sequenceGaps = (records: ReadonlyArray<TimelineRecord>): ReadonlyArray<SequenceGap> => {
+  const gaps: Array<SequenceGap> = []
+  let next = 0
+  for (const record of records) {
+    const taken = sequencesOf(record)
+    if (taken !== undefined) {
+      if (taken.first > next) gaps.push({ start: next, end: taken.first - 1 })
+      next = Math.max(next, taken.first + taken.count)
+    } else if (record.record === "end" && record.last_sequence >= next && next > 0) {
+      gaps.push({ start: next, end: record.last_sequence })
+    }
+  }
+  return gaps
+}
