@@ -1,9 +1,19 @@
 import { defineConfig } from "vitest/config"
 
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
-const project = (name: string, include: ReadonlyArray<string>, testTimeout = 20_000) => ({
+
+/** Real models run here, or the whole program: these have the machine for themselves, after all the others. */
+const speech = ["packages/providers/test/**/*.test.ts", "packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
+
+const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
-  test: { name, include: [...include], testTimeout }
+  test: {
+    name,
+    include: [...include],
+    exclude: [...speech, "**/node_modules/**"],
+    testTimeout: 30_000,
+    sequence: { groupOrder: 0 }
+  }
 })
 
 export default defineConfig({
@@ -11,10 +21,13 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     projects: [
-      project("contracts", ["contracts/test/**/*.test.ts"]),
-      project("packages", ["packages/*/test/**/*.test.ts"]),
-      project("cross", ["test/**/*.test.ts", "!test/e2e/**"]),
-      project("e2e", ["test/e2e/**/*.test.ts"], 300_000)
+      quick("contracts", ["contracts/test/**/*.test.ts"]),
+      quick("packages", ["packages/*/test/**/*.test.ts"]),
+      quick("cross", ["test/**/*.test.ts"]),
+      {
+        extends: true,
+        test: { name: "speech", include: speech, testTimeout: 300_000, maxWorkers: 1, sequence: { groupOrder: 1 } }
+      }
     ]
   }
 })

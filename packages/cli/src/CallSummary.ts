@@ -105,7 +105,9 @@ export const judgeCall = (summary: CallSummary, script: CallScript): Effect.Effe
       message: summary.utterances === 0
         ? "no speech was heard: the recording is silent, or too quiet"
         : "speech was heard, but no words",
-      hint: "Nothing was lost: the files are written. Check the recording, or record it again closer to the microphone."
+      hint: `Check the recording, or record it again closer to the microphone.${
+        Object.keys(summary.files).length === 0 ? "" : " The files are written all the same."
+      }`
     })
   )
 }

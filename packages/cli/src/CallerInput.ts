@@ -34,7 +34,16 @@ export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) 
   const options = rawRate === undefined ? {} : { raw: { sampleRateHz: rawRate, channels: rawChannels ?? 1 } }
   const recording = yield* input === "-"
     ? Effect.flatMap(Stdio.Stdio, ({ stdin }) => readAudioStream(stdin, "standard input", options))
-    : readAudioFile(input, options)
+    : readAudioFile(input, options).pipe(Effect.catchTag("WaveFileError", (error) =>
+      Effect.fail(
+        error.code === "not_wav"
+          ? new CliFailure({
+            exit: "bad_input",
+            message: error.message,
+            hint: "For raw PCM give --raw-rate HZ, and --raw-channels N when there is more than one."
+          })
+          : error
+      )))
   const caller: CallerInput = { script: singleCallScript(recording.samples), notices: recording.notices }
   return caller
 })

@@ -1,7 +1,9 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { endingOf } from "./CliFailure.ts"
@@ -31,7 +33,14 @@ rspp.pipe(
       for (const line of rest) screen.note(line.replace(/^/gmu, "      "))
     })
   ),
-  Effect.provide(Layer.mergeAll(NodeServices.layer, Screen.layer, loggerLayer, CliOutput.layerPresenter(presenter))),
+  Effect.provide(Layer.mergeAll(
+    NodeServices.layer,
+    Screen.layer,
+    loggerLayer,
+    CliOutput.layerPresenter(presenter),
+    // No wizard: every flag that matters has a default.
+    CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.Wizard) })
+  )),
   NodeRuntime.runMain({
     disableErrorReporting: true,
     teardown: (exit, onExit) => onExit(exitCodes[endingOf(exit, false).exit])

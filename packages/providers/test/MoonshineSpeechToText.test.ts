@@ -124,11 +124,12 @@ layer(embedded, { excludeTestServices: true, timeout: "1 minute" })("embedded sp
       const long = concat(...Object.keys(transcripts).map(readRecording), readRecording("goforward.wav"))
       assert.isAbove(long.length / 16, MoonshineSpeechToText.maxUtteranceMs + 2_000)
       const delay = monitorEventLoopDelay({ resolution: 5 })
+      const startedMs = performance.now()
       delay.enable()
       const { text } = yield* hear(long)
       delay.disable()
-      // A decode of 20 s takes more than a second; on the main thread it would show as one such delay.
-      assert.isBelow(delay.max / 1e6, 300)
+      // Nearly all of this time is one decode of 20 s; on the main thread it would show as one delay as long as that.
+      assert.isBelow(delay.max / 1e6, (performance.now() - startedMs) / 2)
       assert.notMatch(text, /forward/iu)
       assert.match(text, /./u)
     }), 20_000)

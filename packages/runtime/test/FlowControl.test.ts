@@ -3,7 +3,7 @@ import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import { EdgeAccount } from "@rspp/runtime/flow/EdgeBuffer"
 import { Watermarks } from "@rspp/runtime/flow/Watermarks"
 import { Effect } from "effect"
-import { KernelHarness, reply, speech } from "./support/KernelHarness.ts"
+import { ended, KernelHarness, reply, silent, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"
 import { literalPipeline, segmentEdge, voiceEdge } from "./support/LiteralSession.ts"
 import { Dice } from "./support/RandomWorld.ts"
@@ -156,6 +156,25 @@ describe("speech is held, never shed", () => {
     h.hangUp()
   })
 
+  it("a segment ends after its last chunk, also when its call ended while chunks waited for room", () => {
+    const h = KernelHarness.ready({
+      llm: () => reply(40),
+      tts: () => silent,
+      ...edge(voiceEdge, { max_queue_ms: 700, watermarks: never })
+    })
+    h.type()
+    h.runFor(300)
+    for (let i = 0; i < 4; i++) {
+      h.step({ type: "voice_chunk", provider_invocation_id: "inv_2", authority_epoch: 1, handle: h.voice(8000) })
+    }
+    h.step(ended("inv_2", "success"))
+    assert.deepStrictEqual([h.commands("enqueue_output").length, h.commands("end_segment").length], [1, 0])
+    h.runFor(10_000)
+    assert.deepStrictEqual([h.commands("enqueue_output").length, h.commands("end_segment").length], [4, 1])
+    assert.include(h.signals, "commit")
+    h.hangUp()
+  })
+
   it("while the caller is listened to (paused output) the voice waits as well", () => {
     const h = KernelHarness.ready({
       llm: () => reply(40),
@@ -180,13 +199,21 @@ describe("sentences", () => {
 
   it("keep their order: a short one does not overtake a long one that waits for room", () => {
     const h = KernelHarness.ready({
-      llm: () => ({ ...reply(10, 80, 90, 5), stepMs: 5 }),
+      llm: () => silent,
       ...slow,
       ...edge(segmentEdge, { max_queue_bytes: 100, max_block_time_ms: 10_000, watermarks: never })
     })
     h.type()
+    h.runFor(100)
+    // The model is held as soon as one finds no room; what it had said by then still comes.
+    for (const length of [10, 80, 90, 5]) {
+      h.step({ type: "segment", provider_invocation_id: "inv_1", authority_epoch: 1, handle: h.text(length) })
+    }
+    assert.strictEqual(h.commands("pause_invocation").length, 1)
+    h.step(ended("inv_1", "success"))
     h.runFor(10_000)
     assert.deepStrictEqual(h.started("tts").map((start) => start.text?.length), [10, 80, 90, 5])
+    assert.include(h.signals, "commit")
     h.hangUp()
   })
 
@@ -205,21 +232,20 @@ describe("sentences", () => {
     h.hangUp()
   })
 
-  it("the timer of a block does not outlive its turn", () => {
+  it("the timer of a block does not outlive its turn: it sheds nothing of the next one", () => {
     const h = KernelHarness.ready({
-      llm: () => ({ ...reply(10, 10, 10, 10), stepMs: 5 }),
+      llm: (_, call) => call === 1 ? { ...reply(10, 10, 10, 10), stepMs: 5 } : silent,
       ...slow,
-      ...edge(segmentEdge, { max_queue_items: 1, max_block_time_ms: 5000, watermarks: never })
+      ...edge(segmentEdge, { max_queue_items: 1, max_block_time_ms: 700, watermarks: never })
     })
     h.type()
     h.runFor(300)
     h.cancel()
     h.settle()
-    h.forget()
-    h.type()
-    h.runFor(150)
     assert.notInclude(h.signals.join(), "shed")
+    h.type()
     h.runFor(10_000)
+    assert.notInclude(h.signals.join(), "shed")
     h.hangUp()
   })
 

@@ -116,6 +116,7 @@ describe("endpointing", () => {
     h.edge("speech_started", h.now - 30)
     h.runFor(1000)
     assert.deepStrictEqual([...h.signals], [])
+    h.edge("speech_ended", h.now - 250)
     // A final of the first pause that was on its way is not the text of the utterance.
     h.step({
       type: "transcript",
@@ -123,9 +124,8 @@ describe("endpointing", () => {
       finality: "final",
       pause_id: 1,
       authority_epoch: 1,
-      handle: h.text(3)
+      handle: h.text(99)
     })
-    h.edge("speech_ended", h.now - 250)
     h.runFor(3000)
     assert.deepStrictEqual(h.signals.filter((name) => name.startsWith("turn_open")), [
       "turn_open_proposed",
@@ -137,6 +137,7 @@ describe("endpointing", () => {
       ["pause", 2],
       ["end", undefined]
     ])
+    assert.deepStrictEqual(h.started("llm")[0]?.conversation?.[0]?.parts.map(({ chars }) => chars), [12])
     h.hangUp()
   })
 

@@ -474,6 +474,26 @@ describe("each executed field of the plan", () => {
     said.hangUp()
   })
 
+  it("a switch is made once, and never to the provider that failed", () => {
+    const failAll = (spare: string) => {
+      const h = KernelHarness.ready({
+        ...withPipeline({
+          allowed_adaptive_actions: ["provider_switch"],
+          provider_bindings: { ...base.provider_bindings, "llm.fallback": spare }
+        }),
+        llm: () => failing("overload")
+      })
+      h.type()
+      h.runFor(3000)
+      assert.include(h.signals, "abort(provider_failure)")
+      const calls = h.started("llm").map(({ provider_id }) => provider_id)
+      h.hangUp()
+      return calls
+    }
+    assert.deepStrictEqual(failAll("test/second"), ["test/mind", "test/second"])
+    assert.deepStrictEqual(failAll("test/mind"), ["test/mind"])
+  })
+
   it("what cannot be retried is not retried", () => {
     const h = KernelHarness.ready({
       ...withPipeline({ allowed_adaptive_actions: ["retry"] }),

@@ -704,6 +704,21 @@ describe("T10: a failure without a legal way on", () => {
   })
 })
 
+describe("the program stops while the last of a committed turn plays", () => {
+  it("cuts it, and ends only when the cut has been reported", () => {
+    const h = active({ llm: () => reply(10), tts: () => speech(600) })
+    while (h.signal("commit") === undefined) h.runFor(10)
+    h.runFor(100)
+    h.forget()
+    h.step({ type: "shutdown", reason: "interrupted" })
+    assert.deepStrictEqual(h.commands("end_session"), [])
+    h.settle()
+    signals(h, ["cancel(shutdown)", "playback_cancelled"])
+    assert.strictEqual(h.story.at(-1), "!end_session")
+    h.laws.finished()
+  })
+})
+
 describe("T11: a late event for a closed turn", () => {
   // The model was cancelled, but what it had said is still on its way.
   const late = (policy: SessionConfig["late_event_policy"]) => {

@@ -104,7 +104,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   line(`  hear the call      ${files.stereo} (caller left, agent right)`)
   line(`  execute it again   npx rspp replay ${timeline}`)
   line(`  with a what-if     npx rspp replay ${timeline} --set endpointing.min_ms=200`)
-  line(`  look at a turn     npx rspp timeline show ${timeline} --turn 3`)
+  line(`  look at a turn     npx rspp timeline show ${timeline} --turn ${own === undefined ? 3 : 1}`)
   line(`  as a picture       npx rspp timeline export ${timeline} --format perfetto --output ${trace}`)
   line(`                     and open that file at https://ui.perfetto.dev`)
   line(`  your own voice     make run INPUT=my.wav`)

@@ -158,7 +158,7 @@ const finish = (
   }
   return {
     turn_id,
-    ...(speechEndMs === undefined ? {} : { speechEndMs }),
+    ...(speechEndMs === undefined ? {} : { speechEndMs: Math.round(speechEndMs) }),
     latencies,
     outcome,
     ...(reason === undefined ? {} : { reason }),

@@ -51,6 +51,8 @@ export class KernelLaws {
   readonly #cancelled = new Set<string>()
   readonly #eventIds = new Set<string>()
   readonly #delivered = new Set<string>()
+  readonly #endedSegments = new Set<string>()
+  readonly #endedOutputs = new Set<string>()
   #proposed = 0
   #arbitrated = 0
   #next = 0
@@ -274,10 +276,20 @@ export class KernelLaws {
         return
       case "enqueue_output":
         law(command.authority_epoch === this.#epoch && this.#held, "output leaves under the held epoch", command)
+        law(!this.#endedSegments.has(command.segment_id), "nothing comes after the end of its segment", command)
         this.#unfenced(command.turn_id, command)
         return
       case "end_segment":
+        law(!this.#endedSegments.has(command.segment_id), "a segment ends once", command)
+        law(!this.#endedOutputs.has(command.turn_id), "no segment ends after the end of all output", command)
+        this.#endedSegments.add(command.segment_id)
+        this.#unfenced(command.turn_id, command)
+        return
       case "end_output":
+        law(!this.#endedOutputs.has(command.turn_id), "output ends once", command)
+        this.#endedOutputs.add(command.turn_id)
+        this.#unfenced(command.turn_id, command)
+        return
       case "append_evidence":
         this.#unfenced(command.turn_id, command)
         return
@@ -303,6 +315,9 @@ export class KernelLaws {
       case "end_session":
         law(!this.#ended, "a session ends once", command)
         law(this.#open === undefined, "no turn is open at the end", command)
+        for (const [turnId, life] of this.#turns) {
+          law(life.fenceReported || !life.fenceRequested, "the session ends after its fences are reported", turnId)
+        }
         this.#ended = true
         return
       default:
