@@ -148,7 +148,10 @@ export class EgressWriter {
   }
 
   /** Writes until it is interrupted. */
-  readonly run: Effect.Effect<never, TransportFailure> = Effect.forever(Effect.suspend(() => this.#next()))
+  readonly run: Effect.Effect<never, TransportFailure> = Effect.forever(Effect.suspend(() => this.#next()), {
+    // Each step waits for the queue, the bell or the clock.
+    disableYield: true
+  })
 
   /** What is to be done now: wait, or pass on one frame. */
   #next(): Effect.Effect<void, TransportFailure> {

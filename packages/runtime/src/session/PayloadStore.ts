@@ -14,13 +14,14 @@ export const rememberedTexts = 1024
  * bounded by {@link rememberedTexts}, audio by the voice edge of the plan: egress takes each chunk out once.
  */
 export class PayloadStore {
-  readonly #key: Uint8Array
+  /** Keyed once; each text works on a copy. */
+  readonly #mac: ReturnType<typeof hmac.create>
   readonly #texts = new Map<string, string>()
   readonly #audio = new Map<string, Int16Array>()
   #ordinal = 0
 
   constructor(key: string) {
-    this.#key = utf8ToBytes(key)
+    this.#mac = hmac.create(sha256, utf8ToBytes(key))
   }
 
   text(content: string, facts?: PayloadHandle["facts"], keep = true): PayloadHandle {
@@ -38,7 +39,7 @@ export class PayloadStore {
       id,
       payload_class: "text_raw",
       length: content.length,
-      hash: bytesToHex(hmac(sha256, this.#key, utf8ToBytes(content))),
+      hash: bytesToHex(this.#mac.clone().update(utf8ToBytes(content)).digest()),
       ...(facts === undefined ? {} : { facts })
     }
   }
