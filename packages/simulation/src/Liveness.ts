@@ -1,3 +1,4 @@
+import { TransportFailure } from "@rspp/runtime/ports/Transport"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { Violation } from "./checkers/Checker.ts"
@@ -32,6 +33,9 @@ export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> => [
 const endedWell = ({ call, exit }: Lived): ReadonlyArray<Violation> => {
   if (exit === undefined) return [{ rule: "L02", message: "the session did not end" }]
   if (Exit.isSuccess(exit)) return []
+  const failure = Cause.findErrorOption(exit.cause)
+  const broke = failure._tag === "Some" && failure.value instanceof TransportFailure
+  if (broke && call.faults.struck.has("transport.break")) return []
   if (call.scenario.ending === "shutdown" && Cause.hasInterruptsOnly(exit.cause)) return []
   return [{ rule: "L02", message: `the session failed: ${Cause.pretty(exit.cause).slice(0, 1500)}` }]
 }
@@ -60,7 +64,9 @@ const answers = new Set([
   "reject",
   "defer",
   "stale_epoch_reject",
-  "deauthorized_drain"
+  "deauthorized_drain",
+  // The recogniser gave the utterance up, and that is said.
+  "provider_error"
 ])
 
 const lastWordsAnswered = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {

@@ -251,8 +251,9 @@ const commitObserver = (call: SimCall): SessionObserver => ({
 })
 
 const traceObserver = (world: World, trace: (atMs: number, line: string) => void): SessionObserver => ({
-  input: (record) => trace(world.nowMs, inputLine(record)),
-  outputs: (outputs) => {
-    for (const output of outputs) trace(world.nowMs, outputLine(output))
-  }
+  input: (record) => world.outside(() => trace(world.nowMs, inputLine(record))),
+  outputs: (outputs) =>
+    world.outside(() => {
+      for (const output of outputs) trace(world.nowMs, outputLine(output))
+    })
 })

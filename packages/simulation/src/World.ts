@@ -106,6 +106,8 @@ export class World {
   #preemptOps: number
   #opsLeft: number
   #count = 0
+  /** Tasks that had run when this instant began. */
+  #instantStart = 0
   #monotonic = 0n
   #monotonicOf = 0
 
@@ -138,7 +140,7 @@ export class World {
 
   /** Calls `fire` after `ns`, as a task of its own. Cheaper than a fiber that sleeps; for parts that tick. */
   after(ns: number, fire: () => void): WorldTimer {
-    return this.#timers.add(this.nowNs + Math.max(0, Math.round(ns)), fire)
+    return this.#timers.add(this.nowNs + Math.max(0, Math.ceil(ns)), fire)
   }
 
   callOff(timer: WorldTimer): void {
@@ -149,6 +151,16 @@ export class World {
   preemptEvery(ops: number): void {
     this.#preemptOps = ops
     this.#opsLeft = Math.min(this.#opsLeft, this.#nextPreemption())
+  }
+
+  /** Lets something that is no part of the world, such as a live trace, use the real machine. What it does must not come back. */
+  outside(what: () => void): void {
+    this.#guard.open()
+    try {
+      what()
+    } finally {
+      this.#guard.close()
+    }
   }
 
   /** Fibers that have started and not ended, with what they are for and since when they wait. */
@@ -194,7 +206,7 @@ export class World {
 
   /** Runs everything that can run at this instant. */
   #drain(): void {
-    const until = this.#count + tasksPerInstant
+    const until = this.#instantStart + tasksPerInstant
     for (;;) {
       const task = this.#next()
       if (task === undefined) return
@@ -234,7 +246,11 @@ export class World {
   #move(): void {
     const next = this.#timers.nextNs()
     if (next === undefined) throw new Deadlock(this.nowMs, this.alive())
-    this.nowNs = Math.max(this.nowNs, next) + (this.lateness?.() ?? 0)
+    const now = Math.max(this.nowNs, next) + (this.lateness?.() ?? 0)
+    if (now > this.nowNs) {
+      this.nowNs = now
+      this.#instantStart = this.#count
+    }
     if (this.nowNs > this.#horizonNs) {
       throw new Overrun(`the run goes on past ${this.#horizonNs / 1e6} ms`, this.alive())
     }

@@ -10,6 +10,9 @@ const replyOverMs = 600
 /** How long the caller stays on the line after all is said, in ms. */
 const lingerMs = 4000
 
+/** How long after the last fault the caller speaks again, in ms. */
+const calmMs = 3000
+
 /** What the caller says when the faults are over, and how long it waits for the answer, in ms. */
 const lastWords = [300, 240, 360]
 const lastPatienceMs = 9000
@@ -132,7 +135,8 @@ export class SimCaller {
     const waited = nowMs - this.#freeMs
     if (this.#last === "no") {
       const quiet = !this.#agentSpeaks && nowMs - this.#agentEndMs > 1500
-      if (waited < lingerMs || !(quiet || waited > 20_000)) return
+      const calm = nowMs - this.#scenario.faultsUntilMs > calmMs
+      if (!calm || waited < lingerMs || !(quiet || waited > 20_000)) return
       this.#last = "said"
       this.#onsetsBefore = this.#agentOnsets
       this.#say(lastWords)
