@@ -75,7 +75,7 @@ const utterance = (stream: RandomStream): ReadonlyArray<number> => {
 const when = (stream: RandomStream): When => {
   const kind = stream.below(10)
   const patienceMs = stream.between(2000, 9000)
-  if (kind < 6) return { after: "reply", delayMs: stream.between(0, 75) * 20, patienceMs }
+  if (kind < 7) return { after: "reply", delayMs: stream.between(0, 75) * 20, patienceMs }
   if (kind < 9) return { after: "reply_start", delayMs: stream.between(0, 100) * 20, patienceMs }
   return { after: "previous", delayMs: stream.between(0, 150) * 20, patienceMs }
 }
@@ -126,11 +126,11 @@ export const drawScenario = (
     outputQueueMs: timing.pick([20, 60, 100, 200, 200]),
     voiceActivityMs: timing.pick([0, 0, 16, 40]),
     leaseTtlMs: timing.pick([1000, 4000, 10_000, 10_000]),
-    snapshotTtlMs: timing.pick([2000, 20_000, 600_000]),
+    snapshotTtlMs: plan.rates["control.stale_snapshots"] === undefined ? 600_000 : timing.pick([2000, 4000, 20_000]),
     preemptOps: plan.rates["runtime.preempt"] === undefined
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
-    replySentences: timing.pick([1, 2, 4, 4, 8])
+    replySentences: timing.pick([1, 1, 2, 3, 6])
   }
 }
 

@@ -121,8 +121,9 @@ export class SimCaller {
   #isTime({ when }: CallerAction, nowMs: number): boolean {
     const waited = nowMs - this.#freeMs
     if (when.after === "previous") return waited >= when.delayMs
-    if (waited >= when.patienceMs) return true
     const replied = this.#agentOnsets > this.#onsetsBefore
+    // Who is being answered listens, up to a point.
+    if (waited >= (replied && when.after === "reply" ? when.patienceMs + 25_000 : when.patienceMs)) return true
     if (!replied) return false
     if (when.after === "reply_start") return nowMs - this.#agentOnsetMs >= when.delayMs
     return !this.#agentSpeaks && nowMs - this.#agentEndMs >= Math.max(replyOverMs, when.delayMs)

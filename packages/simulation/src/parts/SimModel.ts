@@ -15,7 +15,7 @@ const replyWords = (reply: number, sentences: number, stream: RandomStream): Rea
   const words: Array<string> = []
   for (let sentence = 0; sentence < sentences; sentence++) {
     words.push(`r${reply} `)
-    const count = stream.between(1, 12)
+    const count = stream.between(1, 8)
     for (let i = 1; i <= count; i++) words.push(`${wordText(stream.below(1000))}${i === count ? stream.pick(ends) : " "}`)
   }
   return words
