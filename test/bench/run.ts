@@ -4,6 +4,9 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { Effect, Layer } from "effect"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { conversation } from "@rspp/timeline/test/support/Script"
+import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
 import { InstantSession } from "./InstantSession.ts"
 
 /** One measured line. `ratio` compares with the bare loop of the same run, where there is one. */
@@ -113,6 +116,19 @@ const measure = Effect.gen(function*() {
     { name: "cancel accepted → fence commanded, p99", value: percentile(sortedFences, 0.99), unit: "ms", aim: "≤ 1" }
   )
 
+  // 400 turns, one every 9 s: an hour of call.
+  const hour = scriptedSession(yield* SessionKernel, conversation(400, 1, 9000))
+  const replayer = yield* Replayer
+  yield* replayer.replay(scriptedSession(yield* SessionKernel, conversation(20, 1, 9000)))
+  const replayStart = performance.now()
+  const report = yield* replayer.replay(hour)
+  if (!report.identical) return yield* Effect.die("the hour did not replay identically: the figure would mean nothing")
+  const replaySeconds = (performance.now() - replayStart) / 1000
+  figures.push(
+    { name: "replay of one hour of call", value: replaySeconds, unit: "s", aim: "≤ 1" },
+    { name: "replay, times real time", value: report.sessionMs / 1000 / replaySeconds, unit: "×", aim: "≥ 100" }
+  )
+
   const timed = (args: ReadonlyArray<string>) => {
     const runs = Array.from({ length: 5 }, () => {
       const start = performance.now()
@@ -134,7 +150,7 @@ const measure = Effect.gen(function*() {
   )
   return figures
 }).pipe(
-  Effect.provide(Layer.mergeAll(SpecNormalizer.layer, SessionKernel.layer, ControlPlane.layerMemory()))
+  Effect.provide(Layer.mergeAll(SpecNormalizer.layer, SessionKernel.layer, ControlPlane.layerMemory(), Replayer.layer))
 )
 
 const figures = await Effect.runPromise(measure)

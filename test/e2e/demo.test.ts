@@ -1,11 +1,13 @@
+import { Ajv2020 } from "ajv/dist/2020.js"
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { recordingPath, recordings, rspp } from "../support/Program.ts"
 import type { Ended } from "../support/Program.ts"
 import { wordErrorRate } from "../support/Words.ts"
 
+const root = dirname(dirname(import.meta.dirname))
 const cwd = mkdtempSync(join(tmpdir(), "rspp-demo-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 
@@ -133,6 +135,15 @@ describe("the conversation that make run shows", () => {
     ])
     expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining("4 of 4 accepted turns complete") })
     expect(validated).toMatchObject({ code: 0, stdout: expect.stringMatching(/valid timeline, \d{3,} artifacts/u) })
+  })
+
+  it("has records that a validator of another make accepts, by the checked-in JSON Schema", async () => {
+    const schema = JSON.parse(readFileSync(join(root, "contracts/schema/timeline_record.json"), "utf8")) as object
+    const validate = new Ajv2020({ strict: false, allErrors: true }).compile(schema)
+    const exported = await rspp(cwd, "timeline", "export", timeline, "--format", "jsonl")
+    const records = lines(exported.stdout).filter((line) => line !== "").map((line) => JSON.parse(line) as unknown)
+    expect(records.length).toBeGreaterThan(500)
+    for (const record of records) expect(validate(record) ? [] : validate.errors).toEqual([])
   })
 
   it("is executed again identically, at 100 times real time and more", async () => {

@@ -73,10 +73,11 @@ describe("a what-if replay", () => {
 
     it.effect("shows a cut that another threshold would have made", () =>
       Effect.gen(function*() {
-        // A sound of 150 ms over a long answer, noticed to be over 400 ms after its onset: no cut at 500 ms, one at 300 ms.
+        // A sound of 350 ms over a long answer: no cut at 500 ms. At 300 ms it is one, as soon as its end would have been
+        // noticed if it had been shorter.
         const script: Script = {
           ...quick,
-          speech: [...quick.speech ?? [], { atMs: 3500, lastsMs: 150, words: 0 }],
+          speech: [...quick.speech ?? [], { atMs: 3500, lastsMs: 350, words: 0 }],
           providers: { finalMs: [20, 20], sentences: [3, 3], sentenceChars: [40, 40] },
           lastsMs: 16_000
         }
@@ -84,7 +85,7 @@ describe("a what-if replay", () => {
         assert.match(report.divergence?.message ?? "", /command arm_timer barge_in: due_ms/u)
         const cancel = report.whatIf?.changes.find(({ what }) => what === "signal cancel")
         assert.strictEqual(cancel?.recorded_ms, undefined)
-        assert.strictEqual(cancel?.replayed_ms, 3800)
+        assert.strictEqual(cancel?.replayed_ms, 3500 + 300 + 250)
         assert.match(report.whatIf?.unknown_beyond?.reason ?? "", /fence_output/u)
       }))
 

@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import { KernelHarness, reply, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"
+
+/** Silence is noticed this much after it began. */
+const noticeMs = defaultSessionConfig.voice_activity.min_silence_ms
 
 /** A turn whose speech is being heard: at 1000 ms, of 5000 ms of speech. */
 const speaking = (options: HarnessOptions = {}): KernelHarness => {
@@ -27,12 +31,12 @@ describe("speech during a reply", () => {
     h.hangUp()
   })
 
-  it("becomes a cancel when it has lasted min_ms, counted from its onset", () => {
+  it("becomes a cancel when an end before min_ms, counted from its onset, would have been noticed", () => {
     const h = speaking()
     h.edge("speech_started", 940)
     h.runFor(3000)
     assert.deepStrictEqual(cuts(h), ["barge_in(speech_started)", "cancel(barge_in)", "abort(cancelled)", "close"])
-    assert.deepStrictEqual([at(h, "cancel"), h.signal("cancel")?.scope], [940 + 500, "turn"])
+    assert.deepStrictEqual([at(h, "cancel"), h.signal("cancel")?.scope], [940 + 500 + noticeMs, "turn"])
     h.hangUp()
   })
 
@@ -40,8 +44,20 @@ describe("speech during a reply", () => {
     const h = speaking({ config: { barge_in: { min_ms } } })
     h.edge("speech_started", 960)
     h.runFor(3000)
-    assert.strictEqual(at(h, "cancel"), Math.max(1000, 960 + min_ms))
+    assert.strictEqual(at(h, "cancel"), 960 + min_ms <= 1000 ? 1000 : 960 + min_ms + noticeMs)
     h.hangUp()
+  })
+
+  it("that was long enough is a cut as soon as its end is noticed; one sample less is not", () => {
+    for (const [lastSpeech, cut] of [[1459, false], [1460, true]] as const) {
+      const h = speaking({ stt: () => ({ end: "never" }) })
+      h.edge("speech_started", 960)
+      h.runFor(600)
+      h.edge("speech_ended", lastSpeech)
+      h.runFor(100)
+      assert.strictEqual(cuts(h).includes("cancel(barge_in)"), cut)
+      h.hangUp()
+    }
   })
 
   it("that ends before the threshold and was no words resumes the reply where it stopped", () => {
@@ -76,10 +92,10 @@ describe("speech during a reply", () => {
     h.edge("speech_ended", 1250)
     h.runFor(200)
     h.edge("speech_started", 1500)
-    h.runFor(499)
+    h.runFor(499 + noticeMs)
     assert.deepStrictEqual(cuts(h), ["barge_in(speech_started)"])
     h.runFor(1)
-    assert.strictEqual(at(h, "cancel"), 2000)
+    assert.strictEqual(at(h, "cancel"), 2000 + noticeMs)
     h.hangUp()
   })
 

@@ -175,6 +175,27 @@ describe("speech is held, never shed", () => {
     h.hangUp()
   })
 
+  it("no further sentence is synthesised while the edge is past its high mark", () => {
+    const h = KernelHarness.ready({
+      llm: () => reply(10, 10),
+      tts: (_, call) => call === 1 ? silent : speech(500),
+      ...edge(voiceEdge, { max_queue_ms: 4000, watermarks: { queue_ms: { high: 1500, low: 500 } } })
+    })
+    h.type()
+    h.runFor(300)
+    // The call is held at the high mark; its end was on the way already.
+    for (let i = 0; i < 4; i++) {
+      h.step({ type: "voice_chunk", provider_invocation_id: "inv_2", authority_epoch: 1, handle: h.voice(8000) })
+    }
+    h.step(ended("inv_2", "success"))
+    assert.include(h.signals, "flow_xoff(high_watermark)")
+    assert.strictEqual(h.started("tts").length, 1)
+    h.runFor(15_000)
+    assert.strictEqual(h.started("tts").length, 2)
+    assert.include(h.signals, "commit")
+    h.hangUp()
+  })
+
   it("while the caller is listened to (paused output) the voice waits as well", () => {
     const h = KernelHarness.ready({
       llm: () => reply(40),

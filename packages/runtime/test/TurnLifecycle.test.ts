@@ -675,6 +675,13 @@ describe("T10: a failure without a legal way on", () => {
     h.hangUp()
   })
 
+  it("a state that repeats is told once", () => {
+    const h = KernelHarness.ready()
+    for (const state of ["reconnecting", "reconnecting", "connected", "connected"] as const) h.connection(state)
+    signals(h, ["reconnecting", "connected"])
+    h.hangUp()
+  })
+
   it("the caller hangs up: the turn ends, then the session", () => {
     const h = speaking()
     h.connection("ended")

@@ -11,7 +11,8 @@ export const falseAlarmTimer = "false_alarm"
 export interface SessionBargeIn {
   /** The caller speaks while `target` may still be heard: its output is paused at once. */
   readonly speechStarted: (target: Turn | undefined, onsetMs: number) => void
-  readonly speechEnded: () => void
+  /** The caller has fallen silent. The turn that is to be cancelled now, when the speech was long enough. */
+  readonly speechEnded: (lastSpeechMs: number) => Turn | undefined
   /** The turn that is to be cancelled now, when the caller's speech has passed the threshold. */
   readonly thresholdPassed: () => Turn | undefined
   /** It was a false alarm: output goes on where it stopped. */
@@ -23,8 +24,9 @@ export interface SessionBargeIn {
 }
 
 /**
- * Barge-in (RK-16, soft cancel): the caller's speech pauses output at once and becomes a cancel when it has lasted
- * `barge_in.min_ms`; a false alarm resumes where output stopped, at the latest `barge_in.false_alarm_ms` after the
+ * Barge-in (RK-16, soft cancel): the caller's speech pauses output at once and becomes a cancel when it is known to have
+ * lasted `barge_in.min_ms`, from its first to its last sample. That is known when it has ended, or when it goes on for so
+ * long that an end would have been noticed (`voice_activity.min_silence_ms` later); nothing plays meanwhile. A false alarm resumes where output stopped, at the latest `barge_in.false_alarm_ms` after the
  * caller fell silent.
  *
  * Guarantees: I-BARGE-ORDER pause, resume and cancel are ordered by the sequencer; nothing that was cleared returns
@@ -36,7 +38,10 @@ export class BargeIn extends Context.Service<BargeIn, {
   static readonly layer = Layer.succeed(BargeIn, {
     open: (context, gateway) => {
       const { barge_in: config } = context.header.session_config
+      // Silence is noticed this much after it began: until then speech may have ended without anybody knowing.
+      const noticeMs = context.header.session_config.voice_activity.min_silence_ms
       let target: Turn | undefined
+      let speechOnsetMs = 0
       const forget = () => {
         target = undefined
         context.disarm(bargeInTimer)
@@ -53,12 +58,16 @@ export class BargeIn extends Context.Service<BargeIn, {
             gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "speech_started" })
           }
           context.disarm(falseAlarmTimer)
-          context.arm(bargeInTimer, Math.max(context.now, onsetMs + config.min_ms))
+          speechOnsetMs = onsetMs
+          const longEnoughMs = onsetMs + config.min_ms
+          context.arm(bargeInTimer, longEnoughMs <= context.now ? context.now : longEnoughMs + noticeMs)
         },
-        speechEnded: () => {
-          if (target === undefined) return
+        speechEnded: (lastSpeechMs) => {
+          if (target === undefined) return undefined
           context.disarm(bargeInTimer)
+          if (lastSpeechMs - speechOnsetMs >= config.min_ms) return target
           context.arm(falseAlarmTimer, context.now + config.false_alarm_ms)
+          return undefined
         },
         thresholdPassed: () => target,
         falseAlarm: () => {

@@ -248,10 +248,10 @@ class Kernel implements KernelSession {
         this.#timer(input)
         return
       case "cancel_requested":
-        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key)) this.#cancel(input)
+        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key && `cancel/${input.idempotency_key}`)) this.#cancel(input)
         return
       case "typed_text":
-        if (keys.firstTime(input.handle.id)) this.#propose(input.handle, undefined, input.authority_epoch, true)
+        if (keys.firstTime(`text/${input.handle.id}`)) this.#propose(input.handle, undefined, input.authority_epoch, true)
         return
       case "output_accepted":
       case "playback_started":
@@ -304,9 +304,11 @@ class Kernel implements KernelSession {
       case "speech_started":
         bargeIn.speechStarted(turns.audible, heard.onsetMs)
         return
-      case "speech_ended":
-        bargeIn.speechEnded()
+      case "speech_ended": {
+        const turn = bargeIn.speechEnded(heard.lastSpeechMs)
+        if (turn !== undefined) turns.cancel(turn, "turn", "barge_in")
         return
+      }
       case "nothing":
         bargeIn.falseAlarm()
         return

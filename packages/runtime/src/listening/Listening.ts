@@ -12,7 +12,7 @@ export const utteranceTimer = "utterance_limit"
 /** What the caller's speech came to. */
 export type Heard =
   | { readonly kind: "speech_started"; readonly onsetMs: number }
-  | { readonly kind: "speech_ended" }
+  | { readonly kind: "speech_ended"; readonly lastSpeechMs: number }
   /** The caller's turn is over and says something. */
   | { readonly kind: "turn"; readonly handle: PayloadHandle; readonly recognition: string }
   /** The caller made a sound, but no words were heard. */
@@ -190,7 +190,7 @@ const openListening = (
         pause(current, Math.min(context.now, sampleMs(sampleIndex)))
         context.arm(endpointTimer, Math.max(context.now, current.lastSpeechMs + endpointDelay(undefined)))
       }
-      return { kind: "speech_ended" }
+      return { kind: "speech_ended", lastSpeechMs: Math.min(context.now, sampleMs(sampleIndex)) }
     },
     partial: (recognition) => {
       const invocation = invocations.get(recognition)
