@@ -36,6 +36,8 @@ export interface SessionInbox {
   /** Waits until there may be a next input. */
   readonly wait: Effect.Effect<void>
   readonly hasFrames: () => boolean
+  /** Nobody will take anything any more: who waits for room is let go. */
+  readonly close: () => void
 }
 
 /**
@@ -72,6 +74,9 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           ),
         frame: (frame) => ring(frames.offer(frame)),
         hasFrames: () => frames.size > 0,
+        close: () => {
+          Queue.shutdownUnsafe(data)
+        },
         next: () => {
           const urgent = control.take()
           if (urgent !== undefined) return { kind: "input", lane: "ControlLane", input: urgent }

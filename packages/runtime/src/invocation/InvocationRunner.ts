@@ -5,11 +5,12 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberMap from "effect/FiberMap"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
+import { named } from "../determinism/FiberName.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
 import { makeUtteranceFeed } from "../listening/UtteranceFeed.ts"
@@ -23,6 +24,9 @@ type Start = CommandOf<"start_invocation">
 
 /** Longest pause-free stretch of speech that is handed on as one chunk: 100 ms. */
 const chunkSamples = 1600
+
+/** How long the end of a session waits for provider calls that were told to end, in ms. */
+const closeWithinMs = 250
 
 /** What the runner needs of its session. */
 export interface RunnerOptions {
@@ -74,8 +78,8 @@ const openRunner = Effect.fnUntraced(function*(
 ) {
   const { payloads, offer } = options
   const context = yield* Effect.context<never>()
-  const fibers = yield* FiberMap.make<string>()
-  const fork = yield* FiberMap.runtime(fibers)<never>()
+  const fork = Effect.runForkWith(context)
+  const fibers = new Map<string, Fiber.Fiber<unknown>>()
   const feeds = new Map<string, UtteranceFeed>()
   const gates = new Map<string, Latch.Latch>()
 
@@ -184,6 +188,20 @@ const openRunner = Effect.fnUntraced(function*(
     return { ...about, outcome_class: "infrastructure_failure", retryable: false, reason: "provider_defect" }
   }
 
+  // Nobody takes results any more. An adapter that does not end when it is told to is left behind, not waited for: the
+  // rest of the session is to be closed whatever it does.
+  let closed = false
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      const open = [...fibers.values()]
+      for (const fiber of open) fiber.interruptUnsafe()
+      return open.length === 0
+        ? Effect.void
+        : Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(open)), closeWithinMs)
+    })
+  )
+
   return {
     start: (command) => {
       const id = command.provider_invocation_id
@@ -200,21 +218,22 @@ const openRunner = Effect.fnUntraced(function*(
       }
       // Held by back-pressure: the result in hand was taken, the next one waits here.
       const run = Stream.runForEach(results(), () => gate.await)
-      fork(
-        id,
+      const fiber = fork(
         run.pipe(
           Effect.onExit((exit) => {
             feeds.delete(id)
             gates.delete(id)
-            return offer(ended(command, exit))
+            return closed ? Effect.void : offer(ended(command, exit))
           }),
-          Effect.ignore
+          Effect.ignore,
+          named(`provider ${command.provider_id}, ${id}`)
         )
       )
+      fibers.set(id, fiber)
+      fiber.addObserver(() => fibers.delete(id))
     },
     cancel: (id) => {
-      const fiber = FiberMap.getUnsafe(fibers, id)
-      if (fiber._tag === "Some") fiber.value.interruptUnsafe()
+      fibers.get(id)?.interruptUnsafe()
     },
     pause: (id) => {
       gates.get(id)?.closeUnsafe()

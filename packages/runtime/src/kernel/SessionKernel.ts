@@ -35,6 +35,12 @@ import { TurnLifecycle } from "../turn/TurnLifecycle.ts"
 import type { KernelOutput } from "./KernelContext.ts"
 import { KernelContext } from "./KernelContext.ts"
 
+/** The reason of a `shutdown` that says for the second time that the session is to end. */
+export const overrun = "overrun"
+
+/** Ends the wait for provider calls when the session is over. */
+const cutOffTimer = "cut_off"
+
 /** One session's kernel: deterministic, synchronous, without a clock. */
 export interface KernelSession {
   /** A frame of caller audio. Returns its sequence. Allocates nothing. */
@@ -204,7 +210,7 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, context, delivery, guard, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, invocations, keys, listening, snapshots, turns } = this.#m
     switch (input.type) {
       case "session_started":
         return
@@ -221,6 +227,8 @@ class Kernel implements KernelSession {
         return
       }
       case "shutdown": {
+        // The time to stop has run out: the session is to be over now, whatever still runs.
+        if (this.#over && input.reason === overrun) invocations.cutOff("shutdown")
         const audible = turns.audible
         if (audible !== undefined) turns.cancel(audible, "session", "shutdown")
         this.#finish("shutdown")
@@ -484,6 +492,9 @@ class Kernel implements KernelSession {
       case falseAlarmTimer:
         bargeIn.falseAlarm()
         return
+      case cutOffTimer:
+        invocations.cutOff("session_ended")
+        return
     }
     if (input.timer.startsWith("grace:")) {
       turns.graceEnded(input.timer.slice("grace:".length))
@@ -567,11 +578,15 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, listening, turns } = this.#m
+    const { bargeIn, context, gateway, invocations, listening, turns } = this.#m
+    if (this.#over) return
     this.#over = true
     bargeIn.close()
     turns.close()
     const open = listening.close()
+    if (invocations.live() > 0) {
+      context.arm(cutOffTimer, context.now + context.header.pipeline.cancellation_grace_ms)
+    }
     if (open === undefined) return
     // The utterance that was under way ends in one recorded outcome.
     gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: open })
@@ -588,6 +603,7 @@ class Kernel implements KernelSession {
     const { context, invocations, turns } = this.#m
     if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
     this.#ended = true
+    context.disarm(cutOffTimer)
     context.command({ type: "end_session", reason: "over" })
   }
 }

@@ -12,13 +12,14 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { EgressWriter } from "../connection/EgressWriter.ts"
 import { digest } from "../determinism/Digest.ts"
+import { named } from "../determinism/FiberName.ts"
 import { Timebase } from "../determinism/Timebase.ts"
 import type { Next } from "../events/LaneRouter.ts"
 import { LaneRouter } from "../events/LaneRouter.ts"
 import { InvocationRunner } from "../invocation/InvocationRunner.ts"
 import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
-import { SessionKernel } from "../kernel/SessionKernel.ts"
+import { overrun, SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
 import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
@@ -368,7 +369,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         control({ type: "connection", state: "disconnected" })
         control({ type: "connection", state: "ended" })
       }))
-  yield* Effect.forkScoped(breaks(egress.run))
+  yield* Effect.forkScoped(named("egress")(breaks(egress.run)))
   yield* Effect.forkScoped(
     transport.run({
       audio: frame,
@@ -387,6 +388,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       }
     }).pipe(
       breaks,
+      named("transport"),
       Effect.ensuring(Effect.sync(() => control({ type: "connection", state: "ended" })))
     )
   )
@@ -397,10 +399,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     control({ type: "shutdown", reason: "interrupted" })
     yield* Effect.forkScoped(Effect.andThen(
       Effect.sleep(shutdownBudgetMs),
-      Effect.sync(() => {
-        over = true
-        control({ type: "shutdown", reason: "overrun" })
-      })
+      Effect.sync(() => control({ type: "shutdown", reason: overrun }))
     ))
     yield* Effect.ignore(loop)
   })
@@ -408,6 +407,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     Effect.onInterrupt(() => stop),
     Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
     Effect.ensuring(Effect.sync(() => {
+      inbox.close()
       for (const observer of observers) observer.closed?.()
     }))
   )
