@@ -5,8 +5,11 @@ import type { Violation } from "./checkers/Checker.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import type { SimTimeline } from "./parts/SimRecorder.ts"
 
-/** How long a session may take to end once its caller is gone: a cancelled provider may take 3 s of it. */
-const endWithinMs = 6000
+/**
+ * How long a session may take to end once its caller is gone: the cancellation grace (75 ms), what it waits for provider
+ * calls that do not end (250 ms) and for a control plane that does not answer (500 ms), and a process that stands still.
+ */
+const endWithinMs = 1500
 
 export interface Lived {
   readonly call: SimCall

@@ -98,6 +98,8 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     seed,
     horizonMs,
     startMillis,
+    // A provider that does not end when it is told to is left behind; it has 3 s to die.
+    survivors: { named: /^provider |^\d+ × provider /u, ms: 3500 },
     preemptOps: Math.min(...scenarios.map(({ scenario }) => scenario.preemptOps)),
     ...(options.order === undefined ? {} : { order: options.order })
   })

@@ -44,6 +44,8 @@ export interface WorldOptions {
   readonly startMillis?: number
   /** Time past which the run counts as hanging, in ms; a day by default. */
   readonly horizonMs?: number
+  /** Fibers of these names may live on when the program has ended, for so many ms; nobody by default. */
+  readonly survivors?: { readonly named: RegExp; readonly ms: number }
 }
 
 /** Tasks that may run at one instant; more is a loop that never sleeps. */
@@ -97,6 +99,7 @@ export class World {
   readonly #guard = new AmbientGuard()
   readonly #timers = new TimerQueue()
   readonly #horizonNs: number
+  readonly #survivors: WorldOptions["survivors"]
   readonly #startMillis: number
   readonly #startNs: bigint
   readonly #fibers = new Map<Fiber.Fiber<unknown, unknown>, number>()
@@ -120,6 +123,7 @@ export class World {
     this.#preemptOps = options.preemptOps ?? 2048
     this.#opsLeft = this.#nextPreemption()
     this.#horizonNs = (options.horizonMs ?? 86_400_000) * 1e6
+    this.#survivors = options.survivors
     this.#startMillis = options.startMillis ?? 0
     this.#startNs = BigInt(this.#startMillis) * 1_000_000n
     const values = this.streams.of("effect/Random")
@@ -195,7 +199,8 @@ export class World {
         if (this.#guard.first !== undefined) throw this.#guard.first
         const exit = root.pollUnsafe()
         if (exit !== undefined) {
-          return { exit, simulatedMs: this.nowMs, tasks: this.#count, leaks: this.#leaks() }
+          const { nowMs } = this
+          return { exit, simulatedMs: nowMs, leaks: this.#leaks(), tasks: this.#count }
         }
         this.#move()
       }
@@ -258,9 +263,19 @@ export class World {
   }
 
   #leaks(): ReadonlyArray<string> {
+    const { named, ms } = this.#survivors ?? { named: /^$/u, ms: 0 }
+    const left = this.alive().filter((name) => !named.test(name))
+    const untilNs = this.nowNs + ms * 1e6
+    for (let next = this.#timers.nextNs(); next !== undefined && next <= untilNs; next = this.#timers.nextNs()) {
+      this.#move()
+      this.#drain()
+    }
+    const still = this.alive().filter((name) => !left.includes(name))
     const timers = this.#timers.live
-    const fibers = this.alive().map((name) => `fiber left: ${name}`)
-    return timers === 0 ? fibers : [...fibers, `${timers} timers left`]
+    return [
+      ...[...left, ...still].map((name) => `fiber left: ${name}`),
+      ...(timers === 0 ? [] : [`${timers} timers left`])
+    ]
   }
 
   #sweep(): void {
