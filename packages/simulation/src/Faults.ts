@@ -183,6 +183,13 @@ export class Faults {
     return true
   }
 
+  /** The same for what happens after the second phase: a process that died while it wrote. */
+  strikesLast(kind: FaultKind): boolean {
+    if (!this.has(kind)) return false
+    this.count(kind)
+    return true
+  }
+
   /** The stream of a kind: what the fault looks like is drawn from it too. */
   stream(kind: FaultKind): RandomStream {
     return this.#streams.of(`faults/${kind}`)

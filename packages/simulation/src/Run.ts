@@ -28,6 +28,7 @@ import * as SimSegmenter from "./parts/SimSegmenter.ts"
 import * as SimTransport from "./parts/SimTransport.ts"
 import { voice } from "./parts/SimVoice.ts"
 import * as SimVoiceActivity from "./parts/SimVoiceActivity.ts"
+import { checkReplay, checkTorn } from "./Recordings.ts"
 import { RandomStreams } from "./RandomStreams.ts"
 import { drawScenario } from "./Scenario.ts"
 import type { Scenario, ScenarioOptions } from "./Scenario.ts"
@@ -45,6 +46,8 @@ export interface SeedOptions extends ScenarioOptions {
   readonly order?: WorldOptions["order"]
   /** Called with each line of the live trace, and the world's time in ms. */
   readonly trace?: (atMs: number, line: string) => void
+  /** Whether each recording is replayed and compared; it is, by default. */
+  readonly replay?: boolean
   /** Instead of the registered checkers; `[]` checks nothing but liveness. */
   readonly check?: (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>) => ReadonlyArray<Violation>
 }
@@ -132,7 +135,12 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
   }
   for (const { call, ended, timeline } of calls) {
     if (timeline.header !== undefined) {
-      violations.push(...(options.check ?? checkTimeline)(timeline.header, timeline.records))
+      const { disk, header, records } = timeline
+      violations.push(...(options.check ?? checkTimeline)(header, records))
+      if (options.replay ?? true) violations.push(...checkReplay(header, records))
+      if (call.faults.strikesLast("recorder.torn")) {
+        violations.push(...checkTorn(header, disk, call.faults.stream("recorder.torn")))
+      }
     }
     for (const message of call.truth.violations) violations.push({ rule: "W01", message })
     violations.push(...checkLiveness({ call, timeline, ...ended }))

@@ -51,7 +51,9 @@ export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =
           Effect.sync(() => {
             assembler.finish()
             const why = Exit.isSuccess(exit) ? "ended" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
-            into.records.push(assembler.end(reason ?? why, into.records.length + 1))
+            const end = assembler.end(reason ?? why, into.records.length + 1)
+            into.records.push(end)
+            into.disk.push({ tier: "baseline", records: [end] })
           })
         )
         return {
