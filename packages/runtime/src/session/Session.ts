@@ -21,6 +21,8 @@ import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { overrun, SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
+import type { LostFrames } from "../listening/LossCount.ts"
+import { LossCount } from "../listening/LossCount.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
 import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
 import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
@@ -37,6 +39,11 @@ export const rsppVersion = "0.1.0"
 
 /** Steps that the session applies before it lets other fibers run. */
 const stepsPerTurnOfLoop = 64
+
+/** The longest loss that is filled with silence for a recogniser: 1 s; a longer one is a pause to it all the same. */
+const silenceSamples = 16_000
+
+const silence = (samples: number): Int16Array => new Int16Array(Math.min(samples, silenceSamples))
 
 /** How long a stopped session may take to close what is open, ms: twice the contract's cancellation grace and some. */
 const shutdownBudgetMs = 500
@@ -208,12 +215,19 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     onFailure: () => control({ type: "connection", state: "stall" })
   })
 
+  // Frames that found no room at the door, and frames that a slow recogniser had no room for.
+  const refused = new LossCount()
+  const unheard = new LossCount()
+  const tellLoss = (lost: LostFrames) => control({ type: "media_loss", edge_id: audioEdge, ...lost })
+  let heardTo: number | undefined
+
   let over = false
   const dispatch = (command: SessionCommand): void => {
     switch (command.type) {
       case "start_invocation":
         return runner.start(command)
       case "mark_utterance":
+        if (command.mark === "end") unheard.tell(tellLoss)
         return runner.mark(command)
       case "cancel_invocation":
         return runner.cancel(command.provider_invocation_id)
@@ -267,9 +281,13 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       const { sampleIndex, samples } = next.frame
       recorder.audio(kernel.audio(sampleIndex, samples.length, now), sampleIndex, now)
       recorder.callerAudio(sampleIndex, samples)
+      // What was lost on the way is silence, to the recogniser as in the history: positions stay true.
+      if (heardTo !== undefined && sampleIndex > heardTo) runner.audio(silence(sampleIndex - heardTo))
+      heardTo = sampleIndex + samples.length
       history.push(next.frame)
       speech.push(next.frame)
-      runner.audio(samples)
+      if (runner.audio(samples) > 0) unheard.lost(sampleIndex)
+      else unheard.tell(tellLoss)
       return
     }
     const { input, lane } = next
@@ -324,22 +342,24 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   )
 
   let lostFrames = 0
-  let unreported = { count: 0, first: 0, last: 0 }
+  /** The sample that the next frame may begin at, at the earliest. */
+  let arrivedTo = 0
   const frame = (arrived: AudioFrame): boolean => {
+    // Overtaken or repeated: its place in the stream has passed, and it is taken for lost on the way.
+    if (arrived.sampleIndex < arrivedTo) return true
     if (!inbox.frame(arrived)) {
       lostFrames += 1
-      unreported = {
-        count: unreported.count + 1,
-        first: unreported.count === 0 ? arrived.sampleIndex : unreported.first,
-        last: arrived.sampleIndex
-      }
+      refused.lost(arrived.sampleIndex)
       return false
     }
-    if (unreported.count > 0) {
-      control({ type: "media_loss", edge_id: audioEdge, ...unreported })
-      unreported = { count: 0, first: 0, last: 0 }
-    }
+    arrivedTo = arrived.sampleIndex + arrived.samples.length
+    refused.tell(tellLoss)
     return true
+  }
+
+  const lastLosses = () => {
+    refused.tell(tellLoss)
+    unheard.tell(tellLoss)
   }
 
   control({ type: "session_started" })
@@ -375,6 +395,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       audio: frame,
       connection: (state) => {
         gone ||= state === "ended"
+        if (state === "ended") lastLosses()
         control({ type: "connection", state })
       },
       text: (text) => {
@@ -389,7 +410,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     }).pipe(
       breaks,
       named("transport"),
-      Effect.ensuring(Effect.sync(() => control({ type: "connection", state: "ended" })))
+      Effect.ensuring(Effect.sync(() => {
+        lastLosses()
+        control({ type: "connection", state: "ended" })
+      }))
     )
   )
 
