@@ -154,10 +154,11 @@ const openRunner = Effect.fnUntraced(function*(
     const provider = providers.tts(command.provider_id)
     if (provider === undefined) return missing(command)
     const text = command.text === undefined ? "" : payloads.readText(command.text.id) ?? ""
+    payloads.expect(command.provider_invocation_id)
     return provider.synthesise(text).pipe(
       Stream.mapEffect((samples) =>
         Effect.forEach(pieces(samples), (piece) => {
-          const handle = payloads.audio(piece)
+          const handle = payloads.audio(piece, command.provider_invocation_id)
           options.onPayload(handle, piece)
           return offer({
             type: "voice_chunk",

@@ -220,11 +220,18 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const unheard = new LossCount()
   const tellLoss = (lost: LostFrames) => control({ type: "media_loss", edge_id: audioEdge, ...lost })
   let heardTo: number | undefined
+  /** The calls that speak for a turn, until nothing of the turn is waited for any more. */
+  const voices = new Map<string, Array<string>>()
 
   let over = false
   const dispatch = (command: SessionCommand): void => {
     switch (command.type) {
       case "start_invocation":
+        if (command.modality === "tts" && command.turn_id !== undefined) {
+          const calls = voices.get(command.turn_id)
+          if (calls === undefined) voices.set(command.turn_id, [command.provider_invocation_id])
+          else calls.push(command.provider_invocation_id)
+        }
         return runner.start(command)
       case "mark_utterance":
         if (command.mark === "end") unheard.tell(tellLoss)
@@ -267,9 +274,12 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "end_session":
         over = true
         return
+      case "seal_supplement":
+        for (const call of voices.get(command.turn_id) ?? []) payloads.release(call)
+        voices.delete(command.turn_id)
+        return
       case "end_output":
       case "append_evidence":
-      case "seal_supplement":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
         return
     }
