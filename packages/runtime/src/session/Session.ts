@@ -430,6 +430,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   // Runs where nothing can be interrupted any more, so its bound is a flag and not a timeout.
   const stop = Effect.gen(function*() {
     recorder.closing("interrupted")
+    lastLosses()
     control({ type: "shutdown", reason: "interrupted" })
     yield* Effect.forkScoped(Effect.andThen(
       Effect.sleep(shutdownBudgetMs),
