@@ -23,13 +23,13 @@ export interface Lived {
  * answered or turned away, never lost. Reads the timeline and what the world itself knows.
  *
  * L01 nothing is left (checked by the world) · L02 the session ended as it should · L03 in time · L04 every invocation
- * has ended · L05 every timer that was armed was disarmed, has fired or is overtaken by the end · L06 the last words got
- * an answer.
+ * has ended · L05 every frame that the session refused is told as a loss · L06 the last words got an answer.
  */
 export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> => [
   ...endedWell(lived),
   ...endedInTime(lived),
   ...invocationsEnded(lived),
+  ...lossesTold(lived),
   ...lastWordsAnswered(lived)
 ]
 
@@ -58,6 +58,16 @@ const invocationsEnded = ({ exit, timeline }: Lived): ReadonlyArray<Violation> =
     } else if (record.record === "invocation") open.delete(record.invocation.provider_invocation_id)
   })
   return [...open].map(([id, record]) => ({ rule: "L04", message: `${id} was started and has no end`, record }))
+}
+
+const lossesTold = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {
+  if (exit === undefined) return []
+  let told = 0
+  for (const record of timeline.records) {
+    if (record.record === "input" && record.input.type === "media_loss") told += record.input.count
+  }
+  const { refused } = call.truth
+  return refused <= told ? [] : [{ rule: "L05", message: `${refused} frames were refused, ${told} were told as lost` }]
 }
 
 /** Signals that say what became of what the caller said. */

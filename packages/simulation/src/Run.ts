@@ -139,7 +139,9 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       violations.push(...(options.check ?? checkTimeline)(header, records))
       if (options.replay ?? true) violations.push(...checkReplay(header, records))
       if (call.faults.strikesLast("recorder.torn")) {
-        violations.push(...checkTorn(header, disk, call.faults.stream("recorder.torn")))
+        // Where the disk was full for a while records are missing, and there is nothing to replay.
+        const complete = !call.faults.struck.has("recorder.full")
+        violations.push(...checkTorn(header, disk, complete, call.faults.stream("recorder.torn")))
       }
     }
     for (const message of call.truth.violations) violations.push({ rule: "W01", message })

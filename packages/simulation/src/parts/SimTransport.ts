@@ -151,7 +151,9 @@ class Line {
 
   #deliver(sampleIndex: number, samples: Int16Array): void {
     if (this.#deaf > 0 || this.#over) return
-    this.#ingress?.audio({ sampleIndex, samples })
+    const taken = this.#ingress?.audio({ sampleIndex, samples }) !== false
+    // A session that was told to stop takes nothing more, and need not say so.
+    if (!taken && this.#call.leftMs === undefined) this.#call.truth.refused++
   }
 
   #hangUp(): void {

@@ -15,6 +15,8 @@ export class Truth {
   readonly violations: Array<string> = []
   /** Frames that reached the transport. */
   frames = 0
+  /** Frames of the caller that the session had no room for. */
+  refused = 0
   readonly #turns: Array<string> = []
   readonly #fenced = new Set<string>()
   readonly #nowMs: () => number
