@@ -7,6 +7,8 @@ import type { AudioOutput, TransportFailure } from "../ports/Transport.ts"
 /** Fences that a writer remembers; each is of one turn. */
 const rememberedFences = 64
 
+const turnOf = (item: Item): string => item.kind === "chunk" ? item.chunk.turnId : item.turnId
+
 interface Chunk {
   readonly turnId: string
   readonly segmentId: string
@@ -44,7 +46,7 @@ export interface WriteAuthority {
  * Egress of one session (the port's side of RK-22): one writer that paces speech to the transport and reports playout.
  *
  * Guarantees: I-OUT-FENCE after `fence(turn)` returns no frame of the turn is passed on, and what the transport's queue
- * held of it is cleared; I-OUT-EPOCH each frame is checked, synchronously and immediately before it is passed on,
+ * held of it is cleared, a frame that was still on its way into the queue included; I-OUT-EPOCH each frame is checked, synchronously and immediately before it is passed on,
  * against fence, epoch and the lease's own deadline; I-OUT-QUEUE the transport's queue holds ≤ 200 ms.
  *
  * Speech that waits here is bounded by the voice edge of the plan; the kernel keeps its books.
@@ -59,9 +61,14 @@ export class EgressWriter {
   #playouts: Array<Playout> = []
   /** Frames that the transport's queue may still hold, to play them again after a pause. */
   #recent: Array<Chunk> = []
+  #recentSamples = 0
   #paused: string | undefined
   /** Samples passed on since the session began; a pause takes back what was not played. */
   #written = 0
+  /** Samples of the capture that is not done: they may be in the transport's queue, or not yet. */
+  #inFlight = 0
+  /** Times that the transport's queue was cleared. */
+  #clears = 0
 
   private constructor(
     output: AudioOutput,
@@ -98,7 +105,8 @@ export class EgressWriter {
   pause(turnId: string): void {
     if (this.#fenced.has(turnId)) return
     this.#paused = turnId
-    const cleared = this.#output.clear()
+    this.#reportPlayout()
+    const cleared = this.#clear()
     this.#takeBack(cleared)
     this.#report({ type: "egress_paused", turn_id: turnId, samples: cleared })
   }
@@ -120,20 +128,23 @@ export class EgressWriter {
     }
     if (this.#paused === turnId) this.#paused = undefined
     let dropped = 0
+    const played = this.#played()
+    // A sentence that was heard to its end is not a cut one, also when nobody has been told yet.
+    this.#reportPlayout()
     const speaks = this.#playouts.some((playout) => playout.turnId === turnId)
     if (speaks) {
-      const cleared = this.#output.clear()
+      const cleared = this.#clear()
       this.#written -= cleared
       dropped += cleared
     }
     this.#recent = this.#recent.filter((chunk) => chunk.turnId !== turnId)
+    this.#recentSamples = this.#recent.reduce((sum, chunk) => sum + chunk.samples.length, 0)
     this.#items = this.#items.filter((item) => {
-      const own = (item.kind === "chunk" ? item.chunk.turnId : item.turnId) === turnId
+      const own = turnOf(item) === turnId
       if (own && item.kind === "chunk") dropped += item.chunk.samples.length - item.chunk.at
       return !own
     })
     // What was heard comes before the fence: a turn that opens on it is to know.
-    const played = this.#written
     for (const playout of this.#playouts.filter((candidate) => candidate.turnId === turnId)) {
       this.#report({
         type: "playback_cancelled",
@@ -157,7 +168,8 @@ export class EgressWriter {
   #next(): Effect.Effect<void, TransportFailure> {
     this.#reportPlayout()
     const item = this.#items[0]
-    if (item === undefined || this.#paused !== undefined) {
+    // A pause is of one turn: when that has nothing left to play, it must not silence the next.
+    if (item === undefined || this.#paused === turnOf(item)) {
       const wait = this.#msToNextPlayout()
       const rung = Queue.take(this.#bell)
       return wait === undefined ? rung : Effect.raceFirst(rung, Effect.sleep(wait))
@@ -175,7 +187,23 @@ export class EgressWriter {
     if (!this.#mayLeave(chunk)) return Effect.void
     const frame = chunk.samples.slice(chunk.at, chunk.at + count)
     this.#passedOn(chunk, count, frame)
-    return this.#output.capture(frame)
+    const clears = this.#clears
+    this.#inFlight = count
+    return Effect.andThen(this.#output.capture(frame), Effect.sync(() => this.#captured(chunk.turnId, clears)))
+  }
+
+  /** A frame is in the transport's queue. If that was cleared while the frame was on its way, so is the frame now. */
+  #captured(turnId: string, clears: number): void {
+    this.#inFlight = 0
+    if (clears === this.#clears) return
+    const cleared = this.#output.clear()
+    if (this.#fenced.has(turnId)) this.#written -= cleared
+    else this.#takeBack(cleared)
+  }
+
+  #clear(): number {
+    this.#clears += 1
+    return this.#output.clear()
   }
 
   #mayLeave(chunk: Chunk): boolean {
@@ -185,9 +213,7 @@ export class EgressWriter {
     }
     const stale = chunk.epoch !== this.#authority.epoch()
     if (!stale && this.#authority.leaseHolds()) return true
-    this.#items = this.#items.filter((item) =>
-      (item.kind === "chunk" ? item.chunk.turnId : item.turnId) !== chunk.turnId
-    )
+    this.#items = this.#items.filter((item) => turnOf(item) !== chunk.turnId)
     this.#report({
       type: "output_rejected",
       turn_id: chunk.turnId,
@@ -229,8 +255,13 @@ export class EgressWriter {
     this.#report({ type: "output_accepted", turn_id: turnId, segment_id: segmentId, samples })
   }
 
+  /** The position that has been played for sure. */
+  #played(): number {
+    return this.#written - this.#output.queuedSamples() - this.#inFlight
+  }
+
   #reportPlayout(): void {
-    const played = this.#written - this.#output.queuedSamples()
+    const played = this.#played()
     while (this.#playouts.length > 0) {
       const [playout] = this.#playouts as [Playout]
       if (!playout.started) {
@@ -251,16 +282,21 @@ export class EgressWriter {
 
   #msToNextPlayout(): number | undefined {
     const [playout] = this.#playouts
-    if (playout === undefined || this.#paused !== undefined) return undefined
-    const played = this.#written - this.#output.queuedSamples()
+    if (playout === undefined || this.#paused === playout.turnId) return undefined
+    const played = this.#played()
     const position = playout.started ? playout.end : playout.start + 1
     return position === undefined ? undefined : Math.max(1, Math.ceil((position - played) / samplesPerMs))
   }
 
   #remember(chunk: Chunk, frame: Int16Array): void {
     this.#recent.push({ ...chunk, samples: frame, at: 0 })
-    const bound = Math.ceil((this.#output.capacityMs * samplesPerMs) / frameSamples) + 2
-    if (this.#recent.length > bound) this.#recent.splice(0, this.#recent.length - bound)
+    this.#recentSamples += frame.length
+    const bound = this.#output.capacityMs * samplesPerMs
+    for (let [oldest] = this.#recent; oldest !== undefined; [oldest] = this.#recent) {
+      if (this.#recentSamples - oldest.samples.length < bound) return
+      this.#recentSamples -= oldest.samples.length
+      this.#recent.shift()
+    }
   }
 
   /** The last `count` samples were not played: they are the next to be passed on again. */
@@ -270,8 +306,15 @@ export class EgressWriter {
     while (left > 0) {
       const chunk = this.#recent.pop()
       if (chunk === undefined) break
+      this.#recentSamples -= chunk.samples.length
       const kept = Math.min(left, chunk.samples.length)
-      const samples = chunk.samples.slice(chunk.samples.length - kept)
+      const played = chunk.samples.length - kept
+      // Kept for the frame that is on its way, and will be taken back when it arrives.
+      if (played > 0) {
+        this.#recent.push({ ...chunk, samples: chunk.samples.slice(0, played) })
+        this.#recentSamples += played
+      }
+      const samples = chunk.samples.slice(played)
       again.unshift({ kind: "chunk", chunk: { ...chunk, samples, again: true } })
       left -= kept
     }

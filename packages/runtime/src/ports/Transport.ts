@@ -27,7 +27,7 @@ export interface TransportIngress {
 /**
  * The agent's audio output: a short queue of frames that plays in real time (of the session's clock).
  *
- * `capacityMs` ≤ 200 (CONTRACT section 4). `capture` takes up to 20 ms of samples, resolves when they are in the
+ * `capacityMs` is 20 to 200 (CONTRACT section 4). `capture` takes up to 20 ms of samples, resolves when they are in the
  * queue, and waits while the queue is full: this paces egress. One writer at a time.
  */
 export interface AudioOutput {
@@ -35,7 +35,10 @@ export interface AudioOutput {
   readonly capture: (samples: Int16Array) => Effect.Effect<void, TransportFailure>
   /** Samples that are in the queue and have not been played yet. */
   readonly queuedSamples: () => number
-  /** Empties the queue at once, synchronously: nothing that it held is played. Returns the number of samples dropped. */
+  /**
+   * Empties the queue at once, synchronously: nothing that it held is played, nor a frame whose capture still waits.
+   * Returns the number of samples dropped.
+   */
   readonly clear: () => number
 }
 
