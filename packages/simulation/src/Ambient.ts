@@ -33,8 +33,8 @@ const doors = (): ReadonlyArray<{ readonly owner: object; readonly key: string; 
   { owner: globalThis, key: "setImmediate", what: "setImmediate" },
   { owner: globalThis, key: "queueMicrotask", what: "queueMicrotask" },
   { owner: process, key: "nextTick", what: "process.nextTick" },
-  { owner: process, key: "hrtime", what: "process.hrtime" },
   { owner: process.hrtime, key: "bigint", what: "process.hrtime.bigint" },
+  { owner: process, key: "hrtime", what: "process.hrtime" },
   { owner: crypto, key: "randomUUID", what: "crypto.randomUUID" },
   { owner: crypto, key: "getRandomValues", what: "crypto.getRandomValues" },
   { owner: Promise.prototype, key: "then", what: "a promise" }
@@ -55,13 +55,15 @@ export class AmbientGuard {
       const refuse = () => {
         throw this.#caught(door.what)
       }
-      this.#put(door.owner, door.key, refuse)
+      // What takes the place of a function with a method has the same one.
+      const value = door.key === "hrtime" ? Object.assign(refuse, { bigint: refuse }) : refuse
+      this.#put(door.owner, door.key, value)
     }
     const RealDate = Date
-    const guard = this
+    const caught = () => this.#caught("new Date()")
     // `new Date(0)` is arithmetic and stays; `new Date()` reads the clock.
-    const SimulatedDate = function(this: unknown, ...args: Array<unknown>) {
-      if (args.length === 0) throw guard.#caught("new Date()")
+    const SimulatedDate = function(...args: Array<unknown>) {
+      if (args.length === 0) throw caught()
       return Reflect.construct(RealDate, args)
     }
     Object.setPrototypeOf(SimulatedDate, RealDate)
@@ -84,7 +86,12 @@ export class AmbientGuard {
 
   #put(owner: object, key: string, value: unknown): void {
     const before = Object.getOwnPropertyDescriptor(owner, key)
-    Object.defineProperty(owner, key, { value, configurable: true, writable: true, enumerable: before?.enumerable ?? false })
+    Object.defineProperty(owner, key, {
+      value,
+      configurable: true,
+      writable: true,
+      enumerable: before?.enumerable ?? false
+    })
     this.#restore.push(() => {
       if (before === undefined) Reflect.deleteProperty(owner, key)
       else Object.defineProperty(owner, key, before)

@@ -58,12 +58,12 @@ export const faultKinds = {
   "authority.rotated": episode(0.3, 2, [0, 0], "another placement takes the session over"),
   "authority.revoked": episode(0.2, 1, [0, 0], "the lease is revoked"),
   "authority.partition": episode(0.3, 2, [1000, 30_000], "the control plane is out of reach; the lease is not renewed"),
-  "authority.lost_at_commit": chance(0.05, 0.5, "the lease is lost in the instant of a commit"),
+  "authority.lost_at_commit": chance(0.2, 1, "the lease is lost in the instant of a commit"),
   "control.stale_snapshots": episode(0.3, 2, [5000, 30_000], "snapshots are not issued again"),
   "control.incompatible": episode(0.3, 2, [1000, 10_000], "the snapshots speak of another contract version"),
   "control.quota": chance(1, 1, "the quota of turns is small"),
   "control.unhealthy": episode(0.3, 2, [1000, 15_000], "a provider's circuit is open"),
-  "recorder.refused": chance(0.05, 0.6, "evidence is refused"),
+  "recorder.refused": chance(0.2, 1, "evidence is refused"),
   "recorder.slow": chance(0.05, 0.8, "the answer about evidence takes up to 2 s"),
   "recorder.full": episode(0.3, 2, [1000, 20_000], "the disk is full"),
   "recorder.torn": chance(1, 1, "the process dies while it writes: the file ends in the middle of a record")
@@ -104,7 +104,7 @@ export const drawFaults = (streams: RandomStreams, options: {
   const episodes: Array<Episode> = []
   for (const kind of kinds) {
     const stream = streams.of(`faults/rate/${kind}`)
-    const { comes, rate: [least, most], ms } = faultKinds[kind] as Kind
+    const { comes, rate: [least, most], ms }: Kind = faultKinds[kind]
     const rate = least + (most - least) * stream.unit() * stream.unit()
     rates[kind] = rate
     if (comes === "chance") continue
@@ -120,7 +120,13 @@ export const drawFaults = (streams: RandomStreams, options: {
 
 const swarm = (stream: RandomStream): ReadonlyArray<FaultKind> => {
   const size = stream.below(8)
-  const wanted = size === 0 ? 0 : size < 5 ? stream.between(1, 3) : size < 7 ? stream.between(4, 9) : stream.between(10, 20)
+  const wanted = size === 0
+    ? 0
+    : size < 5
+    ? stream.between(1, 3)
+    : size < 7
+    ? stream.between(4, 9)
+    : stream.between(10, 20)
   const chosen = new Set(stream.shuffle(allFaultKinds).slice(0, wanted))
   return allFaultKinds.filter((kind) => chosen.has(kind))
 }
@@ -142,6 +148,10 @@ export class Faults {
     this.plan = plan
     this.#streams = streams
     this.#nowMs = nowMs
+    // These are part of how the call and its world are made.
+    for (const kind of ["runtime.preempt", "runtime.full_edge", "control.quota"] as const) {
+      if (this.has(kind)) this.count(kind)
+    }
   }
 
   /** The second phase begins: nothing goes wrong any more. */

@@ -45,7 +45,11 @@ const endedWell = ({ call, exit }: Lived): ReadonlyArray<Violation> => {
 
 const endedInTime = ({ atMs, call, exit }: Lived): ReadonlyArray<Violation> => {
   const { leftMs } = call
-  if (exit === undefined || leftMs === undefined || atMs - leftMs <= endWithinMs) return []
+  if (exit === undefined || leftMs === undefined) return []
+  const stopped = call.faults.episodesOf("runtime.stopped")
+    .filter((stop) => stop.atMs <= atMs && stop.atMs + stop.forMs >= leftMs)
+    .reduce((sum, { forMs }) => sum + forMs, 0)
+  if (atMs - leftMs <= endWithinMs + stopped) return []
   return [{ rule: "L03", message: `the session ended ${(atMs - leftMs).toFixed(0)} ms after its caller had gone` }]
 }
 

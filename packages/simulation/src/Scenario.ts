@@ -39,7 +39,11 @@ export interface Scenario {
   /** Until when faults are on. What follows is the second phase. */
   readonly faultsUntilMs: number
   readonly faults: FaultPlan
-  readonly latencies: { readonly stt: Published; readonly llm: Published & { readonly perTokenMs: number }; readonly tts: Published }
+  readonly latencies: {
+    readonly stt: Published
+    readonly llm: Published & { readonly perTokenMs: number }
+    readonly tts: Published
+  }
   /** Capacity of the transport's output queue, in ms (20 to 200). */
   readonly outputQueueMs: number
   /** Time that a result of voice activity takes, in ms. */
@@ -83,13 +87,16 @@ const when = (stream: RandomStream): When => {
 const actionsOf = (stream: RandomStream, turns: number): ReadonlyArray<CallerAction> => {
   const actions: Array<CallerAction> = []
   for (let turn = 0; turn < turns; turn++) {
-    const at: When = turn === 0 ? { after: "previous", delayMs: stream.between(0, 80) * 20, patienceMs: 0 } : when(stream)
+    const at: When = turn === 0
+      ? { after: "previous", delayMs: stream.between(0, 80) * 20, patienceMs: 0 }
+      : when(stream)
     const kind = stream.below(20)
     if (kind === 0) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: at })
     else if (kind <= 2) actions.push({ does: "type", words: stream.between(1, 12), when: at })
     // A sign of attention while the agent speaks.
-    else if (kind <= 4) actions.push({ does: "say", words: [stream.between(4, 20) * 20], when: { ...at, after: "reply_start" } })
-    else actions.push({ does: "say", words: utterance(stream), when: at })
+    else if (kind <= 4) {
+      actions.push({ does: "say", words: [stream.between(4, 20) * 20], when: { ...at, after: "reply_start" } })
+    } else actions.push({ does: "say", words: utterance(stream), when: at })
   }
   return actions
 }

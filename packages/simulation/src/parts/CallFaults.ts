@@ -48,7 +48,10 @@ export const drawCallFaults = ({ faults }: SimCall, provider_id: string): CallFa
   const stall = () => {
     if (!faults.strikes("provider.stall")) return undefined
     const stream = faults.stream("provider.stall")
-    return { after: stream.between(1, 6), ms: stream.chance(0.3) ? stream.between(8000, 30_000) : stream.between(1000, 8000) }
+    return {
+      after: stream.between(1, 6),
+      ms: stream.chance(0.3) ? stream.between(8000, 30_000) : stream.between(1000, 8000)
+    }
   }
   return {
     fails: fails(),

@@ -146,7 +146,9 @@ export class SimCaller {
     }
     const answered = this.#agentOnsets > this.#onsetsBefore && !this.#agentSpeaks &&
       nowMs - this.#agentEndMs > replyOverMs * 2
-    if (answered || waited > lastPatienceMs + 20_000 || (waited > lastPatienceMs && !this.#agentSpeaks)) this.gone = true
+    if (answered || waited > lastPatienceMs + 20_000 || (waited > lastPatienceMs && !this.#agentSpeaks)) {
+      this.gone = true
+    }
   }
 
   #say(words: ReadonlyArray<number>): void {

@@ -28,7 +28,9 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
     Effect.map(LeaseStore, (inner) => {
       const reach = Effect.suspend(() => {
         const cut = call.faults.during("authority.partition")
-        return cut === undefined ? Effect.void : Effect.sleep(Math.max(1, Math.min(cut.atMs + cut.forMs, call.scenario.faultsUntilMs) - call.world.nowMs))
+        return cut === undefined
+          ? Effect.void
+          : Effect.sleep(Math.max(1, Math.min(cut.atMs + cut.forMs, call.scenario.faultsUntilMs) - call.world.nowMs))
       })
       return LeaseStore.of({
         read: (session) => Effect.andThen(reach, inner.read(session)),

@@ -16,7 +16,9 @@ const replyWords = (reply: number, sentences: number, stream: RandomStream): Rea
   for (let sentence = 0; sentence < sentences; sentence++) {
     words.push(`r${reply} `)
     const count = stream.between(1, 8)
-    for (let i = 1; i <= count; i++) words.push(`${wordText(stream.below(1000))}${i === count ? stream.pick(ends) : " "}`)
+    for (let i = 1; i <= count; i++) {
+      words.push(`${wordText(stream.below(1000))}${i === count ? stream.pick(ends) : " "}`)
+    }
   }
   return words
 }

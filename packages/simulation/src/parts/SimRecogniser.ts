@@ -28,7 +28,9 @@ export const recogniser = (call: SimCall, provider_id: string): SpeechToText["Se
   SpeechToText.of({
     descriptor: { provider_id, modality: "stt", firstResultCapMs: 4000 },
     recognise: (input, { partialIntervalMs }) =>
-      Stream.callback<RecognitionResult, ProviderFailure>((results) => listen(call, provider_id, input, partialIntervalMs, results))
+      Stream.callback<RecognitionResult, ProviderFailure>((results) =>
+        listen(call, provider_id, input, partialIntervalMs, results)
+      )
   })
 
 const listen = (
@@ -64,7 +66,7 @@ const understand = (
 
     const partial = () => {
       partialMs = world.nowMs
-        const text = own.empty ? "" : book.text(heard)
+      const text = own.empty ? "" : book.text(heard)
       const revised = faults.strikes("provider.revised_partial") ? text.split(" ").slice(0, -2).join(" ") : text
       Queue.offerUnsafe(results, { _tag: "Partial", text: revised })
     }
