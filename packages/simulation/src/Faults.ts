@@ -33,6 +33,7 @@ export const faultKinds = {
   "media.echo": chance(0.2, 0.9, "the microphone hears the agent"),
   "media.mute": episode(1, 4, [300, 8000], "the microphone is muted"),
   "media.noise": chance(0.0005, 0.01, "a noise of 40 to 600 ms that is no speech"),
+  "caller.types_at_commit": chance(0.2, 1, "the caller types in the instant in which a reply is complete"),
   "transport.stall": episode(0.5, 3, [200, 12_000], "nothing is played and nothing comes in"),
   "transport.reconnect": episode(0.5, 3, [100, 6000], "the connection is gone and comes back"),
   "transport.late_join": chance(1, 1, "the caller comes seconds after the session"),

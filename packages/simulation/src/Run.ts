@@ -234,7 +234,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
         Effect.provideService(SessionObservers, [
           call.truth.observer,
-          commitObserver(call),
+          completionObserver(call),
           ...(trace === undefined ? [] : [traceObserver(world, trace)])
         ]),
         named(`session ${scenario.sessionId}`)
@@ -254,10 +254,12 @@ const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
     return yield* Fiber.await(fiber)
   })
 
-const commitObserver = (call: SimCall): SessionObserver => ({
+const completionObserver = (call: SimCall): SessionObserver => ({
   outputs: (outputs) => {
     for (const output of outputs) {
-      if (output.record === "command" && output.command.type === "append_evidence") call.atCommit()
+      if (output.record === "command" && output.command.type === "append_evidence") {
+        for (const tell of call.whenComplete) tell()
+      }
     }
   }
 })

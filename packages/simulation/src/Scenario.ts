@@ -20,7 +20,8 @@ export type CallerAction =
   & (
     /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. */
     | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean }
-    | { readonly does: "type"; readonly words: number }
+    /** Types messages, all in one instant. */
+    | { readonly does: "type"; readonly words: number; readonly messages: number }
     | { readonly does: "noise"; readonly ms: number }
   )
 
@@ -92,7 +93,8 @@ const actionsOf = (stream: RandomStream, turns: number): ReadonlyArray<CallerAct
       : when(stream)
     const kind = stream.below(20)
     if (kind === 0) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: at })
-    else if (kind <= 2) actions.push({ does: "type", words: stream.between(1, 12), when: at })
+    else if (kind === 5) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: { ...at, after: "reply_start" } })
+    else if (kind <= 2) actions.push({ does: "type", words: stream.between(1, 12), messages: stream.pick([1, 1, 2, 3]), when: at })
     // A sign of attention while the agent speaks.
     else if (kind <= 4) {
       actions.push({ does: "say", words: [stream.between(4, 20) * 20], when: { ...at, after: "reply_start" } })
@@ -137,7 +139,8 @@ export const drawScenario = (
     preemptOps: plan.rates["runtime.preempt"] === undefined
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
-    replySentences: timing.pick([1, 1, 2, 3, 6])
+    // Edges are full only where there is something to fill them.
+    replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
 }
 

@@ -13,8 +13,10 @@ export interface SimCall {
   readonly faults: Faults
   readonly book: SpeechBook
   readonly truth: Truth
-  /** Told in the step in which a turn asks for its evidence. */
-  atCommit: () => void
+  /** Told in the step in which a turn asks for its evidence: its reply is complete. */
+  readonly whenComplete: Array<() => void>
+  /** Told when a frame of the agent has been passed to the transport; each is told once. */
+  readonly whenSpeaking: Array<() => void>
   /** When the caller's side ended. */
   leftMs: number | undefined
   /** When the caller began to say its last words, after the faults. */
@@ -30,7 +32,8 @@ export const makeCall = (world: World, scenario: Scenario, streams: RandomStream
   faults: new Faults(scenario.faults, streams, () => world.nowMs),
   book: new SpeechBook(),
   truth: new Truth(() => world.nowMs),
-  atCommit: () => {},
+  whenComplete: [],
+  whenSpeaking: [],
   leftMs: undefined,
   saidLastMs: undefined,
   zeroMs: 0

@@ -32,6 +32,7 @@ export class SimCaller {
   readonly #scenario: Scenario
   readonly #type: (text: string) => void
   #at = 0
+  #typed = 0
   /** Sounds that are being made: one entry a frame. */
   #sounds: Array<number> = []
   #soundAt = 0
@@ -114,7 +115,7 @@ export class SimCaller {
         this.#soundAt = 0
         return
       case "type":
-        this.#type(Array.from({ length: action.words }, (_, i) => `typed${this.#at}${i}`).join(" "))
+        for (let message = 0; message < action.messages; message++) this.#typeWords(action.words)
     }
   }
 
@@ -149,6 +150,15 @@ export class SimCaller {
     if (answered || waited > lastPatienceMs + 20_000 || (waited > lastPatienceMs && !this.#agentSpeaks)) {
       this.gone = true
     }
+  }
+
+  /** The caller types in the instant in which the agent's reply is complete. */
+  interject(): void {
+    if (!this.gone) this.#typeWords(2)
+  }
+
+  #typeWords(words: number): void {
+    this.#type(Array.from({ length: words }, (_, i) => `typed${this.#typed++}${i}`).join(" "))
   }
 
   #say(words: ReadonlyArray<number>): void {

@@ -4,6 +4,7 @@ import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseStore } from "@rspp/control/LeaseStore"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
+import { frameMs } from "@rspp/runtime/ports/AudioFrame"
 import { ControlPlaneFailure, ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import * as Effect from "effect/Effect"
@@ -138,8 +139,13 @@ const open = (
       ...faults.episodesOf("authority.partition").map(({ atMs, forMs }) => ({ atMs: atMs + forMs, order: undefined }))
     ].map(({ atMs, order }) =>
       call.world.after(atMs * 1e6 - call.world.nowNs, () => {
-        if (order === undefined) heal()
-        else Queue.offerUnsafe(orders, order)
+        if (order === undefined) return heal()
+        const give = () => void Queue.offerUnsafe(orders, order)
+        const moves = order === "rotate_home" || order === "rotate_away"
+        // A takeover is hardest while the agent speaks: in the instant in which the next frame is due.
+        if (moves && faults.stream("authority.rotated").chance(0.6)) {
+          call.whenSpeaking.push(() => call.world.after(frameMs * 1e6, give))
+        } else give()
       })
     )
     faults.whenOff(() => {
@@ -148,9 +154,9 @@ const open = (
       if (faults.has("control.unhealthy")) Queue.offerUnsafe(orders, "healthy")
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => timers.forEach((timer) => call.world.callOff(timer))))
-    call.atCommit = () => {
+    call.whenComplete.push(() => {
       if (faults.strikes("authority.lost_at_commit")) Queue.offerUnsafe(orders, "revoke")
-    }
+    })
   })
 
 const ordersOf = (

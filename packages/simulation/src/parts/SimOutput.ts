@@ -2,6 +2,7 @@ import { frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { type AudioOutput, TransportFailure } from "@rspp/runtime/ports/Transport"
 import * as Effect from "effect/Effect"
 import type { World } from "../World.ts"
+import type { SimCall } from "./SimCall.ts"
 import type { Truth } from "./Truth.ts"
 
 /** Nanoseconds in one sample at 16 kHz. */
@@ -18,6 +19,7 @@ export class SimOutput implements AudioOutput {
   readonly capacityMs: number
   readonly #world: World
   readonly #truth: Truth
+  readonly #speaking: Array<() => void>
   readonly #sampleNs: number
   readonly #zeroNs: number
   /** Runs of one sound that are queued, oldest first, in samples of the device. */
@@ -29,8 +31,9 @@ export class SimOutput implements AudioOutput {
   #lostNs = 0
   #closed: string | undefined
 
-  constructor(world: World, truth: Truth, capacityMs: number, ppm: number) {
+  constructor({ truth, whenSpeaking, world }: SimCall, capacityMs: number, ppm: number) {
     this.#world = world
+    this.#speaking = whenSpeaking
     this.#truth = truth
     this.capacityMs = capacityMs
     this.#sampleNs = sampleNs / (1 + ppm / 1e6)
@@ -96,6 +99,7 @@ export class SimOutput implements AudioOutput {
     }
     const sound = samples[0] ?? 0
     this.#truth.captured(sound)
+    for (const tell of this.#speaking.splice(0)) tell()
     const position = this.#position()
     this.#queueEnd = Math.max(position, this.#queueEnd) + samples.length
     const last = this.#runs.at(-1)

@@ -42,13 +42,13 @@ class Line {
 
   constructor(call: SimCall) {
     this.#call = call
-    const { faults, scenario, truth, world } = call
+    const { faults, scenario, world } = call
     this.#line = new Pipe(world)
     const drifts = faults.has("media.drift")
     const ppm = () => drifts ? faults.stream("media.drift").between(-200, 200) : 0
     if (drifts) faults.count("media.drift")
     this.#frameNs = frameMs * 1e6 * (1 + ppm() / 1e6)
-    this.output = new SimOutput(world, truth, scenario.outputQueueMs, ppm())
+    this.output = new SimOutput(call, scenario.outputQueueMs, ppm())
     this.#caller = new SimCaller({ scenario, faults, book: call.book, type: (text) => this.#ingress?.text(text) })
   }
 
@@ -65,6 +65,10 @@ class Line {
         this.#after(at * 1e6, () => this.#break())
       }
       for (const episode of this.#call.scenario.faults.episodes) this.#schedule(episode)
+      this.#call.whenComplete.push(() => {
+        // As a task of its own: whatever else is to happen in this instant may come before it.
+        if (faults.strikes("caller.types_at_commit")) this.#after(0, () => this.#caller.interject())
+      })
       return Effect.sync(() => this.close())
     })
 
