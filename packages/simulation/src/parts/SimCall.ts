@@ -17,6 +17,8 @@ export interface SimCall {
   readonly whenComplete: Array<() => void>
   /** Told when a frame of the agent has been passed to the transport; each is told once. */
   readonly whenSpeaking: Array<() => void>
+  /** Told when a final text has come in; each is told once. */
+  readonly whenHeard: Array<() => void>
   /** When the caller's side ended. */
   leftMs: number | undefined
   /** When the caller began to say its last words, after the faults. */
@@ -34,6 +36,7 @@ export const makeCall = (world: World, scenario: Scenario, streams: RandomStream
   truth: new Truth(() => world.nowMs),
   whenComplete: [],
   whenSpeaking: [],
+  whenHeard: [],
   leftMs: undefined,
   saidLastMs: undefined,
   zeroMs: 0

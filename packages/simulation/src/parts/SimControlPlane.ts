@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type { Episode } from "../Faults.ts"
+import type { WorldTimer } from "../TimerQueue.ts"
 import type { SimCall } from "./SimCall.ts"
 
 /** Where the session runs, and where it may be moved to. */
@@ -134,7 +135,7 @@ const open = (
     })
     yield* Effect.forkScoped(named("simulated operator")(Effect.forever(Effect.flatMap(Queue.take(orders), obey))))
 
-    const timers = [
+    const timers: Array<WorldTimer> = [
       ...faults.plan.episodes.flatMap((episode) => ordersOf(call, episode).map(({ atMs, order }) => ({ atMs, order }))),
       ...faults.episodesOf("authority.partition").map(({ atMs, forMs }) => ({ atMs: atMs + forMs, order: undefined }))
     ].map(({ atMs, order }) =>
@@ -142,10 +143,14 @@ const open = (
         if (order === undefined) return heal()
         const give = () => void Queue.offerUnsafe(orders, order)
         const moves = order === "rotate_home" || order === "rotate_away"
-        // A takeover is hardest while the agent speaks: in the instant in which the next frame is due.
-        if (moves && faults.stream("authority.rotated").chance(0.6)) {
-          call.whenSpeaking.push(() => call.world.after(frameMs * 1e6, give))
-        } else give()
+        if (!moves) return give()
+        // A takeover is hardest while the agent speaks, in the instant in which the next frame is due, and when the caller
+        // has been heard but no turn has opened yet.
+        const { whenHeard, whenSpeaking, world } = call
+        const choice = faults.stream("authority.rotated").below(5)
+        if (choice < 2) whenSpeaking.push(() => void timers.push(world.after(frameMs * 1e6, give)))
+        else if (choice === 2) whenHeard.push(give)
+        else give()
       })
     )
     faults.whenOff(() => {
