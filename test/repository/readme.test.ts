@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parseSpecText } from "@rspp/control/SpecFile"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
-import { Effect } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { CallScriptFile } from "@rspp/transports/loopback/CallScript"
+import { Effect, Schema } from "effect"
+import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const root = dirname(dirname(import.meta.dirname))
@@ -25,6 +26,23 @@ describe("The README", () => {
       const { pipeline } = yield* (yield* SpecNormalizer).normalize(spec.value)
       assert.strictEqual(pipeline.session_config.barge_in.min_ms, 400)
     }).pipe(Effect.provide(SpecNormalizer.layer)))
+
+  it.effect("shows a call script that is accepted", () =>
+    Effect.gen(function*() {
+      const script = yield* Schema.decodeUnknownEffect(CallScriptFile, { onExcessProperty: "error" })(
+        JSON.parse(block("json"))
+      )
+      assert.lengthOf(script.steps, 3)
+    }))
+
+  it("names every environment variable of the program, and no other", () => {
+    const used = new Set<string>()
+    for (const path of globSync("packages/*/src/**/*.ts", { cwd: root })) {
+      for (const [name] of read(path).matchAll(/RSPP_[A-Z_]+/gu)) used.add(name)
+    }
+    const named = new Set([...read("README.md").matchAll(/RSPP_[A-Z_]+/gu)].map(([name]) => name))
+    assert.deepStrictEqual([...named].sort(), [...used].sort())
+  })
 
   it("shows a provider that runs as an example", () => {
     assert.include(read("test/examples/swap-provider.test.ts"), block("ts"))

@@ -38,6 +38,7 @@ async function runOnNewerNode() {
   // A terminal sends Ctrl-C to both processes; the child decides when to end.
   process.on("SIGINT", () => {})
   process.on("SIGTERM", () => child.kill("SIGTERM"))
+  process.on("SIGHUP", () => child.kill("SIGHUP"))
   child.on("error", (error) => {
     console.error(`rspp: ${node} could not be started: ${error.message}`)
     process.exit(unavailable)

@@ -33,8 +33,10 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   if (options.live && screen.isTerminal) screen.update(screen.style.dim("loading the models …"))
   const conversation: Array<SaidLine> = []
   const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
+  let began = false
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
+    began = true
     const tracer = yield* SessionTracer
     const startedMs = performance.now()
     const result = yield* runner.run({
@@ -54,7 +56,13 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   }).pipe(
     Effect.provide(call(options)),
     Effect.onInterrupt(() =>
-      Effect.sync(() => screen.note("Interrupted. What was open has been closed; the files hold the call up to here."))
+      Effect.sync(() =>
+        screen.note(
+          began
+            ? "Interrupted. What was open has been closed; the files hold the call up to here."
+            : "Interrupted before the call began."
+        )
+      )
     )
   )
 })

@@ -89,8 +89,8 @@ export const showCall = (screen: Screen["Service"], summary: CallSummary): void 
 }
 
 /**
- * Whether the call gave what a call should: fails when nobody was heard in recordings that were to be heard, or when the
- * evidence of a turn is not complete.
+ * Whether the call gave what a call should: fails when nobody was heard in recordings that were to be heard, when a
+ * provider failed in every turn, or when the evidence of a turn is not complete.
  */
 export const judgeCall = (summary: CallSummary, script: CallScript): Effect.Effect<void, CliFailure> => {
   if (summary.incomplete.length > 0) {
@@ -98,12 +98,25 @@ export const judgeCall = (summary: CallSummary, script: CallScript): Effect.Effe
       new CliFailure({ exit: "violation", message: ["incomplete evidence", ...summary.incomplete].join("\n") })
     )
   }
+  const failures = summary.turns.flatMap(({ invocations, outcome }) =>
+    outcome === "aborted" ? invocations.filter(({ outcome_class }) => outcome_class !== "success") : []
+  )
+  const failed = failures.find(({ reason }) => reason !== undefined)
+  if (failed !== undefined && summary.turns.every(({ reason }) => reason === "provider_failure")) {
+    return Effect.fail(
+      new CliFailure({
+        exit: "unavailable",
+        message: `no turn was answered: ${failed.provider_id} failed: ${failed.reason}`,
+        hint: "Run rspp doctor to see which providers are set, and with what."
+      })
+    )
+  }
   if (summary.turns.length > 0 || script.steps.some((step) => "text" in step)) return Effect.void
   return Effect.fail(
     new CliFailure({
       exit: "bad_input",
       message: summary.utterances === 0
-        ? "no speech was heard: the recording is silent, or too quiet"
+        ? "no speech was heard: the recording is silent, too quiet, or something else than speech"
         : "speech was heard, but no words",
       hint: `Check the recording, or record it again closer to the microphone.${
         Object.keys(summary.files).length === 0 ? "" : " The files are written all the same."

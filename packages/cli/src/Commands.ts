@@ -94,7 +94,7 @@ const replay = Command.make(
     files,
     set: Flag.String("set").pipe(
       Flag.withMetavar("path=value"),
-      Flag.withDescription("Replay under another session config, for example endpointing.min_ms=200; repeatable"),
+      Flag.withDescription("Replay under another session config, for example endpointing.min_ms=700; repeatable"),
       Flag.atLeast(0)
     ),
     json

@@ -66,14 +66,19 @@ const differenceLines = (
 
 const whatIfLines = (whatIf: ReplayReport["whatIf"]): ReadonlyArray<string> => {
   if (whatIf === undefined) return []
-  const ms = (value: number | undefined) => value === undefined ? "never" : `at ${seconds(value)}`
+  const ms = (value: number | undefined, absent: string) => value === undefined ? absent : `at ${seconds(value)}`
+  // What the recording has no answer to may still come later.
+  const never = whatIf.unknown_beyond === undefined ? "never" : "not by then"
   return [
     ...whatIf.notRecomputed.map((path) =>
       `  ${path} acts on sound, which is not recorded: what it would have changed cannot be shown`
     ),
+    ...(whatIf.changes.length === 0 && whatIf.notRecomputed.length === 0
+      ? ["  as far as is known, no turn would have opened, ended or been cut at another time"]
+      : []),
     ...whatIf.changes.slice(0, 12).map(({ recorded_ms, replayed_ms, turn_id, what }) =>
-      `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms)} in the recording, ${
-        ms(replayed_ms)
+      `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms, "never")} in the recording, ${
+        ms(replayed_ms, never)
       } with this setting`
     ),
     ...(whatIf.unknown_beyond === undefined

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import { standardError, standardOutput } from "./StandardStreams.ts"
 
 /** Text in the colours of a terminal; the identity where there are none. */
 export interface Style {
@@ -54,8 +55,8 @@ export class Screen extends Context.Service<Screen, {
   static readonly layerOf = (device: ScreenDevice): Layer.Layer<Screen> => Layer.sync(Screen, () => makeScreen(device))
 
   static readonly layer: Layer.Layer<Screen> = Screen.layerOf({
-    out: (text) => void process.stdout.write(text),
-    error: (text) => void process.stderr.write(text),
+    out: standardOutput.write,
+    error: standardError.write,
     columns: () => process.stdout.isTTY ? process.stdout.columns || 80 : undefined,
     environment: process.env
   })

@@ -13,7 +13,7 @@ export const tellTear = Effect.fnUntraced(function*(file: string, { tear }: Time
   const what = {
     truncated: "is cut off",
     checksum: "was changed (its checksum does not fit)",
-    garbage: "is no record"
+    garbage: "holds something that is no record"
   }[tear.reason]
   note(
     `${

@@ -12,17 +12,13 @@ import { exitCodes } from "./ExitCode.ts"
 import { loggerLayer } from "./StderrLogger.ts"
 import { presenter } from "./Presenter.ts"
 import { Screen } from "./Screen.ts"
+import { standardError, standardOutput } from "./StandardStreams.ts"
 
 /** Version of the program. */
 const version = "0.1.0"
 
-// Whoever reads our output may stop (`rspp … | head`): then there is nobody left to tell anything.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(exitCodes.ok)
-    throw error
-  })
-}
+// A terminal that goes away (an ssh session that breaks off) ends a call as properly as Ctrl-C does.
+process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
 rspp.pipe(
   Command.run({ version }),
@@ -43,6 +39,13 @@ rspp.pipe(
   )),
   NodeRuntime.runMain({
     disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(exitCodes[endingOf(exit, false).exit])
+    // A stream reports what went wrong with its last write only after the turn of the loop.
+    teardown: (exit, onExit) =>
+      void setImmediate(() => {
+        const ending = endingOf(exit, false).exit
+        const failure = standardOutput.failure()
+        if (failure !== undefined) standardError.write(`rspp: standard output could not be written: ${failure}\n`)
+        onExit(exitCodes[ending === "ok" && failure !== undefined ? "unavailable" : ending])
+      })
   })
 )

@@ -60,6 +60,17 @@ describe("the live view", () => {
     ])
   })
 
+  it("gives a failing provider's own words, and says nothing of a fence that drops nothing", () => {
+    const live = view()
+    const invocation = { provider_invocation_id: "inv_2", reason: "It could not be reached" }
+    const [line] = live.outputs([
+      ...signal("provider_error", { turn_id: "turn_2", reason: "timeout", provider_invocation_id: "inv_2" }),
+      { record: "invocation", invocation } as unknown as KernelOutput
+    ])
+    expect(line?.text).toBe("turn 2: provider error: timeout (It could not be reached)")
+    expect(live.input(input(9, { type: "egress_fenced", turn_id: "turn_2", dropped_samples: 0 }))).toEqual([])
+  })
+
   it("tells a false alarm, a refusal and a failing provider", () => {
     const live = view()
     const texts = [

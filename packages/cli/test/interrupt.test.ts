@@ -48,7 +48,7 @@ describe("a signal in the middle of the agent's speech", () => {
     "--timeline",
     `${name}.timeline`
   ]
-  const names = ["int", "term", "max"] as const
+  const names = ["int", "term", "hup", "max"] as const
   let ended: Record<typeof names[number], Ended>
   let after: { readonly verify: Ended; readonly replay: Ended; readonly show: Ended }
 
@@ -57,9 +57,10 @@ describe("a signal in the middle of the agent's speech", () => {
     ended = {
       int: await stopped("SIGINT", call("int"), "int.timeline"),
       term: await stopped("SIGTERM", call("term"), "term.timeline"),
+      hup: await stopped("SIGHUP", call("hup"), "hup.timeline"),
       max: await stopped("SIGINT", ["demo", "--speed", "max", "--out", "demo"], join("demo", "call.timeline"))
     }
-    const timelines = ["int.timeline", "term.timeline", join("demo", "call.timeline")]
+    const timelines = ["int.timeline", "term.timeline", "hup.timeline", join("demo", "call.timeline")]
     after = await runAll({
       verify: () => rspp(["timeline", "verify", "--json", ...timelines], { cwd }),
       replay: () => rspp(["replay", "--json", ...timelines], { cwd }),
@@ -74,7 +75,7 @@ describe("a signal in the middle of the agent's speech", () => {
   })
 
   it("leaves WAV files that are valid and hold the call up to there", () => {
-    for (const name of ["int", "term"]) {
+    for (const name of ["int", "term", "hup"]) {
       const both = seconds(`${name}-stereo.wav`, 2)
       expect(seconds(`${name}.wav`, 1)).toBe(both)
       expect(both).toBeGreaterThan(2)

@@ -52,7 +52,19 @@ describe("bad input", () => {
     unknownProvider: pipeline("unknown-provider.json"),
     bound: pipeline("bound.yaml"),
     noServer: pipeline("server.json"),
-    script: run("run", "--speed", "max", "--script", "script.json")
+    script: run("run", "--speed", "max", "--script", "script.json"),
+    scriptField: run("run", "--speed", "max", "--script", "field.json"),
+    timelineDirectory: run("timeline", "show", "."),
+    address: () =>
+      rspp(["run", "--speed", "max", "--input", "silence.wav"], {
+        cwd,
+        env: { RSPP_LLM_BASE_URL: "localhost/v1", RSPP_LLM_MODEL: "m" }
+      }),
+    unreachable: () =>
+      rspp(["run", "--speed", "max", "--input", "own.wav"], {
+        cwd,
+        env: { RSPP_LLM_BASE_URL: "http://127.0.0.1:9/v1", RSPP_LLM_MODEL: "m" }
+      })
   }
   let ended: Record<keyof typeof runs, Ended>
 
@@ -79,6 +91,7 @@ describe("bad input", () => {
       `schema_version: v1.0\npipeline_id: p\npipeline_version: p/1\nsession_config:\n  voice_activity:\n    on_threshold: 1.5\n`
     )
     write("server.json", JSON.stringify({ ...spec, providers: { llm: "openai/compatible" } }))
+    write("field.json", JSON.stringify({ steps: [{ sing: "own.wav" }] }))
     write("script.json", JSON.stringify({ steps: [{ say: "missing.wav" }] }))
     ended = await runAll(runs)
   }, minute)
@@ -105,7 +118,15 @@ describe("bad input", () => {
       ["unknownProvider", 3, `there is no provider "embedded/flit". Did you mean "embedded/flite"`],
       ["bound", 3, "bound.yaml:6:5: session_config.voice_activity.on_threshold must be a number from 0 to 1, not 1.5"],
       ["noServer", 69, "No language model server is set"],
-      ["script", 3, "missing.wav cannot be played: there is no such file"]
+      ["script", 3, "missing.wav cannot be played: there is no such file"],
+      ["scriptField", 3, `A script is, for example: { "steps": [{ "say": "question.wav" }`],
+      ["timelineDirectory", 3, ".: is a directory"],
+      ["address", 69, "RSPP_LLM_BASE_URL is not an http or https address"],
+      [
+        "unreachable",
+        69,
+        "no turn was answered: openai/compatible failed: The language model server could not be reached"
+      ]
     ] as const
   )("%s: exit %i, and says what is wrong", (name, code, message) => {
     const { code: actual, stderr, stdout } = ended[name]
@@ -278,6 +299,11 @@ describe("a call", () => {
         "reply.wav"
       ], { cwd }),
     short: run("run", "--input", "short.wav", "--speed", "max", "--trace", "spans.json"),
+    head: () =>
+      rspp(["run", "--input", "own.wav", "--speed", "max", "--timeline", "head.timeline", "--output", "head.wav"], {
+        cwd,
+        watch: (_, child) => child.stdout?.destroy()
+      }),
     raw: () =>
       rspp(["run", "--input", "-", "--raw-rate", "16000", "--speed", "max", "--json"], { cwd, stdin: goforward }),
     server: () => {
@@ -317,6 +343,13 @@ describe("a call", () => {
     expect(summary.notices).toContain("stereo.wav is stereo; it was mixed down to mono.")
     expect(existsSync(join(cwd, summary.files.timeline))).toBe(true)
     expect(said(ended.stereo)[0]).toMatchObject({ who: "you", text: expect.stringMatching(/^go forward ten met/iu) })
+  })
+
+  it("goes on to its end when the reader of its output leaves: the files are complete", async () => {
+    expect(ended.head).toMatchObject({ code: 0, stderr: "" })
+    expect(readFileSync(join(cwd, "head.wav")).length).toBeGreaterThan(100_000)
+    const verified = await rspp(["timeline", "verify", "head.timeline"], { cwd })
+    expect(verified.stdout).toContain("1 of 1 accepted turns complete")
   })
 
   it("plays what there is of a WAV that is cut short, with a notice, and shows it line by line", () => {

@@ -57,6 +57,13 @@ const settings = Effect.gen(function*() {
       remedy: "Set RSPP_LLM_MODEL to a model of that server, or leave RSPP_LLM_BASE_URL out"
     })
   }
+  if (baseUrl !== undefined && !/^https?:$/u.test(URL.parse(baseUrl)?.protocol ?? "")) {
+    return yield* new ProviderUnavailable({
+      provider_id: "openai/compatible",
+      message: "RSPP_LLM_BASE_URL is not an http or https address",
+      remedy: "Set it to the server's address up to /v1, for example http://127.0.0.1:11434/v1"
+    })
+  }
   const complete: ProvidersSettings = {
     cacheDir: (yield* text("RSPP_CACHE_DIR")) ?? join(homedir(), ".cache", "rspp"),
     rulesFile: yield* text("RSPP_RULES"),

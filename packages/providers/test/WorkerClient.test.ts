@@ -49,6 +49,18 @@ describe("WorkerClient", () => {
       assert.isTrue((yield* Effect.flip(client.call("after"))).died)
     }))
 
+  it.live("lets the thread finish what it is at before it is stopped, whether or not somebody waits for it", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(open, scope)
+      yield* client.call("warm")
+      const startedMs = performance.now()
+      const fiber = yield* Effect.forkChild(client.call("wait"), { startImmediately: true })
+      yield* Fiber.interrupt(fiber)
+      yield* Scope.close(scope, Exit.void)
+      assert.isAtLeast(performance.now() - startedMs, 95)
+    }))
+
   it("does not keep the process alive when nothing is in flight", () => {
     const program = fileURLToPath(new URL("./support/leavesWorkerOpen.ts", import.meta.url))
     const output = execFileSync(process.execPath, [program], { encoding: "utf8", timeout: 10_000 })

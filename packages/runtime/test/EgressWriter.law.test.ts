@@ -15,7 +15,7 @@ interface Sentence {
   ended: boolean
 }
 
-const cases = Number(process.env["RSPP_CASES"] ?? 400)
+const cases = Number(process.env["RSPP_EGRESS_CASES"] ?? 400)
 
 /** One call of some turns, each spoken to its end or cut, with pauses in between; what is heard is compared to the model. */
 const world = Effect.fnUntraced(function*(seed: number) {

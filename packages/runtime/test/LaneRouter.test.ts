@@ -1,89 +1,82 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { SessionInput } from "@rspp/contracts/SessionInput"
 import { laneCapacity, LaneRouter } from "@rspp/runtime/events/LaneRouter"
-import { Ring } from "@rspp/runtime/events/Ring"
-import { LossCount } from "@rspp/runtime/listening/LossCount"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 
-const frame = (index: number) => ({ sampleIndex: index * 320, samples: new Int16Array(320) })
-const timer = (generation: number) => ({ type: "timer", timer: "t", generation }) as const
+const open = Effect.flatMap(LaneRouter, (router) => router.open).pipe(Effect.provide(LaneRouter.layer))
+const timer = (generation: number): SessionInput => ({ type: "timer", timer: "t", generation })
+const frame = (n: number) => ({ sampleIndex: n * 320, samples: new Int16Array(320) })
 
-const inbox = Effect.flatMap(LaneRouter, (router) => router.open).pipe(Effect.provide(LaneRouter.layer))
-
-describe("lane router", () => {
-  it.effect("takes control before data before frames, each in order", () =>
+describe("the lanes", () => {
+  it.effect("are read control first, then data, then audio, each in the order of arrival", () =>
     Effect.gen(function*() {
-      const box = yield* inbox
-      box.frame(frame(0))
-      yield* box.data({ type: "audio_ended" })
-      box.control(timer(1))
-      box.control(timer(2))
-      const kinds: Array<string> = []
-      for (let next = box.next(); next !== undefined; next = box.next()) {
-        kinds.push(next.kind === "frame" ? "frame" : next.input.type === "timer" ? `t${next.input.generation}` : "data")
+      const inbox = yield* open
+      inbox.frame(frame(0))
+      yield* inbox.data(timer(10))
+      yield* inbox.data(timer(11))
+      inbox.control(timer(1))
+      inbox.control(timer(2))
+      const order: Array<string | number> = []
+      for (let next = inbox.next(); next !== undefined; next = inbox.next()) {
+        order.push(next.kind === "frame" ? "frame" : next.input.type === "timer" ? next.input.generation : "?")
       }
-      assert.deepStrictEqual(kinds, ["t1", "t2", "data", "frame"])
+      assert.deepStrictEqual(order, [1, 2, 10, 11, "frame"])
     }))
 
-  it.effect("refuses what has no room, and says so", () =>
+  it.effect("are bounded: control says when it is full, frames are refused, and data waits and keeps its order", () =>
     Effect.gen(function*() {
-      const box = yield* inbox
-      for (let i = 0; i < laneCapacity.frames; i++) assert.isTrue(box.frame(frame(i)))
-      assert.isFalse(box.frame(frame(99)))
-      for (let i = 0; i < laneCapacity.control; i++) assert.isTrue(box.control(timer(i)))
-      assert.isFalse(box.control(timer(0)))
+      const inbox = yield* open
+      for (let i = 0; i < laneCapacity.control; i++) assert.isTrue(inbox.control(timer(i)))
+      assert.isFalse(inbox.control(timer(-1)))
+      for (let i = 0; i < laneCapacity.frames; i++) assert.isTrue(inbox.frame(frame(i)))
+      assert.isFalse(inbox.frame(frame(99)))
+      const producer = yield* Effect.forkChild(Effect.forEach(
+        Array.from({ length: laneCapacity.data + 100 }, (_, i) => i),
+        (i) => inbox.data(timer(i)),
+        { discard: true }
+      ))
+      yield* TestClock.adjust(1)
+      assert.isUndefined(producer.pollUnsafe())
+      const seen: Array<number> = []
+      // As the session does: read until nothing is there, then wait to be woken.
+      while (seen.length < laneCapacity.data + 100) {
+        const next = inbox.next()
+        if (next === undefined || next.kind === "frame") yield* inbox.wait
+        else if (next.lane === "DataLane" && next.input.type === "timer") seen.push(next.input.generation)
+      }
+      assert.deepStrictEqual(seen, Array.from({ length: laneCapacity.data + 100 }, (_, i) => i))
+      yield* Fiber.join(producer)
     }))
 
-  it.effect("wakes its reader once for any number of arrivals, and at once when something came before", () =>
+  it.effect("wake their reader for whatever comes while it waits", () =>
     Effect.gen(function*() {
-      const box = yield* inbox
-      let woken = 0
-      const reader = yield* Effect.forkChild(Effect.forever(Effect.andThen(box.wait, Effect.sync(() => woken++))))
-      yield* Effect.yieldNow
-      box.control(timer(1))
-      box.control(timer(2))
-      box.frame(frame(0))
-      assert.strictEqual(woken, 0, "never from within the call that rings")
-      for (let i = 0; i < 5; i++) yield* Effect.yieldNow
-      assert.strictEqual(woken, 1)
+      const inbox = yield* open
+      let applied = 0
+      const reader = yield* Effect.forkChild(Effect.forever(Effect.suspend(() => {
+        for (let next = inbox.next(); next !== undefined; next = inbox.next()) applied += 1
+        return inbox.wait
+      })))
+      for (let i = 1; i <= 300; i++) {
+        if (i % 3 === 0) inbox.frame(frame(i))
+        else if (i % 3 === 1) inbox.control(timer(i))
+        else yield* inbox.data(timer(i))
+        if (i % 7 === 0) yield* TestClock.adjust(1)
+      }
+      yield* TestClock.adjust(1)
+      assert.strictEqual(applied, 300)
       yield* Fiber.interrupt(reader)
-      box.control(timer(3))
-      yield* box.wait
     }))
 
-  it.effect("lets a producer go that waits for room when the session is over", () =>
+  it.effect("let a producer go that waits when nobody reads any more, interruptible or not", () =>
     Effect.gen(function*() {
-      const box = yield* inbox
-      for (let i = 0; i < laneCapacity.data; i++) yield* box.data({ type: "audio_ended" })
-      const producer = yield* Effect.forkChild(box.data({ type: "audio_ended" }))
-      yield* Effect.yieldNow
-      box.close()
-      assert.isFalse(yield* Fiber.join(producer))
+      const inbox = yield* open
+      for (let i = 0; i < laneCapacity.data; i++) yield* inbox.data(timer(i))
+      const waiting = yield* Effect.forkChild(Effect.uninterruptible(inbox.data(timer(-1))))
+      yield* TestClock.adjust(1)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* inbox.close
+      assert.isFalse(yield* Fiber.join(waiting))
+      assert.isFalse(yield* inbox.data(timer(-2)))
     }))
-})
-
-describe("ring", () => {
-  it("keeps the order over any number of turns, and holds no more than its capacity", () => {
-    const ring = new Ring<number>(3)
-    let put = 0
-    let got = 0
-    for (let round = 0; round < 100; round++) {
-      while (ring.offer(put)) put++
-      assert.strictEqual(ring.size, 3)
-      for (let i = 0; i <= round % 3; i++) assert.strictEqual(ring.take(), got++)
-    }
-  })
-})
-
-describe("loss count", () => {
-  it("tells every loss once, with where it began and ended", () => {
-    const loss = new LossCount()
-    const told: Array<unknown> = []
-    loss.tell((lost) => told.push(lost))
-    loss.lost(320)
-    loss.lost(960)
-    loss.tell((lost) => told.push(lost))
-    loss.tell((lost) => told.push(lost))
-    assert.deepStrictEqual(told, [{ count: 2, first: 320, last: 960 }])
-  })
 })

@@ -34,7 +34,6 @@ const doors = (): ReadonlyArray<{ readonly owner: object; readonly key: string; 
   { owner: globalThis, key: "queueMicrotask", what: "queueMicrotask" },
   { owner: process, key: "nextTick", what: "process.nextTick" },
   { owner: process.hrtime, key: "bigint", what: "process.hrtime.bigint" },
-  { owner: process, key: "hrtime", what: "process.hrtime" },
   { owner: crypto, key: "randomUUID", what: "crypto.randomUUID" },
   { owner: crypto, key: "getRandomValues", what: "crypto.getRandomValues" },
   { owner: Promise.prototype, key: "then", what: "a promise" }
@@ -55,10 +54,13 @@ export class AmbientGuard {
       const refuse = () => {
         throw this.#caught(door.what)
       }
-      // What takes the place of a function with a method has the same one.
-      const value = door.key === "hrtime" ? Object.assign(refuse, { bigint: refuse }) : refuse
-      this.#put(door.owner, door.key, value)
+      this.#put(door.owner, door.key, refuse)
     }
+    const hrtime = () => {
+      throw this.#caught("process.hrtime")
+    }
+    // Last, and with its method: what takes the place of the function has what was put there before.
+    this.#put(process, "hrtime", Object.assign(hrtime, { bigint: process.hrtime.bigint }))
     const RealDate = Date
     const caught = () => this.#caught("new Date()")
     // `new Date(0)` is arithmetic and stays; `new Date()` reads the clock.

@@ -256,7 +256,11 @@ const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
 
 const completionObserver = (call: SimCall): SessionObserver => ({
   input: ({ input }) => {
-    if (input.type === "transcript" && input.finality === "final") for (const tell of call.whenHeard.splice(0)) tell()
+    if (input.type === "transcript" && input.finality === "final") {
+      for (const tell of call.whenHeard.splice(0)) {
+        tell()
+      }
+    }
   },
   outputs: (outputs) => {
     for (const output of outputs) {

@@ -93,9 +93,11 @@ const actionsOf = (stream: RandomStream, turns: number): ReadonlyArray<CallerAct
       : when(stream)
     const kind = stream.below(20)
     if (kind === 0) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: at })
-    else if (kind === 5) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: { ...at, after: "reply_start" } })
-    else if (kind <= 2) actions.push({ does: "type", words: stream.between(1, 12), messages: stream.pick([1, 1, 2, 3]), when: at })
-    // A sign of attention while the agent speaks.
+    else if (kind === 5) {
+      actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: { ...at, after: "reply_start" } })
+    } else if (kind <= 2) {
+      actions.push({ does: "type", words: stream.between(1, 12), messages: stream.pick([1, 1, 2, 3]), when: at })
+    } // A sign of attention while the agent speaks.
     else if (kind <= 4) {
       actions.push({ does: "say", words: [stream.between(4, 20) * 20], when: { ...at, after: "reply_start" } })
     } else actions.push({ does: "say", words: utterance(stream), when: at })

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import type { Exit, Fiber } from "effect"
@@ -51,6 +52,9 @@ export interface WorldOptions {
 /** Tasks that may run at one instant; more is a loop that never sleeps. */
 const tasksPerInstant = 1_000_000
 
+/** Log lines that a world keeps. */
+const keptLogs = 1000
+
 /** Registered fibers between two sweeps of those that have ended. */
 const sweepFibers = 512
 
@@ -85,6 +89,8 @@ export class World {
   readonly seed: number
   readonly streams: RandomStreams
   readonly context: Context.Context<never>
+  /** What the program logged, with the world's time; the first {@link keptLogs}. */
+  readonly logs: Array<{ readonly atMs: number; readonly level: string; readonly message: string }> = []
   /** Nanoseconds since the start: an integer, safe for 104 days. */
   nowNs = 0
   /**
@@ -133,7 +139,8 @@ export class World {
       Context.add(Random.Random, {
         nextDoubleUnsafe: () => values.unit(),
         nextIntUnsafe: () => Math.floor(values.unit() * 2 ** 53)
-      })
+      }),
+      Context.add(Logger.CurrentLoggers, new Set([this.#logger()]))
     )
   }
 
@@ -312,6 +319,12 @@ export class World {
       },
       makeDispatcher: () => dispatcher
     }
+  }
+
+  #logger(): Logger.Logger<unknown, void> {
+    return Logger.make(({ logLevel, message }) => {
+      if (this.logs.length < keptLogs) this.logs.push({ atMs: this.nowMs, level: logLevel, message: String(message) })
+    })
   }
 
   #clock(): Clock.Clock {

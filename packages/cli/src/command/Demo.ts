@@ -103,8 +103,14 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   line("What next:")
   line(`  hear the call      ${files.stereo} (caller left, agent right)`)
   line(`  execute it again   npx rspp replay ${timeline}`)
-  line(`  with a what-if     npx rspp replay ${timeline} --set endpointing.min_ms=200`)
-  line(`  look at a turn     npx rspp timeline show ${timeline} --turn ${own === undefined ? 3 : 1}`)
+  line(`  with a what-if     npx rspp replay ${timeline} --set endpointing.min_ms=700`)
+  // The third turn of the shipped conversation is the one that is cut.
+  const turn = own === undefined ? "turn_3" : summary.turns[0]?.turn_id
+  line(
+    turn === undefined
+      ? `  look at it         npx rspp timeline show ${timeline}`
+      : `  look at a turn     npx rspp timeline show ${timeline} --turn ${turn.replace("turn_", "")}`
+  )
   line(`  as a picture       npx rspp timeline export ${timeline} --format perfetto --output ${trace}`)
   line(`                     and open that file at https://ui.perfetto.dev`)
   line(`  your own voice     make run INPUT=my.wav`)
@@ -124,9 +130,11 @@ const verify = Effect.fnUntraced(function*(timeline: string) {
   line("Checked in the recording:")
   line(`  ${mark(true)}  each of its ${records.length + 1} records is valid by the contract`)
   line(
-    `  ${mark(incomplete.length === 0)}  ${turns.length} accepted turns, ${
-      turns.length - incomplete.length
-    } with complete evidence, exactly one terminal and a close`
+    turns.length === 0
+      ? `  ${mark(true)}  no turn was accepted, so there is no evidence to check`
+      : `  ${mark(incomplete.length === 0)}  ${turns.length} accepted turn${turns.length === 1 ? "" : "s"}, ${
+        turns.length - incomplete.length
+      } with complete evidence, exactly one terminal and a close`
   )
   for (const turn of incomplete) line(`        ${turn}`)
   const identical = exitOfReplay(replayed) === "ok"

@@ -81,7 +81,7 @@ export class LiveView {
         return said("agent", text)
       }
       case "egress_fenced":
-        return line(
+        return input.dropped_samples === 0 ? [] : line(
           "cut",
           `the agent is silent; ${seconds(input.dropped_samples / samplesPerMs)} of speech were dropped`
         )
@@ -95,6 +95,14 @@ export class LiveView {
   }
 
   outputs(outputs: ReadonlyArray<KernelOutput>): ReadonlyArray<ViewLine> {
+    // A provider's own words stand in the record of the call that failed, beside the signal.
+    const words = new Map(
+      outputs.flatMap(({ record, ...rest }) =>
+        record === "invocation" && "invocation" in rest
+          ? [[rest.invocation.provider_invocation_id, rest.invocation.reason] as const]
+          : []
+      )
+    )
     return outputs.flatMap((output) => {
       if (output.record === "command" && output.command.type === "start_invocation") {
         const { segment_id, text } = output.command
@@ -103,7 +111,14 @@ export class LiveView {
         }
         return []
       }
-      return output.record === "signal" ? this.#signal(output.signal) : []
+      if (output.record !== "signal") return []
+      const { provider_invocation_id, signal } = output.signal
+      return this.#signal(
+        output.signal,
+        signal === "provider_error" && provider_invocation_id !== undefined
+          ? words.get(provider_invocation_id)
+          : undefined
+      )
     })
   }
 
@@ -115,7 +130,10 @@ export class LiveView {
     }
   }
 
-  #signal(signal: Extract<KernelOutput, { readonly record: "signal" }>["signal"]): ReadonlyArray<ViewLine> {
+  #signal(
+    signal: Extract<KernelOutput, { readonly record: "signal" }>["signal"],
+    words: string | undefined
+  ): ReadonlyArray<ViewLine> {
     const { reason, runtime_timestamp_ms: atMs, turn_id } = signal
     const line = (who: ViewLine["who"], text: string, tone: ViewLine["tone"] = "plain"): ReadonlyArray<ViewLine> => [
       { atMs, who, text, tone, passing: false }
@@ -153,7 +171,9 @@ export class LiveView {
         const what = signal.signal.replaceAll("_", " ")
         return line(
           "turn",
-          `${turn_id === undefined ? "" : `${turn}: `}${what}${reason === undefined ? "" : `: ${reason}`}`,
+          `${turn_id === undefined ? "" : `${turn}: `}${what}${reason === undefined ? "" : `: ${reason}`}${
+            words === undefined ? "" : ` (${words})`
+          }`,
           tone
         )
       }

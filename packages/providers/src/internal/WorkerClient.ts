@@ -19,7 +19,7 @@ export class WorkerFailure extends Schema.TaggedError<WorkerFailure>()("WorkerFa
  *    then ignored). When the thread dies, everything in flight fails with `died: true`.
  * 2. The next call after a death starts a new thread; `generation` counts the threads, so that a holder of state inside
  *    the thread sees that it is lost.
- * 3. The thread ends with the scope, and keeps the process alive only while a call is in flight.
+ * 3. The thread ends with the scope, after what it is at, and keeps the process alive only while a call is in flight.
  *
  * A request is sent, synchronously, when the call's fiber starts to run.
  */
@@ -30,6 +30,12 @@ export interface WorkerClient<Request, Reply> {
   readonly generation: () => number
 }
 
+/**
+ * Longest wait for a thread to finish what it is at before it is stopped, ms; loading a model is the longest, and takes a
+ * second or two. Native code that is stopped in the middle takes the whole process with it, open files included.
+ */
+const closeWaitMs = 10_000
+
 /** Starts nothing yet: the first call does. `name` shows in messages and in the thread list. */
 export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
   readonly name: string
@@ -39,6 +45,9 @@ export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
   type Resume = (result: Effect.Effect<Reply, WorkerFailure>) => void
   const pending = new Map<number, Resume>()
   let worker: Worker | undefined
+  /** Requests that the thread has not answered, whether or not somebody still waits for the answer. */
+  let unanswered = 0
+  let idle: () => void = () => {}
   let nextId = 0
   let generation = 0
   let closed = false
@@ -60,10 +69,13 @@ export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
     const died = (reason: string) => {
       if (worker !== started) return
       worker = undefined
+      unanswered = 0
+      idle()
       const failure = new WorkerFailure({ message: `The ${options.name} worker ended: ${reason}`, died: true })
       for (const id of [...pending.keys()]) settle(id, Effect.fail(failure))
     }
     started.on("message", (reply: WorkerReply<Reply>) => {
+      if (worker === started && --unanswered === 0) idle()
       settle(
         reply.id,
         "value" in reply
@@ -82,9 +94,18 @@ export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
     Effect.promise(async () => {
       closed = true
       const last = worker
-      worker = undefined
       const failure = new WorkerFailure({ message: `The ${options.name} worker was closed`, died: true })
       for (const id of [...pending.keys()]) settle(id, Effect.fail(failure))
+      if (last !== undefined && unanswered > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, closeWaitMs)
+          idle = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      worker = undefined
       await last?.terminate()
     })
   )
@@ -99,6 +120,7 @@ export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
       const id = nextId++
       pending.set(id, resume)
       worker.ref()
+      unanswered++
       worker.postMessage({ id, request } satisfies WorkerRequest<Request>, transfer)
       return Effect.sync(() => {
         pending.delete(id)
@@ -107,7 +129,9 @@ export const make = Effect.fnUntraced(function*<Request, Reply>(options: {
     })
 
   const tell = (request: Request): void => {
-    worker?.postMessage({ id: -1, request } satisfies WorkerRequest<Request>)
+    if (worker === undefined) return
+    unanswered++
+    worker.postMessage({ id: -1, request } satisfies WorkerRequest<Request>)
   }
 
   const client: WorkerClient<Request, Reply> = { call, tell, generation: () => generation }

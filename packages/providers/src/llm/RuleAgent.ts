@@ -119,8 +119,10 @@ export const load = (path: string): Effect.Effect<Rules, ProviderUnavailable> =>
     )
   )
 
-const reason = (error: { readonly message: string; readonly cause?: unknown }): string =>
-  error.cause instanceof Error ? error.cause.message : error.message
+const reason = (error: { readonly message: string; readonly cause?: unknown }): string => {
+  if (!(error.cause instanceof Error)) return error.message
+  return "code" in error.cause && error.cause.code === "ENOENT" ? "there is no such file" : error.cause.message
+}
 
 /** The rules of the file that is set, checked. */
 export const check = Effect.flatMap(ProvidersConfig, ({ rulesFile }) => load(rulesFile ?? defaultRulesFile))

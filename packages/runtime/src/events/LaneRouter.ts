@@ -36,8 +36,8 @@ export interface SessionInbox {
   /** Waits until there may be a next input. */
   readonly wait: Effect.Effect<void>
   readonly hasFrames: () => boolean
-  /** Nobody will take anything any more: who waits for room is let go. */
-  readonly close: () => void
+  /** Nobody reads any more: whoever waits at the data lane goes on, and what it offers is not taken. */
+  readonly close: Effect.Effect<void>
 }
 
 /**
@@ -74,9 +74,6 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           ),
         frame: (frame) => ring(frames.offer(frame)),
         hasFrames: () => frames.size > 0,
-        close: () => {
-          Queue.shutdownUnsafe(data)
-        },
         next: () => {
           const urgent = control.take()
           if (urgent !== undefined) return { kind: "input", lane: "ControlLane", input: urgent }
@@ -85,7 +82,8 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           const frame = frames.take()
           return frame === undefined ? undefined : { kind: "frame", frame }
         },
-        wait: bell.wait
+        wait: bell.wait,
+        close: Queue.shutdown(data)
       }
       return inbox
     })

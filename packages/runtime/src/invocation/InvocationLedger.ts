@@ -59,13 +59,10 @@ export interface SessionInvocations {
   /** A final text was asked for: the first-result budget runs from here. */
   readonly asked: (invocation: Invocation) => void
   readonly cancel: (id: string | undefined, reason: string) => void
+  /** The session ends: whatever has not ended by itself is cancelled. */
+  readonly cancelAll: (reason: string) => void
   /** The port says that the invocation is over: its facts go on record, once. */
   readonly ended: (input: EndInput) => Invocation | undefined
-  /**
-   * The cancellation grace is over and the session will not wait any longer: everything that has not ended is cancelled,
-   * if it was not yet, and goes on record as cut off, without an acknowledgement.
-   */
-  readonly cutOff: (reason: string) => void
   /** Invocations that have not ended. */
   readonly live: () => number
   readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
@@ -99,50 +96,15 @@ const openLedger = (
   const live = new Map<string, Invocation>()
   const { header } = context
   let ordinal = 0
-  const capMs = (provider: string) => header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
-  const cancel = (invocation: Invocation, reason: string): void => {
-    if (invocation.cancelSentMs !== undefined) return
+  const cancel = (id: string | undefined, reason: string) => {
+    const invocation = id === undefined ? undefined : live.get(id)
+    if (invocation === undefined || invocation.cancelSentMs !== undefined) return
     invocation.cancelSentMs = context.now
     invocation.cancelReason = reason
     budgets.invocationSettled(invocation.id)
     context.command({ type: "cancel_invocation", provider_invocation_id: invocation.id, reason })
   }
-  const end = (
-    invocation: Invocation,
-    input: Pick<EndInput, "outcome_class" | "retryable" | "late_outputs" | "reason">,
-    acknowledged: boolean
-  ): void => {
-    live.delete(invocation.id)
-    budgets.invocationSettled(invocation.id)
-    const timedOut = invocation.cancelReason === "timeout"
-    const reason = input.reason ?? invocation.cancelReason
-    context.outputs.push({
-      record: "invocation",
-      runtime_sequence: context.takeSequence(),
-      runtime_timestamp_ms: context.now,
-      invocation: {
-        provider_invocation_id: invocation.id,
-        ...(invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }),
-        node_id: invocation.nodeId,
-        modality: invocation.modality,
-        provider_id: invocation.provider,
-        idempotency_key: invocation.key,
-        authority_epoch: invocation.epoch,
-        outcome_class: timedOut ? "timeout" : input.outcome_class,
-        retryable: input.retryable || timedOut,
-        retry_decision: invocation.decision,
-        attempts: invocation.attempts,
-        started_ms: invocation.startedMs,
-        ...(invocation.firstResultMs === undefined ? {} : { first_result_ms: invocation.firstResultMs }),
-        ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
-        ...(acknowledged ? { cancel_ack_ms: context.now } : {}),
-        late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
-        final_latency_ms: Math.max(0, (invocation.settledMs ?? context.now) - invocation.askedMs),
-        total_latency_ms: context.now - invocation.startedMs,
-        ...(reason === undefined ? {} : { reason })
-      }
-    })
-  }
+  const capMs = (provider: string) => header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
   return {
     get: (id) => live.get(id),
     ofTurn: (turnId) => [...live.values()].filter((invocation) => invocation.turnId === turnId),
@@ -197,21 +159,46 @@ const openLedger = (
       invocation.settledMs = context.now
       budgets.invocationSettled(invocation.id)
     },
-    cancel: (id, reason) => {
-      const invocation = id === undefined ? undefined : live.get(id)
-      if (invocation !== undefined) cancel(invocation, reason)
+    cancel,
+    cancelAll: (reason) => {
+      for (const id of live.keys()) cancel(id, reason)
     },
     live: () => live.size,
     ended: (input) => {
       const invocation = live.get(input.provider_invocation_id)
-      if (invocation !== undefined) end(invocation, input, invocation.cancelSentMs !== undefined)
+      if (invocation === undefined) return undefined
+      live.delete(invocation.id)
+      budgets.invocationSettled(invocation.id)
+      const cancelled = invocation.cancelSentMs !== undefined
+      const timedOut = invocation.cancelReason === "timeout"
+      const reason = input.reason ?? invocation.cancelReason
+      context.outputs.push({
+        record: "invocation",
+        runtime_sequence: context.takeSequence(),
+        runtime_timestamp_ms: context.now,
+        invocation: {
+          provider_invocation_id: invocation.id,
+          ...(invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }),
+          node_id: invocation.nodeId,
+          modality: invocation.modality,
+          provider_id: invocation.provider,
+          idempotency_key: invocation.key,
+          authority_epoch: invocation.epoch,
+          outcome_class: timedOut ? "timeout" : input.outcome_class,
+          retryable: input.retryable || timedOut,
+          retry_decision: invocation.decision,
+          attempts: invocation.attempts,
+          started_ms: invocation.startedMs,
+          ...(invocation.firstResultMs === undefined ? {} : { first_result_ms: invocation.firstResultMs }),
+          ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
+          ...(cancelled ? { cancel_ack_ms: context.now } : {}),
+          late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
+          final_latency_ms: Math.max(0, (invocation.settledMs ?? context.now) - invocation.askedMs),
+          total_latency_ms: context.now - invocation.startedMs,
+          ...(reason === undefined ? {} : { reason })
+        }
+      })
       return invocation
-    },
-    cutOff: (reason) => {
-      for (const invocation of live.values()) {
-        cancel(invocation, reason)
-        end(invocation, { outcome_class: "cancelled", retryable: false, late_outputs: 0, reason: "cut_off" }, false)
-      }
     }
   }
 }

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -25,19 +26,29 @@ type Start = CommandOf<"start_invocation">
 /** Longest pause-free stretch of speech that is handed on as one chunk: 100 ms. */
 const chunkSamples = 1600
 
-/** How long the end of a session waits for provider calls that were told to end, in ms. */
-const closeWithinMs = 250
-
 /** What the runner needs of its session. */
 export interface RunnerOptions {
   readonly payloads: PayloadStore
   readonly history: AudioHistory
   readonly feedBounds: FeedBounds
   readonly partialIntervalMs: number
+  /** How long a call that was cancelled may take to end; then it is cut off (CONTRACT section 5, cancellation grace). */
+  readonly graceMs: number
   /** The data lane: waits while it is full. */
   readonly offer: (input: SessionInput) => Effect.Effect<unknown>
   /** Keeps the content behind a handle for the recorder. */
   readonly onPayload: (handle: PayloadHandle, content: string | Int16Array) => void
+}
+
+/** One provider call that has not been reported as ended. */
+interface Call {
+  readonly command: Start
+  /** Closed by back-pressure. */
+  readonly gate: Latch.Latch
+  fiber: Fiber.Fiber<void> | undefined
+  cancelled: boolean
+  /** Its end is reported: whatever it still yields is nobody's. */
+  over: boolean
 }
 
 /** The provider calls of one session. Every call is synchronous. */
@@ -56,7 +67,9 @@ export interface SessionRunner {
  * inputs through the data lane.
  *
  * Guarantees: I-INV-FIBER a cancel interrupts the fiber, and its end is reported exactly once, after everything that it
- * yielded; I-INV-EPOCH whatever it yields carries the epoch under which it was started.
+ * yielded; I-INV-BOUND a call that does not end within the grace of its cancel, or within its cap after the end of its
+ * utterance, is cut off: it is reported as ended and nothing of it is taken any more, and no scope waits for it longer;
+ * I-INV-EPOCH whatever it yields carries the epoch under which it was started.
  */
 export class InvocationRunner extends Context.Service<InvocationRunner, {
   readonly open: (options: RunnerOptions) => Effect.Effect<SessionRunner, never, Scope.Scope>
@@ -76,12 +89,58 @@ const openRunner = Effect.fnUntraced(function*(
   providers: ProviderManager["Service"],
   segmenter: SentenceSegmenter["Service"]
 ) {
-  const { payloads, offer } = options
+  const { graceMs, payloads } = options
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
-  const fibers = new Map<string, Fiber.Fiber<unknown>>()
+  const calls = new Map<string, Call>()
   const feeds = new Map<string, UtteranceFeed>()
-  const gates = new Map<string, Latch.Latch>()
+  /** Fibers that are still there, those that were cut off included. */
+  const running = new Set<Fiber.Fiber<void>>()
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      for (const fiber of running) fiber.interruptUnsafe()
+      if (running.size === 0) return Effect.void
+      return Effect.flatMap(Effect.timeoutOption(Fiber.awaitAll([...running]), graceMs), (ended) =>
+        ended._tag === "Some"
+          ? Effect.void
+          : Effect.logWarning(`${running.size} provider calls do not end; the session does not wait for them`))
+    })
+  )
+  const bounds = yield* FiberMap.make<string>()
+  const forkBound = yield* FiberMap.runtime(bounds)<never>()
+
+  const offer = (call: Call, input: SessionInput): Effect.Effect<unknown> =>
+    call.over ? Effect.void : options.offer(input)
+
+  /** Reports the end of a call, the first time that it is asked. */
+  const end = (call: Call, exit: Exit.Exit<void, ProviderFailure>): Effect.Effect<unknown> => {
+    if (call.over) return Effect.void
+    const id = call.command.provider_invocation_id
+    call.over = true
+    calls.delete(id)
+    feeds.delete(id)
+    return options.offer(ended(call.command, exit))
+  }
+
+  const unbound = (id: string) => {
+    const fiber = FiberMap.getUnsafe(bounds, id)
+    if (fiber._tag === "Some") fiber.value.interruptUnsafe()
+  }
+
+  /** In so many milliseconds the call is over, whether it ends or not. */
+  const bind = (call: Call, ms: number, exit: Exit.Exit<never, ProviderFailure>) => {
+    forkBound(
+      call.command.provider_invocation_id,
+      Effect.andThen(
+        Effect.sleep(ms),
+        Effect.suspend(() => {
+          const report = end(call, exit)
+          call.fiber?.interruptUnsafe()
+          return report
+        })
+      )
+    )
+  }
 
   const missing = (command: Start) =>
     Stream.fail(
@@ -93,17 +152,21 @@ const openRunner = Effect.fnUntraced(function*(
       })
     )
 
-  const transcripts = (command: Start, feed: UtteranceFeed) => {
+  const transcripts = (call: Call, feed: UtteranceFeed) => {
+    const { command } = call
     const provider = providers.stt(command.provider_id)
     if (provider === undefined) return missing(command)
     return provider.recognise(feed.stream, { partialIntervalMs: options.partialIntervalMs }).pipe(
       Stream.mapEffect((result) => {
+        if (call.over) return Effect.void
         const text = result.text.trim()
         const words = text === "" ? 0 : text.split(/\s+/u).length
         const final = result._tag === "Final"
-        const handle = payloads.text(text, final ? { words, complete: result.complete } : { words })
+        const handle = final
+          ? payloads.text(text, { words, complete: result.complete })
+          : payloads.text(text, { words }, "interim")
         options.onPayload(handle, text)
-        return offer({
+        return offer(call, {
           type: "transcript",
           provider_invocation_id: command.provider_invocation_id,
           finality: final ? "final" : "partial",
@@ -121,7 +184,8 @@ const openRunner = Effect.fnUntraced(function*(
       text: parts.map((part) => (payloads.readText(part.handle_id) ?? "").slice(0, part.chars)).join(" ")
     }))
 
-  const reply = (command: Start) => {
+  const reply = (call: Call) => {
+    const { command } = call
     const provider = providers.llm(command.provider_id)
     if (provider === undefined) return missing(command)
     const run = segmenter.start()
@@ -130,15 +194,16 @@ const openRunner = Effect.fnUntraced(function*(
       authority_epoch: command.authority_epoch
     } as const
     const sentence = (text: string) => {
+      if (call.over) return Effect.void
       const handle = payloads.text(text)
       options.onPayload(handle, text)
-      return offer({ type: "segment", ...about, handle })
+      return offer(call, { type: "segment", ...about, handle })
     }
     return Stream.concat(
       provider.reply(messages(command)).pipe(
         Stream.mapEffect((delta) =>
           Effect.andThen(
-            offer({ type: "text_delta", ...about, handle: payloads.text(delta, undefined, false) }),
+            offer(call, { type: "text_delta", ...about, handle: payloads.text(delta, undefined, "no") }),
             Effect.forEach(run.push(delta), sentence, { discard: true })
           )
         )
@@ -150,26 +215,37 @@ const openRunner = Effect.fnUntraced(function*(
     )
   }
 
-  const voice = (command: Start) => {
+  const voice = (call: Call) => {
+    const { command } = call
     const provider = providers.tts(command.provider_id)
     if (provider === undefined) return missing(command)
     const text = command.text === undefined ? "" : payloads.readText(command.text.id) ?? ""
-    payloads.expect(command.provider_invocation_id)
     return provider.synthesise(text).pipe(
       Stream.mapEffect((samples) =>
         Effect.forEach(pieces(samples), (piece) => {
-          const handle = payloads.audio(piece, command.provider_invocation_id)
+          if (call.over) return Effect.void
+          // What comes after a cancel is told, and counted as late, but never heard: it is not kept.
+          const handle = payloads.audio(piece, call.cancelled ? undefined : command.turn_id)
           options.onPayload(handle, piece)
-          return offer({
+          const chunk = {
             type: "voice_chunk",
             provider_invocation_id: command.provider_invocation_id,
             handle,
             authority_epoch: command.authority_epoch
-          })
+          } as const
+          return Effect.andThen(offer(call, chunk), call.gate.await)
         }, { discard: true })
       )
     )
   }
+
+  const neverEnded = (command: Start) =>
+    new ProviderFailure({
+      provider_id: command.provider_id,
+      outcome_class: "timeout",
+      retryable: false,
+      message: `the call did not end within ${command.cap_ms} ms after its utterance`
+    })
 
   const ended = (command: Start, exit: Exit.Exit<void, ProviderFailure>): SessionInput => {
     const about = {
@@ -189,64 +265,65 @@ const openRunner = Effect.fnUntraced(function*(
     return { ...about, outcome_class: "infrastructure_failure", retryable: false, reason: "provider_defect" }
   }
 
-  // Nobody takes results any more. An adapter that does not end when it is told to is left behind, not waited for: the
-  // rest of the session is to be closed whatever it does.
-  let closed = false
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      closed = true
-      const open = [...fibers.values()]
-      for (const fiber of open) fiber.interruptUnsafe()
-      return open.length === 0
-        ? Effect.void
-        : Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(open)), closeWithinMs)
-    })
-  )
-
   return {
     start: (command) => {
       const id = command.provider_invocation_id
-      const gate = Latch.makeUnsafe(true)
-      gates.set(id, gate)
-      const results = (): Stream.Stream<unknown, ProviderFailure> => {
-        if (command.modality === "llm") return reply(command)
-        if (command.modality === "tts") return voice(command)
-        // The feed is open before the next frame is applied, so that no word is lost.
-        const feed = makeUtteranceFeed(options.feedBounds, context)
+      const call: Call = { command, gate: Latch.makeUnsafe(true), fiber: undefined, cancelled: false, over: false }
+      calls.set(id, call)
+      // The feed is open before the next frame is applied, so that no word is lost.
+      const feed = command.modality === "stt" ? makeUtteranceFeed(options.feedBounds, context) : undefined
+      if (feed !== undefined) {
         feed.audio(options.history.from(command.from_sample ?? 0))
         feeds.set(id, feed)
-        return transcripts(command, feed)
       }
+      // Suspended: an adapter that throws when it is called fails its own call, not the session.
+      const results = Stream.suspend((): Stream.Stream<unknown, ProviderFailure> => {
+        if (feed !== undefined) return transcripts(call, feed)
+        return command.modality === "llm" ? reply(call) : voice(call)
+      })
       // Held by back-pressure: the result in hand was taken, the next one waits here.
-      const run = Stream.runForEach(results(), () => gate.await)
       const fiber = fork(
-        run.pipe(
-          Effect.onExit((exit) => {
-            feeds.delete(id)
-            gates.delete(id)
-            return closed ? Effect.void : offer(ended(command, exit))
-          }),
-          Effect.ignore,
+        Stream.runForEach(results, () => call.gate.await).pipe(
+          Effect.onExit((exit) =>
+            Effect.suspend(() => {
+              // After a cut the bound's own fiber is at work on the report.
+              if (!call.over) unbound(id)
+              return end(call, exit)
+            })
+          ),
+          Effect.ignoreCause,
           named(`provider ${command.provider_id}, ${id}`)
         )
       )
-      fibers.set(id, fiber)
-      fiber.addObserver(() => fibers.delete(id))
+      call.fiber = fiber
+      running.add(fiber)
+      fiber.addObserver(() => running.delete(fiber))
     },
     cancel: (id) => {
-      fibers.get(id)?.interruptUnsafe()
+      const call = calls.get(id)
+      if (call === undefined || call.cancelled) return
+      call.cancelled = true
+      call.fiber?.interruptUnsafe()
+      if (!call.over) bind(call, graceMs, Exit.interrupt())
     },
     pause: (id) => {
-      gates.get(id)?.closeUnsafe()
+      calls.get(id)?.gate.closeUnsafe()
     },
     resume: (id) => {
-      gates.get(id)?.openUnsafe()
+      calls.get(id)?.gate.openUnsafe()
     },
     mark: (command) => {
-      const feed = feeds.get(command.provider_invocation_id)
-      if (feed === undefined) return
+      const id = command.provider_invocation_id
+      const feed = feeds.get(id)
+      const call = calls.get(id)
+      if (feed === undefined || call === undefined) return
       if (command.mark === "pause") feed.mark({ _tag: "Pause", pauseId: command.pause_id ?? 0 })
-      else feed.mark({ _tag: command.mark === "resume" ? "Resume" : "End" })
+      else if (command.mark === "resume") feed.mark({ _tag: "Resume" })
+      else {
+        feeds.delete(id)
+        feed.mark({ _tag: "End" })
+        if (!call.cancelled) bind(call, call.command.cap_ms, Exit.fail(neverEnded(call.command)))
+      }
     },
     audio: (samples) => {
       let dropped = 0

@@ -35,12 +35,6 @@ import { TurnLifecycle } from "../turn/TurnLifecycle.ts"
 import type { KernelOutput } from "./KernelContext.ts"
 import { KernelContext } from "./KernelContext.ts"
 
-/** The reason of a `shutdown` that says for the second time that the session is to end. */
-export const overrun = "overrun"
-
-/** Ends the wait for provider calls when the session is over. */
-const cutOffTimer = "cut_off"
-
 /** One session's kernel: deterministic, synchronous, without a clock. */
 export interface KernelSession {
   /** A frame of caller audio. Returns its sequence. Allocates nothing. */
@@ -210,7 +204,7 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, context, delivery, guard, invocations, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, keys, listening, snapshots, turns } = this.#m
     switch (input.type) {
       case "session_started":
         return
@@ -227,8 +221,6 @@ class Kernel implements KernelSession {
         return
       }
       case "shutdown": {
-        // The time to stop has run out: the session is to be over now, whatever still runs.
-        if (this.#over && input.reason === overrun) invocations.cutOff("shutdown")
         const audible = turns.audible
         if (audible !== undefined) turns.cancel(audible, "session", "shutdown")
         this.#finish("shutdown")
@@ -256,10 +248,14 @@ class Kernel implements KernelSession {
         this.#timer(input)
         return
       case "cancel_requested":
-        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key && `cancel/${input.idempotency_key}`)) this.#cancel(input)
+        if (!this.#isStale(input) && keys.firstTime(input.idempotency_key && `cancel/${input.idempotency_key}`)) {
+          this.#cancel(input)
+        }
         return
       case "typed_text":
-        if (keys.firstTime(`text/${input.handle.id}`)) this.#propose(input.handle, undefined, input.authority_epoch, true)
+        if (keys.firstTime(`text/${input.handle.id}`)) {
+          this.#propose(input.handle, undefined, input.authority_epoch, true)
+        }
         return
       case "output_accepted":
       case "playback_started":
@@ -500,9 +496,6 @@ class Kernel implements KernelSession {
       case falseAlarmTimer:
         bargeIn.falseAlarm()
         return
-      case cutOffTimer:
-        invocations.cutOff("session_ended")
-        return
     }
     if (input.timer.startsWith("grace:")) {
       turns.graceEnded(input.timer.slice("grace:".length))
@@ -586,15 +579,13 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, context, gateway, invocations, listening, turns } = this.#m
-    if (this.#over) return
+    const { bargeIn, gateway, invocations, listening, turns } = this.#m
     this.#over = true
     bargeIn.close()
     turns.close()
     const open = listening.close()
-    if (invocations.live() > 0) {
-      context.arm(cutOffTimer, context.now + context.header.pipeline.cancellation_grace_ms)
-    }
+    // The session waits for the end of each call: none may wait for a marker that was lost.
+    invocations.cancelAll("session_ended")
     if (open === undefined) return
     // The utterance that was under way ends in one recorded outcome.
     gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: open })
@@ -611,7 +602,6 @@ class Kernel implements KernelSession {
     const { context, invocations, turns } = this.#m
     if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
     this.#ended = true
-    context.disarm(cutOffTimer)
     context.command({ type: "end_session", reason: "over" })
   }
 }

@@ -20,8 +20,10 @@ export interface UtteranceFeed {
   readonly mark: (mark: Exclude<RecognitionInput, { readonly _tag: "Audio" }>) => void
 }
 
-/** Slots that are kept for marks, so that audio cannot crowd them out. */
+/** Slots that are kept for marks, so that audio cannot crowd them out … */
 const markSlots = 64
+/** … and for the end and the audio before it, so that nothing can. */
+const endSlots = 2
 
 /**
  * A queue that wakes its reader through the session's scheduler, at once: `Effect.runSync` would give it a scheduler of
@@ -36,10 +38,10 @@ const makeQueue = (context: Context.Context<never>, capacity: number) => {
 
 /**
  * The caller's audio on its way to a recogniser: when the recogniser is slow, audio is merged into one waiting chunk
- * before any of it is dropped, up to the edge's bytes. `context` is the session's.
+ * before any of it is dropped, up to the edge's bytes.
  */
 export const makeUtteranceFeed = (bounds: FeedBounds, context: Context.Context<never>): UtteranceFeed => {
-  const queue = makeQueue(context, bounds.items + markSlots)
+  const queue = makeQueue(context, bounds.items + markSlots + endSlots)
   let merged: Array<Int16Array> = []
   let mergedBytes = 0
   const flush = () => {
@@ -68,6 +70,7 @@ export const makeUtteranceFeed = (bounds: FeedBounds, context: Context.Context<n
       return 0
     },
     mark: (mark) => {
+      if (mark._tag !== "End" && Queue.sizeUnsafe(queue) + 1 >= bounds.items + markSlots) return
       flush()
       Queue.offerUnsafe(queue, mark)
       if (mark._tag === "End") Queue.endUnsafe(queue)

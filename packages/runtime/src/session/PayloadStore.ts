@@ -7,37 +7,35 @@ import { samplesPerMs } from "../ports/AudioFrame.ts"
 /** Texts that a session keeps for its conversation; the oldest is forgotten first. */
 export const rememberedTexts = 1024
 
+/** Interim texts that a session keeps for whoever watches; the conversation never asks for them. */
+export const rememberedInterims = 64
+
+/** How long a text is asked for: `conversation`, `interim` (only while it is new), or not at all. */
+export type Keep = "conversation" | "interim" | "no"
+
 /**
  * The payloads of one session, outside of the kernel: the kernel sees handles, ports ask here for what is behind them.
  *
  * Texts carry a keyed hash, so that two recordings cannot be compared without the key; audio carries none. Texts are
- * bounded by {@link rememberedTexts}, audio by the voice edge of the plan: egress takes each chunk out once, and what it
- * never takes (of a turn that was cut) goes when the turn's cancellation grace is over.
+ * bounded by {@link rememberedTexts}, audio by the voice edge of the plan: egress takes each chunk out once, and what no
+ * egress took goes with its turn.
  */
 export class PayloadStore {
   /** Keyed once; each text works on a copy. */
   readonly #mac: ReturnType<typeof hmac.create>
   readonly #texts = new Map<string, string>()
-  readonly #audio = new Map<string, Int16Array>()
-  /** Chunks that wait, by the provider call that they came from. */
-  readonly #chunks = new Map<string, Set<string>>()
+  readonly #interims = new Map<string, string>()
+  readonly #audio = new Map<string, { readonly owner: string; readonly samples: Int16Array }>()
   #ordinal = 0
 
   constructor(key: string) {
     this.#mac = hmac.create(sha256, utf8ToBytes(key))
   }
 
-  text(content: string, facts?: PayloadHandle["facts"], keep = true): PayloadHandle {
+  text(content: string, facts?: PayloadHandle["facts"], keep: Keep = "conversation"): PayloadHandle {
     const id = `h_${++this.#ordinal}`
-    if (keep) {
-      this.#texts.set(id, content)
-      if (this.#texts.size > rememberedTexts) {
-        for (const oldest of this.#texts.keys()) {
-          this.#texts.delete(oldest)
-          break
-        }
-      }
-    }
+    if (keep === "conversation") remember(this.#texts, id, content, rememberedTexts)
+    else if (keep === "interim") remember(this.#interims, id, content, rememberedInterims)
     return {
       id,
       payload_class: "text_raw",
@@ -47,14 +45,10 @@ export class PayloadStore {
     }
   }
 
-  /** A chunk of speech of a provider call, kept until egress takes it or {@link release} lets it go. */
-  audio(samples: Int16Array, invocation: string): PayloadHandle {
+  /** Keeps speech until it is taken or its owner's is dropped; without an owner it is not kept. */
+  audio(samples: Int16Array, owner: string | undefined): PayloadHandle {
     const id = `h_${++this.#ordinal}`
-    const chunks = this.#chunks.get(invocation)
-    if (chunks !== undefined) {
-      this.#audio.set(id, samples)
-      chunks.add(id)
-    }
+    if (owner !== undefined) this.#audio.set(id, { owner, samples })
     return {
       id,
       payload_class: "audio_raw",
@@ -63,29 +57,32 @@ export class PayloadStore {
     }
   }
 
-  /** A call begins: its chunks are kept. */
-  expect(invocation: string): void {
-    this.#chunks.set(invocation, new Set())
-  }
-
-  /** Nobody will ask for what a call has said any more: its chunks are let go, and later ones are not kept. */
-  release(invocation: string): void {
-    for (const id of this.#chunks.get(invocation) ?? []) this.#audio.delete(id)
-    this.#chunks.delete(invocation)
-  }
-
   readText(id: string): string | undefined {
-    return this.#texts.get(id)
+    return this.#texts.get(id) ?? this.#interims.get(id)
   }
 
   takeAudio(id: string): Int16Array | undefined {
-    const samples = this.#audio.get(id)
+    const kept = this.#audio.get(id)
     this.#audio.delete(id)
-    return samples
+    return kept?.samples
+  }
+
+  /** Nobody will take what is left of this owner's speech. */
+  dropAudio(owner: string): void {
+    for (const [id, kept] of this.#audio) if (kept.owner === owner) this.#audio.delete(id)
   }
 
   /** Chunks of speech that wait for egress. */
   get waitingAudio(): number {
     return this.#audio.size
+  }
+}
+
+const remember = (texts: Map<string, string>, id: string, content: string, bound: number): void => {
+  texts.set(id, content)
+  if (texts.size <= bound) return
+  for (const oldest of texts.keys()) {
+    texts.delete(oldest)
+    return
   }
 }

@@ -19,11 +19,10 @@ import { LaneRouter } from "../events/LaneRouter.ts"
 import { InvocationRunner } from "../invocation/InvocationRunner.ts"
 import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
-import { overrun, SessionKernel } from "../kernel/SessionKernel.ts"
+import { SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
-import type { LostFrames } from "../listening/LossCount.ts"
-import { LossCount } from "../listening/LossCount.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
+import { frameMs } from "../ports/AudioFrame.ts"
 import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
 import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
@@ -168,10 +167,12 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   const transport = yield* (yield* Transport).open({ session_id: options.session_id })
-  if (transport.output.capacityMs > egressQueueMaxMs) {
+  const { capacityMs } = transport.output
+  // Less than a frame would never let one in.
+  if (!(capacityMs >= frameMs && capacityMs <= egressQueueMaxMs)) {
     return yield* new TransportFailure({
       transport_id: transport.transport_id,
-      message: `its output queue holds ${transport.output.capacityMs} ms; at most ${egressQueueMaxMs} ms are allowed`
+      message: `its output queue holds ${capacityMs} ms; ${frameMs} to ${egressQueueMaxMs} ms are allowed`
     })
   }
   const clock = yield* Clock.Clock
@@ -203,6 +204,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     history,
     feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
     partialIntervalMs: pipeline.session_config.recognition.partial_interval_ms,
+    graceMs: pipeline.cancellation_grace_ms,
     offer: inbox.data,
     onPayload: recorder.payload
   })
@@ -215,26 +217,19 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     onFailure: () => control({ type: "connection", state: "stall" })
   })
 
-  // Frames that found no room at the door, and frames that a slow recogniser had no room for.
-  const refused = new LossCount()
-  const unheard = new LossCount()
-  const tellLoss = (lost: LostFrames) => control({ type: "media_loss", edge_id: audioEdge, ...lost })
+  // Frames that never came in, and frames that a slow recogniser has not heard: both have notices.
+  const cameLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
+  const heardLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
+
+  /** The sample that the next frame begins at, when nothing is lost. */
   let heardTo: number | undefined
-  /** The calls that speak for a turn, until nothing of the turn is waited for any more. */
-  const voices = new Map<string, Array<string>>()
 
   let over = false
   const dispatch = (command: SessionCommand): void => {
     switch (command.type) {
       case "start_invocation":
-        if (command.modality === "tts" && command.turn_id !== undefined) {
-          const calls = voices.get(command.turn_id)
-          if (calls === undefined) voices.set(command.turn_id, [command.provider_invocation_id])
-          else calls.push(command.provider_invocation_id)
-        }
         return runner.start(command)
       case "mark_utterance":
-        if (command.mark === "end") unheard.tell(tellLoss)
         return runner.mark(command)
       case "cancel_invocation":
         return runner.cancel(command.provider_invocation_id)
@@ -270,18 +265,18 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "resume_output":
         return egress.resume(command.turn_id)
       case "fence_output":
-        return egress.fence(command.turn_id)
+        egress.fence(command.turn_id)
+        return payloads.dropAudio(command.turn_id)
       case "end_session":
         over = true
-        return
-      case "seal_supplement":
-        for (const call of voices.get(command.turn_id) ?? []) payloads.release(call)
-        voices.delete(command.turn_id)
         return
       case "end_output":
       case "append_evidence":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
         return
+      case "seal_supplement":
+        // The recorder acts on this too. Speech that the turn refused is nobody's now.
+        return payloads.dropAudio(command.turn_id)
     }
   }
 
@@ -296,8 +291,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       heardTo = sampleIndex + samples.length
       history.push(next.frame)
       speech.push(next.frame)
-      if (runner.audio(samples) > 0) unheard.lost(sampleIndex)
-      else unheard.tell(tellLoss)
+      if (runner.audio(samples) > 0) heardLess.lost(sampleIndex)
+      else heardLess.tell()
       return
     }
     const { input, lane } = next
@@ -328,6 +323,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const drained = () => {
     if (!audioEnded || inbox.hasFrames()) return
     audioEnded = false
+    lastLosses()
     speech.end()
     control({ type: "audio_ended" })
   }
@@ -359,17 +355,17 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     if (arrived.sampleIndex < arrivedTo) return true
     if (!inbox.frame(arrived)) {
       lostFrames += 1
-      refused.lost(arrived.sampleIndex)
+      cameLess.lost(arrived.sampleIndex)
       return false
     }
     arrivedTo = arrived.sampleIndex + arrived.samples.length
-    refused.tell(tellLoss)
+    cameLess.tell()
     return true
   }
 
   const lastLosses = () => {
-    refused.tell(tellLoss)
-    unheard.tell(tellLoss)
+    cameLess.tell()
+    heardLess.tell()
   }
 
   control({ type: "session_started" })
@@ -434,15 +430,18 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     control({ type: "shutdown", reason: "interrupted" })
     yield* Effect.forkScoped(Effect.andThen(
       Effect.sleep(shutdownBudgetMs),
-      Effect.sync(() => control({ type: "shutdown", reason: overrun }))
+      Effect.sync(() => {
+        over = true
+        control({ type: "shutdown", reason: "overrun" })
+      })
     ))
     yield* Effect.ignore(loop)
   })
   yield* loop.pipe(
     Effect.onInterrupt(() => stop),
     Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
+    Effect.ensuring(inbox.close),
     Effect.ensuring(Effect.sync(() => {
-      inbox.close()
       for (const observer of observers) observer.closed?.()
     }))
   )
@@ -458,3 +457,19 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
   return summary
 })
+
+/** Counts frames that are lost one after the other, and tells of them when one is not. */
+const lossesOf = (report: (loss: { count: number; first: number; last: number }) => void) => {
+  let loss: { count: number; first: number; last: number } | undefined
+  return {
+    lost: (sampleIndex: number): void => {
+      loss = { count: (loss?.count ?? 0) + 1, first: loss?.first ?? sampleIndex, last: sampleIndex }
+    },
+    tell: (): void => {
+      if (loss === undefined) return
+      const lost = loss
+      loss = undefined
+      report(lost)
+    }
+  }
+}

@@ -31,6 +31,12 @@ interface Life {
   cause: number
 }
 
+/** What a step must bring about, and why. */
+interface Due {
+  readonly what: "fence" | "reject"
+  readonly evidence: SessionInput
+}
+
 /** Abort reasons of the causes that are told by a signal of the turn, strongest first (CONTRACT section 4). */
 const ranked = ["authority_loss", "cancelled", "turn_budget_exhausted"]
 const rankOf = ({ reason, signal }: { readonly reason?: string; readonly signal: string }): number => {
@@ -63,6 +69,10 @@ export class KernelLaws {
   #open: string | undefined
   #ended = false
   #accepted = 0
+  readonly #works = new Map<string, { readonly turnId: string; readonly modality: string }>()
+  #connection = ""
+  /** What the step that is being applied has to bring about. */
+  #due: Due | undefined
 
   constructor(options: { readonly validate: boolean }) {
     this.#validate = options.validate
@@ -83,6 +93,7 @@ export class KernelLaws {
 
   input(sequence: number, now: number, input: SessionInput): void {
     this.#take(sequence, now)
+    this.#due = this.#dueOf(input)
     if (this.#validate) {
       check("timeline_record", {
         record: "input",
@@ -118,9 +129,51 @@ export class KernelLaws {
 
   outputs(outputs: ReadonlyArray<KernelOutput>): void {
     const wasEnded = this.#ended
+    const open = this.#open
     for (const output of outputs) {
       law(!wasEnded, "nothing comes out after end_session", output)
       this.#output(output)
+    }
+    const due = this.#due
+    this.#due = undefined
+    if (wasEnded) return
+    if (due?.what === "fence" && open !== undefined) {
+      law(this.#life(open).fenceRequested, "a turn that loses its caller is fenced in that step", due.evidence)
+    }
+    if (due?.what === "reject") {
+      const rejected = outputs.some((output) =>
+        output.record === "signal" && output.signal.signal === "stale_epoch_reject"
+      )
+      law(rejected, "what comes under another epoch is rejected", due.evidence)
+    }
+    for (const output of outputs) {
+      if (output.record !== "command" || output.command.type !== "fence_output") continue
+      for (const [id, work] of this.#works) {
+        if (work.turnId !== output.command.turn_id || work.modality === "stt") continue
+        law(this.#cancelled.has(id), "a fence cancels the calls of its turn", { id, ...output.command })
+      }
+    }
+  }
+
+  #dueOf(input: SessionInput): Due | undefined {
+    switch (input.type) {
+      case "shutdown":
+        return { what: "fence", evidence: input }
+      case "connection": {
+        const repeats = input.state === this.#connection || this.#connection === "ended"
+        if (repeats) return undefined
+        this.#connection = input.state
+        return ["disconnected", "stall", "ended"].includes(input.state) ? { what: "fence", evidence: input } : undefined
+      }
+      case "transcript":
+      case "text_delta":
+      case "segment":
+      case "voice_chunk": {
+        const stale = input.authority_epoch !== undefined && input.authority_epoch !== this.#epoch
+        return stale ? { what: "reject", evidence: input } : undefined
+      }
+      default:
+        return undefined
     }
   }
 
@@ -169,6 +222,7 @@ export class KernelLaws {
       case "invocation": {
         const { provider_invocation_id: id, ...facts } = output.invocation
         law(this.#live.delete(id), "each invocation ends once", output)
+        this.#works.delete(id)
         for (const time of [facts.first_result_ms, facts.cancel_sent_ms, facts.cancel_ack_ms]) {
           law(
             time === undefined || (time >= facts.started_ms && time <= this.#now),
@@ -266,6 +320,9 @@ export class KernelLaws {
       case "start_invocation":
         law(!this.#live.has(command.provider_invocation_id), "invocation ids are unique", command)
         this.#live.add(command.provider_invocation_id)
+        if (command.turn_id !== undefined) {
+          this.#works.set(command.provider_invocation_id, { turnId: command.turn_id, modality: command.modality })
+        }
         law(command.authority_epoch === this.#epoch, "work starts under the session's epoch", command)
         if (command.turn_id !== undefined) this.#unfenced(command.turn_id, command)
         return

@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { draw } from "../Latency.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
-import { soundOfReply } from "./Truth.ts"
+import { replyOfText, soundOfReply } from "./Truth.ts"
 
 /** Time that a character takes to say, in ms: about 160 words a minute. */
 const msPerCharacter = 65
@@ -22,7 +22,7 @@ export const voice = (call: SimCall, provider_id: string): TextToSpeech["Service
       const { scenario, streams } = call
       const own = drawCallFaults(call, provider_id)
       const stream = streams.of("provider/tts")
-      const sound = soundOfReply(Number(/r(\d+)/u.exec(text)?.[1] ?? 27_999))
+      const sound = soundOfReply(replyOfText(text))
       const chunkMs = stream.pick([20, 40, 100, 100, 200, 2000])
       const factor = stream.between(10, 50) / 100
       const firstMs = draw(scenario.latencies.tts.firstMs, stream) + own.slowMs

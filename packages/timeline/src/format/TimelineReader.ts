@@ -120,7 +120,13 @@ export const read = Effect.fn("TimelineReader.read")(function*(
 const unreadable = (path: string, cause: PlatformError): TimelineMissing | TimelineUnreadable =>
   cause.reason._tag === "NotFound"
     ? new TimelineMissing({ path, message: `${path}: there is no such file` })
-    : new TimelineUnreadable({ path, message: `${path}: cannot be read (${cause.message})`, cause })
+    : new TimelineUnreadable({ path, message: `${path}: ${whyUnreadable(cause)}`, cause })
+
+const whyUnreadable = ({ message, reason }: PlatformError): string => {
+  if (reason._tag === "PermissionDenied") return "cannot be read: permission denied"
+  const code = (reason.cause as { readonly code?: unknown } | undefined)?.code
+  return code === "EISDIR" ? "is a directory; give the path of a timeline in it" : `cannot be read (${message})`
+}
 
 const invalid = (path: string, { offset, ordinal, kind, issues }: InvalidRecord): InvalidTimelineRecord =>
   new InvalidTimelineRecord({
@@ -154,7 +160,13 @@ const rejected = (path: string, rejection: Rejected): TimelineError => {
       return new TimelineWithoutHeader({
         path,
         offset,
-        message: `${path}: the header cannot be read (${reason} at byte ${offset})`
+        message: `${path}: the header cannot be read: ${
+          {
+            truncated: "the file is cut off in it",
+            checksum: "it was changed",
+            garbage: "something else is there"
+          }[reason]
+        } (at byte ${offset})`
       })
     }
   }

@@ -69,7 +69,7 @@ describe("reading a file", () => {
   it.effect("without a header says so, and where", () =>
     Effect.map(failure(new Uint8Array([...preamble, 1, 2, 3])), (error) => {
       assert.strictEqual(error._tag, "TimelineWithoutHeader")
-      assert.match(error.message, /truncated at byte 16/u)
+      assert.match(error.message, /cut off in it \(at byte 16\)/u)
     }))
 
   it.effect("that is not there says so", () =>

@@ -5,11 +5,12 @@ import * as Schema from "effect/Schema"
 import type { PlatformError } from "effect"
 import { readAudioFile, type WaveFileError } from "./WaveFile.ts"
 
-/** A call script cannot be used. `message` names the file, says what is wrong and where. */
+/** A call script cannot be used. `message` names the file, says what is wrong and where; `hint` shows a right one. */
 export class CallScriptError extends Schema.TaggedError<CallScriptError>()("CallScriptError", {
   code: Schema.Literals(["missing", "unreadable", "not_json", "invalid"]),
   input: Schema.String,
   message: Schema.String,
+  hint: Schema.optionalKey(Schema.String),
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 
@@ -118,7 +119,7 @@ export const loadCallScript = (
     })
     const file = yield* Effect.mapError(
       Schema.decodeUnknownEffect(CallScriptFile, { onExcessProperty: "error" })(json),
-      (error) => fault(path, "invalid", error.message, error)
+      (error) => fault(path, "invalid", oneLine(error.message), error)
     )
     const notices: Array<string> = []
     const steps = yield* Effect.forEach(file.steps, (step) =>
@@ -133,9 +134,21 @@ export const loadCallScript = (
   })
 
 const fault = (input: string, code: CallScriptError["code"], what: string, cause: unknown): CallScriptError =>
-  new CallScriptError({ code, input, message: `The call script ${input} cannot be used: ${what}`, cause })
+  new CallScriptError({
+    code,
+    input,
+    message: `The call script ${input} cannot be used: ${what}`,
+    ...(code === "invalid" || code === "not_json" ? { hint: example } : {}),
+    cause
+  })
+
+const example =
+  `A script is, for example: { "steps": [{ "say": "question.wav" }, { "text": "Stop.", "at": { "after": "agent_started", "delay_ms": 800 } }] }`
+
+/** The schema's words, each fault once, on one line. */
+const oneLine = (message: string): string => [...new Set(message.replace(/\n\s+at /gu, " at ").split("\n"))].join("; ")
 
 const unreadable = (path: string, error: PlatformError.PlatformError): CallScriptError =>
   error.reason._tag === "NotFound"
     ? fault(path, "missing", "there is no such file; check the path.", error)
-    : fault(path, "unreadable", `reading it failed (${error.reason._tag}).`, error)
+    : fault(path, "unreadable", `reading it failed (${error.message}).`, error)

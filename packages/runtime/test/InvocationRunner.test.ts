@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { CommandOf } from "@rspp/contracts/SessionCommand"
+import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
+import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
+import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import type { ProviderSet } from "@rspp/runtime/invocation/ProviderManager"
+import { AudioHistory } from "@rspp/runtime/listening/AudioHistory"
+import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
+import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
+import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { deafEar, oneSentence, shortVoice } from "./support/LiveSession.ts"
+
+const graceMs = 75
+
+const open = Effect.fnUntraced(function*(options: {
+  readonly llm?: ProviderSet["llm"][number]["reply"]
+  readonly tts?: ProviderSet["tts"][number]["synthesise"]
+  readonly stt?: ProviderSet["stt"][number]["recognise"]
+  readonly laneSize?: number
+}) {
+  const lane = yield* Queue.bounded<SessionInput>(options.laneSize ?? 256)
+  const payloads = new PayloadStore("key")
+  const history = new AudioHistory()
+  const scope = yield* Scope.make()
+  const services = InvocationRunner.layerNoDeps.pipe(
+    Layer.provide([
+      ProviderManager.layerOf({
+        stt: [{ descriptor: { provider_id: "test/ear", modality: "stt" }, recognise: options.stt ?? deafEar }],
+        llm: [{ descriptor: { provider_id: "test/mind", modality: "llm" }, reply: options.llm ?? oneSentence }],
+        tts: [{ descriptor: { provider_id: "test/voice", modality: "tts" }, synthesise: options.tts ?? shortVoice }]
+      }),
+      Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) })
+    ])
+  )
+  const runner = yield* Effect.flatMap(InvocationRunner, (service) =>
+    service.open({
+      payloads,
+      history,
+      feedBounds: { items: 50, bytes: 65_536 },
+      partialIntervalMs: 500,
+      graceMs,
+      offer: (input) => Queue.offer(lane, input),
+      onPayload: () => {}
+    })).pipe(Effect.provide(services, { local: true }), Scope.provide(scope))
+  /** What has come in since the last look. */
+  const taken = Effect.gen(function*() {
+    const inputs: Array<SessionInput> = []
+    for (let left = Queue.sizeUnsafe(lane); left > 0; left = Queue.sizeUnsafe(lane)) {
+      inputs.push(yield* Queue.take(lane))
+    }
+    return inputs
+  })
+  return { close: Scope.close(scope, Exit.void), history, lane, payloads, runner, taken }
+})
+
+const command = (
+  modality: "stt" | "llm" | "tts",
+  provider_invocation_id = "inv_1"
+): CommandOf<"start_invocation"> => ({
+  type: "start_invocation",
+  provider_invocation_id,
+  node_id: modality,
+  modality,
+  provider_id: { stt: "test/ear", llm: "test/mind", tts: "test/voice" }[modality],
+  turn_id: "turn_1",
+  authority_epoch: 3,
+  idempotency_key: "key_1",
+  cap_ms: 1000,
+  ...(modality === "stt" ? { from_sample: 0 } : {})
+})
+
+const ends = (inputs: ReadonlyArray<SessionInput>) =>
+  inputs.filter((input): input is InputOf<"invocation_ended"> => input.type === "invocation_ended")
+
+describe("a provider call", () => {
+  it.effect("reports what it yields under its epoch, and then its end, once", () =>
+    Effect.gen(function*() {
+      const { runner, taken } = yield* open({})
+      runner.start(command("llm"))
+      yield* TestClock.adjust(60)
+      const inputs = yield* taken
+      assert.deepStrictEqual(inputs.map(({ type }) => type), ["text_delta", "segment", "invocation_ended"])
+      assert.isTrue(inputs.every((input) => input.type === "invocation_ended" || input.authority_epoch === 3))
+      runner.cancel("inv_1")
+      yield* TestClock.adjust(1000)
+      assert.lengthOf(yield* taken, 0, "a cancel of what has ended is nothing")
+    }))
+
+  it.effect("that fails says why, in the classes of the contract", () =>
+    Effect.gen(function*() {
+      const failure = new ProviderFailure({
+        provider_id: "test/mind",
+        outcome_class: "overload",
+        retryable: true,
+        message: "busy"
+      })
+      const { runner, taken } = yield* open({ llm: () => Stream.fail(failure) })
+      runner.start(command("llm"))
+      yield* TestClock.adjust(1)
+      const [end, ...more] = ends(yield* taken)
+      assert.lengthOf(more, 0)
+      assert.deepInclude(end, { outcome_class: "overload", retryable: true, reason: "busy" })
+    }))
+
+  it.effect("that is cancelled in the step that started it ends as cancelled, once", () =>
+    Effect.gen(function*() {
+      const { runner, taken } = yield* open({})
+      runner.start(command("llm"))
+      runner.cancel("inv_1")
+      runner.cancel("inv_1")
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual((yield* taken).map(({ type }) => type), ["invocation_ended"])
+    }))
+
+  it.effect("that is cancelled as it ends, with the lane full, ends once", () =>
+    Effect.gen(function*() {
+      const { runner, taken } = yield* open({ laneSize: 2 })
+      runner.start(command("llm"))
+      yield* TestClock.adjust(60)
+      // Delta and sentence fill the lane; its end waits at the door.
+      runner.cancel("inv_1")
+      yield* TestClock.adjust(1000)
+      const inputs = yield* taken
+      yield* TestClock.adjust(1000)
+      const all = [...inputs, ...(yield* taken)]
+      assert.lengthOf(ends(all), 1)
+      assert.strictEqual(all.at(-1)?.type, "invocation_ended")
+    }))
+
+  it.effect("that ignores its cancel is cut off after the grace, and nothing of it is taken later", () =>
+    Effect.gen(function*() {
+      const { close, runner, taken } = yield* open({
+        llm: () => Stream.fromEffect(Effect.uninterruptible(Effect.as(Effect.sleep(500), "late")))
+      })
+      runner.start(command("llm"))
+      yield* TestClock.adjust(10)
+      runner.cancel("inv_1")
+      yield* TestClock.adjust(graceMs - 1)
+      assert.lengthOf(yield* taken, 0)
+      yield* TestClock.adjust(1)
+      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "cancelled" })
+      yield* TestClock.adjust(2000)
+      assert.lengthOf(yield* taken, 0)
+      yield* close
+    }))
+
+  it.effect("that was held goes on when it is released, also in the middle of a long chunk", () =>
+    Effect.gen(function*() {
+      const { payloads, runner, taken } = yield* open({ tts: () => Stream.make(new Int16Array(160_000)) })
+      runner.start(command("tts"))
+      yield* TestClock.adjust(1)
+      const all = ends(yield* taken)
+      assert.lengthOf(all, 1)
+      assert.strictEqual(payloads.waitingAudio, 100)
+      runner.start(command("tts", "inv_2"))
+      runner.pause("inv_2")
+      runner.resume("inv_2")
+      yield* TestClock.adjust(1)
+      assert.lengthOf(ends(yield* taken), 1)
+    }))
+
+  it.effect("of a recogniser that does not end with its utterance ends as timed out", () =>
+    Effect.gen(function*() {
+      const { runner, taken } = yield* open({ stt: () => Stream.never })
+      runner.start(command("stt"))
+      runner.mark({ type: "mark_utterance", provider_invocation_id: "inv_1", mark: "end" })
+      yield* TestClock.adjust(999)
+      assert.lengthOf(yield* taken, 0)
+      yield* TestClock.adjust(1)
+      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "timeout" })
+      assert.strictEqual(runner.audio(new Int16Array(320)), 0)
+    }))
+
+  it.effect("of a recogniser is fed from the history on, each sample once, though it connects late (S12)", () =>
+    Effect.gen(function*() {
+      const heard: Array<number> = []
+      const { history, runner } = yield* open({
+        stt: (input: Stream.Stream<RecognitionInput>) =>
+          Stream.concat(Stream.fromEffect(Effect.sleep(900)), input).pipe(
+            Stream.tap((item) =>
+              Effect.sync(() => {
+                if (typeof item === "object" && item._tag === "Audio") heard.push(...item.samples)
+              })
+            ),
+            Stream.filter(() => false)
+          ) as never
+      })
+      const frame = (n: number) => Int16Array.from({ length: 320 }, (_, i) => 1 + n * 320 + i)
+      for (let n = 0; n < 30; n++) history.push({ sampleIndex: n * 320, samples: frame(n) })
+      runner.start(command("stt"))
+      for (let n = 30; n < 90; n++) {
+        assert.strictEqual(runner.audio(frame(n)), 0)
+        yield* TestClock.adjust(20)
+      }
+      runner.mark({ type: "mark_utterance", provider_invocation_id: "inv_1", mark: "end" })
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(heard, Array.from({ length: 90 * 320 }, (_, i) => 1 + i))
+    }))
+})
+
+describe("the runner's scope", () => {
+  it.effect("closes though a call ignores interruption and the lane takes nothing", () =>
+    Effect.gen(function*() {
+      const { close, lane, runner } = yield* open({
+        laneSize: 1,
+        llm: () => Stream.fromEffect(Effect.uninterruptible(Effect.never))
+      })
+      runner.start(command("llm"))
+      runner.start(command("tts", "inv_2"))
+      yield* TestClock.adjust(100)
+      yield* Queue.shutdown(lane)
+      const closing = yield* Effect.forkChild(close)
+      yield* TestClock.adjust(graceMs)
+      assert.isDefined(closing.pollUnsafe())
+    }))
+})
+
+describe("speech that nobody takes", () => {
+  it.effect("goes with its turn, and what comes after a cancel is not kept at all", () =>
+    Effect.gen(function*() {
+      const { payloads, runner } = yield* open({
+        tts: () =>
+          Stream.range(1, 50).pipe(
+            Stream.mapEffect(() => Effect.uninterruptible(Effect.as(Effect.sleep(10), new Int16Array(320))))
+          )
+      })
+      for (let turn = 0; turn < 20; turn++) {
+        runner.start(command("tts", `inv_${turn}`))
+        yield* TestClock.adjust(55)
+        assert.isAbove(payloads.waitingAudio, 0)
+        runner.cancel(`inv_${turn}`)
+        payloads.dropAudio("turn_1")
+        yield* TestClock.adjust(200)
+        assert.strictEqual(payloads.waitingAudio, 0)
+      }
+    }))
+})
