@@ -66,6 +66,9 @@ export const minLeaseTtlMs = 100
 /** Part of the TTL after which `hold` renews. The contract asks for less than half; the rest is room for retries. */
 const renewAtPartOfTtl = 0.4
 
+/** How long the end of `hold` waits for its revocation to be written, in ms. */
+export const releaseWithinMs = 500
+
 /** Compare-and-set rounds before a call gives up: each loss means that another call has won. */
 const maxRounds = 64
 
@@ -107,8 +110,9 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
     onChange: (change: LeaseChange) => void
   ) => Effect.Effect<void, never, Scope.Scope>
   /**
-   * `acquire`, renewed in the background after 40 % of the TTL for as long as the scope, and revoked when it closes. When the lease is lost,
-   * renewing stops and subscribers have been told.
+   * `acquire`, renewed in the background after 40 % of the TTL for as long as the scope, and revoked when it closes (within
+   * {@link releaseWithinMs}; past it the lease runs out by itself). When the lease is lost, renewing stops and subscribers
+   * have been told.
    */
   readonly hold: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld, Scope.Scope>
 }>()("rspp/LeaseAuthority") {
@@ -285,8 +289,14 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   const hold = Effect.fn("LeaseAuthority.hold")(function*(session_id: string, placement_id: string) {
     const lease = yield* Effect.acquireRelease(
       acquire(session_id, placement_id),
-      // another placement may hold the session by now: then there is nothing of ours left to end
-      (held) => Effect.ignore(revoke(session_id, held.authority_epoch))
+      // Another placement may hold the session by now: then there is nothing of ours left to end. Where the store is out
+      // of reach the lease ends by itself, and whoever closes the scope must not wait for that.
+      (held) =>
+        revoke(session_id, held.authority_epoch).pipe(
+          Effect.ignore,
+          Effect.interruptible,
+          Effect.timeoutOption(releaseWithinMs)
+        )
     )
     yield* Effect.forkScoped(Effect.ignore(keepRenewing(lease)))
     return lease

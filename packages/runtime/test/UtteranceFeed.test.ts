@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { makeUtteranceFeed } from "@rspp/runtime/listening/UtteranceFeed"
-import { Effect, Fiber, Stream } from "effect"
+import { Context, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
 const bounds = { items: 50, bytes: 65_536 }
@@ -9,7 +9,7 @@ const frame = (n: number) => Int16Array.from({ length: 320 }, (_, i) => (n * 320
 describe("the feed of a recogniser", () => {
   it.effect("gives audio and marks in their order, and ends with its utterance", () =>
     Effect.gen(function*() {
-      const feed = makeUtteranceFeed(bounds)
+      const feed = makeUtteranceFeed(bounds, Context.empty())
       feed.audio(frame(0))
       feed.mark({ _tag: "Pause", pauseId: 1 })
       feed.mark({ _tag: "Resume" })
@@ -21,7 +21,7 @@ describe("the feed of a recogniser", () => {
 
   it.effect("merges what a slow recogniser has not taken before it drops any, and counts what it drops", () =>
     Effect.gen(function*() {
-      const feed = makeUtteranceFeed(bounds)
+      const feed = makeUtteranceFeed(bounds, Context.empty())
       const merged = Math.floor(bounds.bytes / 640)
       let dropped = 0
       for (let n = 0; n < bounds.items + merged + 7; n++) dropped += feed.audio(frame(n))
@@ -36,7 +36,7 @@ describe("the feed of a recogniser", () => {
 
   it.effect("never loses the end, however many marks wait before it", () =>
     Effect.gen(function*() {
-      const feed = makeUtteranceFeed(bounds)
+      const feed = makeUtteranceFeed(bounds, Context.empty())
       for (let n = 0; n < 500; n++) {
         feed.audio(frame(n))
         feed.mark({ _tag: "Pause", pauseId: n })

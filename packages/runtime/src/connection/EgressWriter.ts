@@ -1,6 +1,7 @@
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import { PreventSchedulerYield } from "effect/Scheduler"
 import { frameSamples, samplesPerMs } from "../ports/AudioFrame.ts"
 import type { AudioOutput, TransportFailure } from "../ports/Transport.ts"
 
@@ -159,7 +160,13 @@ export class EgressWriter {
   }
 
   /** Writes until it is interrupted. */
-  readonly run: Effect.Effect<never, TransportFailure> = Effect.forever(Effect.suspend(() => this.#next()))
+  readonly run: Effect.Effect<never, TransportFailure> = Effect.forever(Effect.suspend(() => this.#next()), {
+    // Each step waits for the queue, the bell or the clock.
+    disableYield: true
+  }).pipe(
+    // From the checks of a frame to its capture the scheduler may not let a fence come between (I-OUT-EPOCH).
+    Effect.provideService(PreventSchedulerYield, true)
+  )
 
   /** What is to be done now: wait, or pass on one frame. */
   #next(): Effect.Effect<void, TransportFailure> {

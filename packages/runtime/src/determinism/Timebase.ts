@@ -27,7 +27,8 @@ export class Timebase extends Context.Service<Timebase, {
         const origin = clock.monotonicTimeNanosUnsafe()
         return {
           wallClockStartMs: Math.floor(clock.currentTimeMillisUnsafe()),
-          nowMs: () => Number((clock.monotonicTimeNanosUnsafe() - origin) / 1_000_000n)
+          // Exact as a double for 104 days.
+          nowMs: () => Math.floor(Number(clock.monotonicTimeNanosUnsafe() - origin) / 1e6)
         }
       })
     )

@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
+import { Bell } from "./Bell.ts"
+import { Ring } from "./Ring.ts"
 
 /** Slots of each lane. Control has more than a session can have outstanding; its overflow is a failure, not a loss. */
 export const laneCapacity = {
@@ -49,37 +51,38 @@ export class LaneRouter extends Context.Service<LaneRouter, {
 }>()("rspp/LaneRouter") {
   static readonly layer = Layer.succeed(LaneRouter, {
     open: Effect.gen(function*() {
-      const control = yield* Queue.bounded<SessionInput>(laneCapacity.control)
+      const control = new Ring<SessionInput>(laneCapacity.control)
       const data = yield* Queue.bounded<SessionInput>(laneCapacity.data)
-      const frames = yield* Queue.bounded<AudioFrame>(laneCapacity.frames)
-      const bell = yield* Queue.sliding<void>(1)
+      const frames = new Ring<AudioFrame>(laneCapacity.frames)
+      const bell = yield* Bell.make
       const ring = (accepted: boolean) => {
-        if (accepted) Queue.offerUnsafe(bell, undefined)
+        if (accepted) bell.ring()
         return accepted
       }
-      const take = <A>(queue: Queue.Queue<A>): A | undefined => {
-        const exit = Queue.takeUnsafe(queue)
+      const takeData = (): SessionInput | undefined => {
+        if (Queue.sizeUnsafe(data) === 0) return undefined
+        const exit = Queue.takeUnsafe(data)
         return exit !== undefined && exit._tag === "Success" ? exit.value : undefined
       }
       const inbox: SessionInbox = {
-        control: (input) => ring(Queue.offerUnsafe(control, input)),
+        control: (input) => ring(control.offer(input)),
         data: (input) =>
           Effect.suspend(() =>
             Queue.offerUnsafe(data, input)
               ? Effect.succeed(ring(true))
               : Effect.map(Queue.offer(data, input), ring)
           ),
-        frame: (frame) => ring(Queue.offerUnsafe(frames, frame)),
-        hasFrames: () => Queue.sizeUnsafe(frames) > 0,
+        frame: (frame) => ring(frames.offer(frame)),
+        hasFrames: () => frames.size > 0,
         next: () => {
-          const urgent = take(control)
+          const urgent = control.take()
           if (urgent !== undefined) return { kind: "input", lane: "ControlLane", input: urgent }
-          const result = take(data)
+          const result = takeData()
           if (result !== undefined) return { kind: "input", lane: "DataLane", input: result }
-          const frame = take(frames)
+          const frame = frames.take()
           return frame === undefined ? undefined : { kind: "frame", frame }
         },
-        wait: Queue.take(bell),
+        wait: bell.wait,
         close: Queue.shutdown(data)
       }
       return inbox

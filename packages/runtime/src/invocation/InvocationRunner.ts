@@ -11,6 +11,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
+import { named } from "../determinism/FiberName.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
 import { makeUtteranceFeed } from "../listening/UtteranceFeed.ts"
@@ -89,7 +90,8 @@ const openRunner = Effect.fnUntraced(function*(
   segmenter: SentenceSegmenter["Service"]
 ) {
   const { graceMs, payloads } = options
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const context = yield* Effect.context<never>()
+  const fork = Effect.runForkWith(context)
   const calls = new Map<string, Call>()
   const feeds = new Map<string, UtteranceFeed>()
   /** Fibers that are still there, those that were cut off included. */
@@ -269,7 +271,7 @@ const openRunner = Effect.fnUntraced(function*(
       const call: Call = { command, gate: Latch.makeUnsafe(true), fiber: undefined, cancelled: false, over: false }
       calls.set(id, call)
       // The feed is open before the next frame is applied, so that no word is lost.
-      const feed = command.modality === "stt" ? makeUtteranceFeed(options.feedBounds) : undefined
+      const feed = command.modality === "stt" ? makeUtteranceFeed(options.feedBounds, context) : undefined
       if (feed !== undefined) {
         feed.audio(options.history.from(command.from_sample ?? 0))
         feeds.set(id, feed)
@@ -289,7 +291,8 @@ const openRunner = Effect.fnUntraced(function*(
               return end(call, exit)
             })
           ),
-          Effect.ignoreCause
+          Effect.ignoreCause,
+          named(`provider ${command.provider_id}, ${id}`)
         )
       )
       call.fiber = fiber

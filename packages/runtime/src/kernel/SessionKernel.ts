@@ -317,8 +317,16 @@ class Kernel implements KernelSession {
         bargeIn.falseAlarm()
         return
       case "turn":
-        this.#propose(heard.handle, heard.recognition, input.authority_epoch, this.#bargeInEnabled)
+        this.#propose(heard.handle, heard.recognition, this.#epochOf(heard.recognition, input), this.#bargeInEnabled)
     }
+  }
+
+  /**
+   * The epoch that an utterance came in under: that of what completed it, or else, when a timer did, that of its
+   * recogniser. Words of an epoch that is over are turned away (T3), not healed by the timer.
+   */
+  #epochOf(recognition: string, input: SessionInput): number | undefined {
+    return input.authority_epoch ?? this.#m.invocations.get(recognition)?.epoch
   }
 
   get #bargeInEnabled(): boolean {

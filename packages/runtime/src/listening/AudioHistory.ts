@@ -22,7 +22,13 @@ export class AudioHistory {
       if (this.#end === this.#start) this.#start = sampleIndex
       this.#end = sampleIndex
     }
-    for (let i = 0; i < samples.length; i++) this.#ring[(this.#end + i) % this.#ring.length] = samples[i] ?? 0
+    const at = this.#end % this.#ring.length
+    const before = Math.min(samples.length, this.#ring.length - at)
+    if (before === samples.length) this.#ring.set(samples, at)
+    else {
+      this.#ring.set(samples.subarray(0, before), at)
+      this.#ring.set(samples.subarray(before), 0)
+    }
     this.#end += samples.length
     this.#start = Math.max(this.#start, this.#end - this.#ring.length)
   }
@@ -31,7 +37,10 @@ export class AudioHistory {
   from(sampleIndex: number): Int16Array {
     const start = Math.min(Math.max(sampleIndex, this.#start), this.#end)
     const copy = new Int16Array(this.#end - start)
-    for (let i = 0; i < copy.length; i++) copy[i] = this.#ring[(start + i) % this.#ring.length] ?? 0
+    const at = start % this.#ring.length
+    const before = Math.min(copy.length, this.#ring.length - at)
+    copy.set(this.#ring.subarray(at, at + before), 0)
+    copy.set(this.#ring.subarray(0, copy.length - before), before)
     return copy
   }
 }

@@ -1,6 +1,8 @@
 import type { Cause } from "effect"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import { PreventSchedulerYield } from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type { RecognitionInput } from "../ports/SpeechToText.ts"
 
@@ -24,12 +26,22 @@ const markSlots = 64
 const endSlots = 2
 
 /**
+ * A queue that wakes its reader through the session's scheduler, at once: `Effect.runSync` would give it a scheduler of
+ * its own, whose microtasks are outside of the session's time and order.
+ */
+const makeQueue = (context: Context.Context<never>, capacity: number) => {
+  const undivided = Context.add(context, PreventSchedulerYield, true)
+  const exit = Effect.runForkWith(undivided)(Queue.bounded<RecognitionInput, Cause.Done>(capacity)).pollUnsafe()
+  if (exit === undefined || exit._tag === "Failure") throw new Error("a queue could not be made")
+  return exit.value
+}
+
+/**
  * The caller's audio on its way to a recogniser: when the recogniser is slow, audio is merged into one waiting chunk
  * before any of it is dropped, up to the edge's bytes.
  */
-export const makeUtteranceFeed = (bounds: FeedBounds): UtteranceFeed => {
-  // Making a queue asks nothing of its context and has no effect but its own state.
-  const queue = Effect.runSync(Queue.bounded<RecognitionInput, Cause.Done>(bounds.items + markSlots + endSlots))
+export const makeUtteranceFeed = (bounds: FeedBounds, context: Context.Context<never>): UtteranceFeed => {
+  const queue = makeQueue(context, bounds.items + markSlots + endSlots)
   let merged: Array<Int16Array> = []
   let mergedBytes = 0
   const flush = () => {

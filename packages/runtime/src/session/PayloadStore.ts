@@ -21,14 +21,15 @@ export type Keep = "conversation" | "interim" | "no"
  * egress took goes with its turn.
  */
 export class PayloadStore {
-  readonly #key: Uint8Array
+  /** Keyed once; each text works on a copy. */
+  readonly #mac: ReturnType<typeof hmac.create>
   readonly #texts = new Map<string, string>()
   readonly #interims = new Map<string, string>()
   readonly #audio = new Map<string, { readonly owner: string; readonly samples: Int16Array }>()
   #ordinal = 0
 
   constructor(key: string) {
-    this.#key = utf8ToBytes(key)
+    this.#mac = hmac.create(sha256, utf8ToBytes(key))
   }
 
   text(content: string, facts?: PayloadHandle["facts"], keep: Keep = "conversation"): PayloadHandle {
@@ -39,7 +40,7 @@ export class PayloadStore {
       id,
       payload_class: "text_raw",
       length: content.length,
-      hash: bytesToHex(hmac(sha256, this.#key, utf8ToBytes(content))),
+      hash: bytesToHex(this.#mac.clone().update(utf8ToBytes(content)).digest()),
       ...(facts === undefined ? {} : { facts })
     }
   }

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { EgressWriter } from "../connection/EgressWriter.ts"
 import { digest } from "../determinism/Digest.ts"
+import { named } from "../determinism/FiberName.ts"
 import { Timebase } from "../determinism/Timebase.ts"
 import type { Next } from "../events/LaneRouter.ts"
 import { LaneRouter } from "../events/LaneRouter.ts"
@@ -37,6 +38,11 @@ export const rsppVersion = "0.1.0"
 
 /** Steps that the session applies before it lets other fibers run. */
 const stepsPerTurnOfLoop = 64
+
+/** The longest loss that is filled with silence for a recogniser: 1 s; a longer one is a pause to it all the same. */
+const silenceSamples = 16_000
+
+const silence = (samples: number): Int16Array => new Int16Array(Math.min(samples, silenceSamples))
 
 /** How long a stopped session may take to close what is open, ms: twice the contract's cancellation grace and some. */
 const shutdownBudgetMs = 500
@@ -215,6 +221,9 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const cameLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
   const heardLess = lossesOf((loss) => control({ type: "media_loss", edge_id: audioEdge, ...loss }))
 
+  /** The sample that the next frame begins at, when nothing is lost. */
+  let heardTo: number | undefined
+
   let over = false
   const dispatch = (command: SessionCommand): void => {
     switch (command.type) {
@@ -277,6 +286,9 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       const { sampleIndex, samples } = next.frame
       recorder.audio(kernel.audio(sampleIndex, samples.length, now), sampleIndex, now)
       recorder.callerAudio(sampleIndex, samples)
+      // What was lost on the way is silence, to the recogniser as in the history: positions stay true.
+      if (heardTo !== undefined && sampleIndex > heardTo) runner.audio(silence(sampleIndex - heardTo))
+      heardTo = sampleIndex + samples.length
       history.push(next.frame)
       speech.push(next.frame)
       if (runner.audio(samples) > 0) heardLess.lost(sampleIndex)
@@ -311,8 +323,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const drained = () => {
     if (!audioEnded || inbox.hasFrames()) return
     audioEnded = false
-    cameLess.tell()
-    heardLess.tell()
+    lastLosses()
     speech.end()
     control({ type: "audio_ended" })
   }
@@ -337,14 +348,24 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   )
 
   let lostFrames = 0
+  /** The sample that the next frame may begin at, at the earliest. */
+  let arrivedTo = 0
   const frame = (arrived: AudioFrame): boolean => {
+    // Overtaken or repeated: its place in the stream has passed, and it is taken for lost on the way.
+    if (arrived.sampleIndex < arrivedTo) return true
     if (!inbox.frame(arrived)) {
       lostFrames += 1
       cameLess.lost(arrived.sampleIndex)
       return false
     }
+    arrivedTo = arrived.sampleIndex + arrived.samples.length
     cameLess.tell()
     return true
+  }
+
+  const lastLosses = () => {
+    cameLess.tell()
+    heardLess.tell()
   }
 
   control({ type: "session_started" })
@@ -374,12 +395,13 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         control({ type: "connection", state: "disconnected" })
         control({ type: "connection", state: "ended" })
       }))
-  yield* Effect.forkScoped(breaks(egress.run))
+  yield* Effect.forkScoped(named("egress")(breaks(egress.run)))
   yield* Effect.forkScoped(
     transport.run({
       audio: frame,
       connection: (state) => {
         gone ||= state === "ended"
+        if (state === "ended") lastLosses()
         control({ type: "connection", state })
       },
       text: (text) => {
@@ -393,13 +415,18 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       }
     }).pipe(
       breaks,
-      Effect.ensuring(Effect.sync(() => control({ type: "connection", state: "ended" })))
+      named("transport"),
+      Effect.ensuring(Effect.sync(() => {
+        lastLosses()
+        control({ type: "connection", state: "ended" })
+      }))
     )
   )
 
   // Runs where nothing can be interrupted any more, so its bound is a flag and not a timeout.
   const stop = Effect.gen(function*() {
     recorder.closing("interrupted")
+    lastLosses()
     control({ type: "shutdown", reason: "interrupted" })
     yield* Effect.forkScoped(Effect.andThen(
       Effect.sleep(shutdownBudgetMs),

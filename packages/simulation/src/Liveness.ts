@@ -1,0 +1,97 @@
+import { TransportFailure } from "@rspp/runtime/ports/Transport"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type { Violation } from "./checkers/Checker.ts"
+import type { SimCall } from "./parts/SimCall.ts"
+import type { SimTimeline } from "./parts/SimRecorder.ts"
+
+/**
+ * How long a session may take to end once its caller is gone: the cancellation grace (75 ms), what it waits for provider
+ * calls that do not end (250 ms) and for a control plane that does not answer (500 ms), and a process that stands still.
+ */
+const endWithinMs = 1500
+
+export interface Lived {
+  readonly call: SimCall
+  readonly timeline: SimTimeline
+  readonly exit: Exit.Exit<unknown, unknown> | undefined
+  readonly atMs: number
+}
+
+/**
+ * The second phase: faults are off, so everything that is open must come to its end, and the caller's last words must be
+ * answered or turned away, never lost. Reads the timeline and what the world itself knows.
+ *
+ * L01 nothing is left (checked by the world) · L02 the session ended as it should · L03 in time · L04 every invocation
+ * has ended · L05 every frame that the session refused is told as a loss · L06 the last words got an answer.
+ */
+export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> => [
+  ...endedWell(lived),
+  ...endedInTime(lived),
+  ...invocationsEnded(lived),
+  ...lossesTold(lived),
+  ...lastWordsAnswered(lived)
+]
+
+const endedWell = ({ call, exit }: Lived): ReadonlyArray<Violation> => {
+  if (exit === undefined) return [{ rule: "L02", message: "the session did not end" }]
+  if (Exit.isSuccess(exit)) return []
+  const failure = Cause.findErrorOption(exit.cause)
+  const broke = failure._tag === "Some" && failure.value instanceof TransportFailure
+  if (broke && call.faults.struck.has("transport.break")) return []
+  if (call.scenario.ending === "shutdown" && Cause.hasInterruptsOnly(exit.cause)) return []
+  return [{ rule: "L02", message: `the session failed: ${Cause.pretty(exit.cause).slice(0, 1500)}` }]
+}
+
+const endedInTime = ({ atMs, call, exit }: Lived): ReadonlyArray<Violation> => {
+  const { leftMs } = call
+  if (exit === undefined || leftMs === undefined) return []
+  const stopped = call.faults.episodesOf("runtime.stopped")
+    .filter((stop) => stop.atMs <= atMs && stop.atMs + stop.forMs >= leftMs)
+    .reduce((sum, { forMs }) => sum + forMs, 0)
+  if (atMs - leftMs <= endWithinMs + stopped) return []
+  return [{ rule: "L03", message: `the session ended ${(atMs - leftMs).toFixed(0)} ms after its caller had gone` }]
+}
+
+const invocationsEnded = ({ exit, timeline }: Lived): ReadonlyArray<Violation> => {
+  if (exit === undefined) return []
+  const open = new Map<string, number>()
+  timeline.records.forEach((record, index) => {
+    if (record.record === "command" && record.command.type === "start_invocation") {
+      open.set(record.command.provider_invocation_id, index)
+    } else if (record.record === "invocation") open.delete(record.invocation.provider_invocation_id)
+  })
+  return [...open].map(([id, record]) => ({ rule: "L04", message: `${id} was started and has no end`, record }))
+}
+
+const lossesTold = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {
+  if (exit === undefined) return []
+  let told = 0
+  for (const record of timeline.records) {
+    if (record.record === "input" && record.input.type === "media_loss") told += record.input.count
+  }
+  const { refused } = call.truth
+  return refused <= told ? [] : [{ rule: "L05", message: `${refused} frames were refused, ${told} were told as lost` }]
+}
+
+/** Signals that say what became of what the caller said. */
+const answers = new Set([
+  "commit",
+  "abort",
+  "reject",
+  "defer",
+  "stale_epoch_reject",
+  "deauthorized_drain",
+  // The recogniser gave the utterance up, and that is said.
+  "provider_error"
+])
+
+const lastWordsAnswered = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {
+  const { saidLastMs } = call
+  if (exit === undefined || saidLastMs === undefined) return []
+  const answered = timeline.records.some((record) =>
+    record.record === "signal" && record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
+    answers.has(record.signal.signal)
+  )
+  return answered ? [] : [{ rule: "L06", message: `what the caller said at ${saidLastMs} ms was never answered` }]
+}

@@ -1,0 +1,280 @@
+import { canonicalJson } from "@rspp/contracts/CanonicalJson"
+import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
+import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import { named } from "@rspp/runtime/determinism/FiberName"
+import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { Session } from "@rspp/runtime/session/Session"
+import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
+import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type { Violation } from "./checkers/Checker.ts"
+import { checkTimeline } from "./checkers/Registry.ts"
+import { drawFaults } from "./Faults.ts"
+import type { FaultKind } from "./Faults.ts"
+import { checkLiveness } from "./Liveness.ts"
+import { makeCall } from "./parts/SimCall.ts"
+import type { SimCall } from "./parts/SimCall.ts"
+import * as SimControlPlane from "./parts/SimControlPlane.ts"
+import { model } from "./parts/SimModel.ts"
+import { emptyTimeline, layer as recorderLayer } from "./parts/SimRecorder.ts"
+import type { SimTimeline } from "./parts/SimRecorder.ts"
+import { recogniser } from "./parts/SimRecogniser.ts"
+import * as SimSegmenter from "./parts/SimSegmenter.ts"
+import * as SimTransport from "./parts/SimTransport.ts"
+import { voice } from "./parts/SimVoice.ts"
+import * as SimVoiceActivity from "./parts/SimVoiceActivity.ts"
+import { checkReplay, checkTorn } from "./Recordings.ts"
+import { RandomStreams } from "./RandomStreams.ts"
+import { drawScenario } from "./Scenario.ts"
+import type { Scenario, ScenarioOptions } from "./Scenario.ts"
+import { inputLine, outputLine } from "./Trace.ts"
+import { World } from "./World.ts"
+import type { WorldOptions } from "./World.ts"
+
+export interface SeedOptions extends ScenarioOptions {
+  /** The kinds of fault that the run has, instead of the swarm's choice; none: `[]`. */
+  readonly kinds?: ReadonlyArray<FaultKind>
+  /** Makes the drawn scenario another one: to shrink it, or to pin a part of it. */
+  readonly adapt?: (scenario: Scenario) => Scenario
+  /** Sessions in the one world; 1 by default. */
+  readonly sessions?: number
+  readonly order?: WorldOptions["order"]
+  /** Called with each line of the live trace, and the world's time in ms. */
+  readonly trace?: (atMs: number, line: string) => void
+  /** Whether each recording is replayed and compared; it is, by default. */
+  readonly replay?: boolean
+  /** Instead of the registered checkers; `[]` checks nothing but liveness. */
+  readonly check?: (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>) => ReadonlyArray<Violation>
+}
+
+/** What one session of a run left. */
+export interface SessionResult {
+  readonly scenario: Scenario
+  readonly header: TimelineHeader | undefined
+  readonly records: ReadonlyArray<TimelineRecord>
+  readonly disk: SimTimeline["disk"]
+  /** How often each kind of fault struck. */
+  readonly struck: ReadonlyMap<FaultKind, number>
+  /** Frames of the agent that reached the transport. */
+  readonly frames: number
+}
+
+export interface SeedResult {
+  readonly seed: number
+  readonly sessions: ReadonlyArray<SessionResult>
+  readonly violations: ReadonlyArray<Violation>
+  readonly simulatedMs: number
+  readonly realMs: number
+  readonly tasks: number
+}
+
+/** Time by which every run must have come to its end, in ms of the world. */
+const horizonMs = 1_800_000
+
+/** Unix time at which every simulated world starts: 2026-01-01. */
+const startMillis = 1_767_225_600_000
+
+/**
+ * Runs one seed: draws a scenario and its faults, lets the real session live through it, and checks what came of it.
+ *
+ * The same seed and options give the same result, byte for byte (but for `realMs`). It never throws: a world that came
+ * to a stop is a violation like any other.
+ */
+export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => {
+  const began = performance.now()
+  const streams = new RandomStreams(seed)
+  const scenarios = Array.from({ length: options.sessions ?? 1 }, (_, i) => {
+    const own = streams.within(`session/${i}`)
+    const drawn = drawScenario(
+      own,
+      (untilMs) => drawFaults(own, { untilMs, ...(options.kinds === undefined ? {} : { kinds: options.kinds }) }),
+      options
+    )
+    return { scenario: options.adapt === undefined ? drawn : options.adapt(drawn), own }
+  })
+  const world = new World({
+    seed,
+    horizonMs,
+    startMillis,
+    // A provider that does not end when it is told to is left behind; it has 3 s to die.
+    survivors: { named: /^provider |^\d+ × provider /u, ms: 3500 },
+    preemptOps: Math.min(...scenarios.map(({ scenario }) => scenario.preemptOps)),
+    ...(options.order === undefined ? {} : { order: options.order })
+  })
+  const calls = scenarios.map(({ own, scenario }) => ({
+    call: makeCall(world, scenario, own),
+    timeline: emptyTimeline(),
+    ended: { exit: undefined as Exit.Exit<unknown, unknown> | undefined, atMs: 0 }
+  }))
+  const [first] = calls
+  if (first !== undefined) processFaults(first.call)
+  const violations: Array<Violation> = []
+  let tasks = 0
+  try {
+    const run = world.run(
+      Effect.all(
+        calls.map(({ call, ended, timeline }) =>
+          Effect.map(Effect.exit(liveCall(call, timeline, options)), (exit) => {
+            ended.exit = exit
+            ended.atMs = world.nowMs
+          })
+        ),
+        { concurrency: "unbounded", discard: true }
+      )
+    )
+    tasks = run.tasks
+    for (const leak of run.leaks) violations.push({ rule: "L01", message: leak })
+    if (Exit.isFailure(run.exit)) violations.push({ rule: "L00", message: Cause.pretty(run.exit.cause) })
+  } catch (error) {
+    violations.push({ rule: "W00", message: String(error) })
+  }
+  for (const { call, ended, timeline } of calls) {
+    if (timeline.header !== undefined) {
+      const { disk, header, records } = timeline
+      violations.push(...(options.check ?? checkTimeline)(header, records))
+      if (options.replay ?? true) violations.push(...checkReplay(header, records))
+      if (call.faults.strikesLast("recorder.torn")) {
+        // Where the disk was full for a while records are missing, and there is nothing to replay.
+        const complete = !call.faults.struck.has("recorder.full")
+        violations.push(...checkTorn(header, disk, complete, call.faults.stream("recorder.torn")))
+      }
+    }
+    for (const message of call.truth.violations) violations.push({ rule: "W01", message })
+    violations.push(...checkLiveness({ call, timeline, ...ended }))
+  }
+  return {
+    seed,
+    sessions: calls.map(({ call, timeline }) => ({
+      scenario: call.scenario,
+      header: timeline.header,
+      records: timeline.records,
+      disk: timeline.disk,
+      struck: call.faults.struck,
+      frames: call.truth.frames
+    })),
+    violations,
+    simulatedMs: world.nowMs,
+    realMs: performance.now() - began,
+    tasks
+  }
+}
+
+/** The bytes of a result that must be the same for the same seed: every record of every session, as canonical JSON. */
+export const bytesOf = (result: SeedResult): string =>
+  result.sessions
+    .flatMap(({ header, records }) => [header ?? null, ...records].map((record) => canonicalJson(record)))
+    .join("\n")
+
+/** What happens to the whole process, and so to its clock. */
+const processFaults = ({ faults, world }: SimCall): void => {
+  const stops = [...faults.episodesOf("runtime.stopped")]
+  const late = faults.has("runtime.late_timers")
+  if (stops.length === 0 && !late) return
+  world.lateness = () => {
+    let ns = 0
+    const [stop] = stops
+    if (stop !== undefined && world.nowMs >= stop.atMs) {
+      stops.shift()
+      if (faults.isOn) ns += stop.forMs * 1e6
+    }
+    if (late && faults.strikes("runtime.late_timers")) {
+      ns += faults.stream("runtime.late_timers").between(1, 15_000) * 1000
+    }
+    return ns
+  }
+}
+
+const normalise = (scenario: Scenario) =>
+  Effect.flatMap(SpecNormalizer, (normalizer) => normalizer.normalize(scenario.spec)).pipe(
+    Effect.provide(SpecNormalizer.layer),
+    Effect.map((spec): NormalizedSpec => ({
+      ...spec,
+      pipeline: {
+        ...spec.pipeline,
+        provider_bindings: { ...spec.pipeline.provider_bindings, ...scenario.fallbacks }
+      }
+    }))
+  )
+
+/** One call from its first to its last moment. */
+const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) =>
+  Effect.gen(function*() {
+    const { faults, scenario, streams, world } = call
+    const spec = yield* normalise(scenario)
+    const ports = Layer.mergeAll(
+      ProviderManager.layerOf({
+        stt: [recogniser(call, "sim/stt")],
+        llm: [model(call, "sim/llm"), model(call, "sim/llm-b")],
+        tts: [voice(call, "sim/tts"), voice(call, "sim/tts-b")]
+      }),
+      SimSegmenter.layer,
+      SimVoiceActivity.layer(call),
+      SimControlPlane.layer(call, spec),
+      SimTransport.layer(call),
+      recorderLayer(call, timeline)
+    )
+    const timers: Array<ReturnType<World["after"]>> = []
+    const after = (ns: number, then: () => void) => void timers.push(world.after(ns, then))
+    faults.begin(after)
+    after(scenario.faultsUntilMs * 1e6 - world.nowNs, () => faults.off())
+    const session = Effect.flatMap(Session, (service) =>
+      service.run({
+        session_id: scenario.sessionId,
+        tenant_id: "simulation",
+        pipeline: spec.pipeline,
+        seed: streams.of("session/seed").next(),
+        payloadKey: streams.of("session/key").hex(32),
+        clock: "virtual"
+      })).pipe(
+        Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
+        Effect.provideService(SessionObservers, [
+          call.truth.observer,
+          completionObserver(call),
+          ...(trace === undefined ? [] : [traceObserver(world, trace)])
+        ]),
+        named(`session ${scenario.sessionId}`)
+      )
+    const exit = yield* scenario.ending === "shutdown" ? stoppedAfter(session, call) : Effect.exit(session)
+    for (const timer of timers) world.callOff(timer)
+    return yield* exit
+  })
+
+/** The process is told to stop while the call goes on. */
+const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(session)
+    yield* Effect.raceFirst(Fiber.await(fiber), Effect.sleep(call.scenario.hangUpMs))
+    call.leftMs ??= call.world.nowMs
+    yield* Fiber.interrupt(fiber)
+    return yield* Fiber.await(fiber)
+  })
+
+const completionObserver = (call: SimCall): SessionObserver => ({
+  input: ({ input }) => {
+    if (input.type === "transcript" && input.finality === "final") {
+      for (const tell of call.whenHeard.splice(0)) {
+        tell()
+      }
+    }
+  },
+  outputs: (outputs) => {
+    for (const output of outputs) {
+      if (output.record === "command" && output.command.type === "append_evidence") {
+        for (const tell of call.whenComplete) tell()
+      }
+    }
+  }
+})
+
+const traceObserver = (world: World, trace: (atMs: number, line: string) => void): SessionObserver => ({
+  input: (record) => world.outside(() => trace(world.nowMs, inputLine(record))),
+  outputs: (outputs) =>
+    world.outside(() => {
+      for (const output of outputs) trace(world.nowMs, outputLine(output))
+    })
+})

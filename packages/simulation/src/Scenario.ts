@@ -1,0 +1,239 @@
+import type { FaultPlan } from "./Faults.ts"
+import { recognisers, models, voices } from "./Latency.ts"
+import type { Published } from "./Latency.ts"
+import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
+
+/** When the caller does the next thing. It does it in any case once `patienceMs` have passed. */
+export interface When {
+  /**
+   * `previous` counts from the end of the action before, `reply` from the end of the agent's speech after it,
+   * `reply_start` from its beginning.
+   */
+  readonly after: "previous" | "reply" | "reply_start"
+  readonly delayMs: number
+  readonly patienceMs: number
+}
+
+/** What the caller does, one after the other. Plain data, so that a failing call can be made shorter. */
+export type CallerAction =
+  & { readonly when: When }
+  & (
+    /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. */
+    | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean }
+    /** Types messages, all in one instant. */
+    | { readonly does: "type"; readonly words: number; readonly messages: number }
+    | { readonly does: "noise"; readonly ms: number }
+  )
+
+/** Everything about one simulated call that is decided before it begins. */
+export interface Scenario {
+  readonly sessionId: string
+  /** What the author of the pipeline wrote. */
+  readonly spec: Record<string, unknown>
+  /** Providers that stand in, by `<modality>.fallback`. */
+  readonly fallbacks: Readonly<Record<string, string>>
+  readonly actions: ReadonlyArray<CallerAction>
+  /** The caller hangs up at the latest then, in ms from the start. */
+  readonly hangUpMs: number
+  /** How the call ends: the caller hangs up (in the middle of whatever is going on, or when all is said), or the process stops. */
+  readonly ending: "all_said" | "hang_up" | "shutdown"
+  /** Until when faults are on. What follows is the second phase. */
+  readonly faultsUntilMs: number
+  readonly faults: FaultPlan
+  readonly latencies: {
+    readonly stt: Published
+    readonly llm: Published & { readonly perTokenMs: number }
+    readonly tts: Published
+  }
+  /** Capacity of the transport's output queue, in ms (20 to 200). */
+  readonly outputQueueMs: number
+  /** Time that a result of voice activity takes, in ms. */
+  readonly voiceActivityMs: number
+  readonly leaseTtlMs: number
+  readonly snapshotTtlMs: number
+  /** Operations between two pre-emptions, on average. */
+  readonly preemptOps: number
+  /** Sentences of a reply: at least 1, at most this. */
+  readonly replySentences: number
+}
+
+export interface ScenarioOptions {
+  /** Turns that the caller takes; the seed decides by default. */
+  readonly turns?: number
+  readonly ending?: Scenario["ending"]
+}
+
+/** Words last 160 to 520 ms (120 to 200 words a minute). */
+const wordMs = (stream: RandomStream) => stream.between(8, 26) * 20
+
+const utterance = (stream: RandomStream): ReadonlyArray<number> => {
+  const words: Array<number> = []
+  const count = stream.chance(0.1) ? stream.between(15, 40) : stream.between(1, 9)
+  for (let i = 0; i < count; i++) {
+    words.push(wordMs(stream))
+    // Thinking pauses: below, around and above the endpointing times.
+    if (i < count - 1 && stream.chance(0.15)) words.push(-stream.between(5, 60) * 20)
+  }
+  return words
+}
+
+const when = (stream: RandomStream): When => {
+  const kind = stream.below(10)
+  const patienceMs = stream.between(2000, 9000)
+  if (kind < 7) return { after: "reply", delayMs: stream.between(0, 75) * 20, patienceMs }
+  if (kind < 9) return { after: "reply_start", delayMs: stream.between(0, 100) * 20, patienceMs }
+  return { after: "previous", delayMs: stream.between(0, 150) * 20, patienceMs }
+}
+
+const actionsOf = (stream: RandomStream, turns: number): ReadonlyArray<CallerAction> => {
+  const actions: Array<CallerAction> = []
+  for (let turn = 0; turn < turns; turn++) {
+    const at: When = turn === 0
+      ? { after: "previous", delayMs: stream.between(0, 80) * 20, patienceMs: 0 }
+      : when(stream)
+    const kind = stream.below(20)
+    if (kind === 0) actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: at })
+    else if (kind === 5) {
+      actions.push({ does: "noise", ms: stream.between(2, 40) * 20, when: { ...at, after: "reply_start" } })
+    } else if (kind <= 2) {
+      actions.push({ does: "type", words: stream.between(1, 12), messages: stream.pick([1, 1, 2, 3]), when: at })
+    } // A sign of attention while the agent speaks.
+    else if (kind <= 4) {
+      actions.push({ does: "say", words: [stream.between(4, 20) * 20], when: { ...at, after: "reply_start" } })
+    } else actions.push({ does: "say", words: utterance(stream), when: at })
+  }
+  return actions
+}
+
+/** Makes up a call. `faults` decides what goes wrong in it and is drawn apart. */
+export const drawScenario = (
+  streams: RandomStreams,
+  faults: (untilMs: number) => FaultPlan,
+  options: ScenarioOptions = {}
+): Scenario => {
+  const stream = streams.of("scenario/call")
+  const turns = options.turns ?? (stream.chance(0.1) ? stream.between(9, 20) : stream.between(1, 8))
+  const actions = actionsOf(streams.of("scenario/caller"), turns)
+  const faultsUntilMs = 4000 + turns * stream.between(3000, 9000)
+  const plan = faults(faultsUntilMs)
+  const ending = options.ending ?? (["all_said", "all_said", "all_said", "hang_up", "hang_up", "shutdown"] as const)[
+    stream.below(6)
+  ] ?? "all_said"
+  const provider = streams.of("scenario/latency")
+  const timing = streams.of("scenario/timing")
+  const endsEarly = ending === "all_said" ? 0 : timing.unit()
+  return {
+    sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
+    spec: specOf(streams.of("scenario/spec"), plan),
+    fallbacks: fallbacksOf(streams.of("scenario/fallbacks")),
+    actions,
+    ending,
+    faultsUntilMs,
+    hangUpMs: ending === "all_said"
+      ? faultsUntilMs + 60_000
+      : Math.round(500 + (faultsUntilMs + 8000) * endsEarly),
+    faults: plan,
+    latencies: { stt: provider.pick(recognisers), llm: provider.pick(models), tts: provider.pick(voices) },
+    outputQueueMs: timing.pick([20, 60, 100, 200, 200]),
+    voiceActivityMs: timing.pick([0, 0, 16, 40]),
+    leaseTtlMs: timing.pick([1000, 4000, 10_000, 10_000]),
+    snapshotTtlMs: plan.rates["control.stale_snapshots"] === undefined ? 600_000 : timing.pick([2000, 4000, 20_000]),
+    preemptOps: plan.rates["runtime.preempt"] === undefined
+      ? 2048
+      : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
+    // Edges are full only where there is something to fill them.
+    replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
+  }
+}
+
+const fallbacksOf = (stream: RandomStream): Readonly<Record<string, string>> => ({
+  ...(stream.chance(0.4) ? { "llm.fallback": "sim/llm-b" } : {}),
+  ...(stream.chance(0.4) ? { "tts.fallback": "sim/tts-b" } : {})
+})
+
+/** The pipeline: mostly the defaults, here and there what an author might write. */
+const specOf = (stream: RandomStream, faults: FaultPlan): Record<string, unknown> => {
+  const some = <A>(p: number, make: () => A): A | undefined => stream.chance(p) ? make() : undefined
+  const config = {
+    voice_activity: some(0.4, () => ({
+      min_speech_ms: stream.pick([20, 50, 100, 250]),
+      min_silence_ms: stream.pick([100, 250, 400, 700]),
+      prefix_ms: stream.pick([0, 200, 500, 1000])
+    })),
+    recognition: some(0.3, () => ({
+      partial_interval_ms: stream.pick([100, 250, 500, 1000]),
+      max_utterance_ms: stream.pick([1500, 4000, 20_000])
+    })),
+    endpointing: some(0.5, () => {
+      const min = stream.pick([0, 100, 300, 700])
+      const unfinished = min + stream.pick([0, 200, 900])
+      return { min_ms: min, unfinished_ms: unfinished, max_ms: unfinished + stream.pick([0, 500, 2500]) }
+    }),
+    barge_in: some(0.5, () => ({
+      enabled: stream.chance(0.85),
+      min_ms: stream.pick([0, 200, 500, 1000]),
+      false_alarm_ms: stream.pick([0, 500, 2000, 5000])
+    })),
+    late_event_policy: stream.pick(["drop", "remap", "diagnostics"])
+  }
+  const actions = ["retry", "provider_switch", "degrade", "fallback"].filter(() => stream.chance(0.5))
+  const budgets = some(0.25, () => ({
+    turn_budget_ms: stream.pick([800, 2000, 5000]),
+    path_budget_ms_default: stream.pick([800, 2000, 5000]),
+    node_budget_ms_default: stream.pick([100, 800, 2000]),
+    edge_budget_ms_default: stream.pick([20, 200, 1000])
+  }))
+  const mode = stream.pick(["signal", "signal", "credit", "hybrid"])
+  const shedding = stream.pick(["drop", "merge", "latest_only", "degrade", "fallback"])
+  const level = stream.pick(["L0", "L0", "L0", "L1", "L2"])
+  const quota = streamedQuota(stream, faults)
+  const policies = edgePolicies(stream, faults)
+  const defined = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+  return {
+    schema_version: "v1.0",
+    pipeline_id: "simulated",
+    pipeline_version: "simulated-1",
+    providers: { stt: "sim/stt", llm: "sim/llm", tts: "sim/tts" },
+    session_config: defined,
+    allowed_adaptive_actions: actions,
+    flow_control: {
+      mode_by_lane: { DataLane: mode },
+      shedding_strategy_by_lane: { DataLane: shedding }
+    },
+    recording_policy: { recording_level: level },
+    ...(budgets === undefined ? {} : { budgets }),
+    ...(quota === undefined ? {} : { admission: { max_turns_per_session: quota } }),
+    ...(policies === undefined ? {} : { edge_buffer_policies: policies })
+  }
+}
+
+const streamedQuota = (stream: RandomStream, faults: FaultPlan): number | undefined => {
+  const quota = stream.between(0, 3)
+  return faults.rates["control.quota"] === undefined ? undefined : quota
+}
+
+const strategies = ["block", "drop", "merge", "sample", "latest_only"] as const
+
+/** Edges that are soon full. */
+const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, unknown> | undefined => {
+  const policy = (items: number, ms: number, bytes: number) => {
+    const strategy = stream.pick(strategies)
+    return {
+      strategy,
+      max_queue_items: items,
+      max_queue_ms: ms,
+      max_queue_bytes: bytes,
+      ...(strategy === "block" ? { max_block_time_ms: stream.pick([1, 50, 200, 1000]) } : {})
+    }
+  }
+  const segment = policy(stream.between(1, 3), 1000, stream.pick([60, 300, 65_536]))
+  const voice = policy(stream.between(1, 4), stream.pick([100, 300, 1000]), stream.pick([6400, 20_000, 1_048_576]))
+  const audio = policy(stream.between(1, 10), 1000, stream.pick([640, 6400, 65_536]))
+  if (faults.rates["runtime.full_edge"] === undefined) return undefined
+  const which = stream.between(1, 7)
+  return {
+    ...(which & 1 ? { "sentences.segment.tts": segment } : {}),
+    ...(which & 2 ? { "tts.voice.output": voice } : {}),
+    ...(which & 4 ? { "input.caller_audio.stt": audio } : {})
+  }
+}

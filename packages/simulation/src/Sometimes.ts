@@ -1,0 +1,319 @@
+import type { TimelineRecord } from "@rspp/contracts/Timeline"
+
+/**
+ * What a long run must have seen at least once, by id, each in a few words. A world in which one of them never happens
+ * proves nothing about it.
+ */
+export const sometimes = {
+  "row.T1": "a turn was wanted",
+  "row.T2.snapshot": "a turn was turned away for a snapshot",
+  "row.T2.admission": "a turn was turned away by admission",
+  "row.T3": "an intent of another epoch was turned away",
+  "row.T4": "a turn was turned away because authority was revoked",
+  "row.T5": "a turn opened",
+  "row.T5a": "a plan could not be made",
+  "row.T6": "a turn committed",
+  "row.T7": "a turn was cancelled",
+  "row.T8": "a turn ended with its authority",
+  "row.T9": "a turn ended because its evidence was refused",
+  "row.T10.provider": "a turn ended with its provider",
+  "row.T10.budget": "a turn ended with its budget",
+  "row.T10.transport": "a turn ended with its transport",
+  "row.T11.dropped": "something late was dropped",
+  "row.T11.remapped": "something late became a new intent",
+  "row.T11.diagnostic": "something late was only told",
+  "row.T12.ingress": "a result of another epoch was refused",
+  "row.T12.egress": "speech of another epoch was refused",
+  "cut.before_text": "a turn was cut before the model had said anything",
+  "cut.before_sentence": "a turn was cut between the first word and the first sentence",
+  "cut.before_voice": "a turn was cut between the first sentence and the first speech",
+  "cut.before_playback": "a turn was cut between the first speech and its playback",
+  "cut.during_playback": "a turn was cut while it was heard",
+  "cut.after_commit": "what still played of a committed turn was cut",
+  "tie.cancel_and_commit": "a cancel came between the asking for evidence and its answer",
+  "tie.authority_and_commit": "the lease was lost in the instant of a commit",
+  "barge_in.false_alarm": "a pause was taken back",
+  "barge_in.cut": "a caller cut in",
+  "superseded": "a turn made way for the next",
+  "pending.refused": "an intent that waited was turned away",
+  "recover.retry": "a call was tried again",
+  "recover.provider_switch": "another provider stood in by a switch",
+  "recover.fallback": "another provider stood in as a fallback",
+  "recover.degrade": "a reply went on without speech",
+  "overflow.block": "a full edge held its producer",
+  "overflow.drop": "a full edge dropped",
+  "overflow.latest_only": "a full edge kept the latest",
+  "overflow.shed": "a blocked edge was shed",
+  "flow.xoff": "a producer was told to stop",
+  "flow.xon": "a producer was told to go on",
+  "flow.credit": "credit was granted",
+  "loss.media": "frames of the caller were lost and told",
+  "budget.node": "a node took longer than its budget",
+  "budget.edge": "an edge took longer than its budget",
+  "budget.first_result": "a first result came too late",
+  "budget.path": "the path's budget ran out",
+  "budget.turn": "the turn's budget ran out",
+  "connection.reconnecting": "a connection came back",
+  "connection.disconnected": "a connection was lost",
+  "connection.stall": "a transport stalled",
+  "connection.silence": "a peer fell silent",
+  "lease.rotated": "the lease moved",
+  "lease.expired_at_egress": "egress noticed that the lease had run out",
+  "utterance.limit": "an utterance reached its length limit",
+  "utterance.nothing": "a sound held no words",
+  "utterance.lost": "a recogniser gave an utterance up",
+  "utterance.at_the_end": "a call ended in the middle of an utterance",
+  "typed": "a caller typed",
+  "invocation.timeout": "a call timed out",
+  "invocation.overload": "a call met an overload",
+  "invocation.blocked": "a call was refused",
+  "invocation.infrastructure_failure": "a call met a fault",
+  "invocation.cut_off": "a call did not end in time and was cut off",
+  "shutdown": "a process was told to stop",
+  "quiet": "a turn committed without speech"
+} as const
+
+export type Mark = keyof typeof sometimes
+export const allMarks = Object.keys(sometimes) as ReadonlyArray<Mark>
+
+/** What is known of a turn while its timeline is read. */
+interface Stage {
+  openMs: number
+  model: string | undefined
+  text: boolean
+  sentence: boolean
+  voice: boolean
+  playing: boolean
+  committed: boolean
+  askedMs: number | undefined
+}
+
+/** What happened in one timeline. */
+export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mark> => {
+  const marks = new Set<Mark>()
+  const turns = new Map<string, Stage>()
+  const owners = new Map<string, string>()
+  const stageOf = (turnId: string | undefined) => turnId === undefined ? undefined : turns.get(turnId)
+  let lostMs: number | undefined
+  for (const record of records) {
+    switch (record.record) {
+      case "input": {
+        const { input, runtime_timestamp_ms: atMs } = record
+        switch (input.type) {
+          case "text_delta": {
+            const stage = stageOf(owners.get(input.provider_invocation_id))
+            if (stage !== undefined) stage.text = true
+            break
+          }
+          case "segment": {
+            const stage = stageOf(owners.get(input.provider_invocation_id))
+            if (stage !== undefined) stage.sentence = true
+            break
+          }
+          case "playback_started": {
+            const stage = stageOf(input.turn_id)
+            if (stage !== undefined) stage.playing = true
+            break
+          }
+          case "lease":
+            if (input.status !== "issued" && input.status !== "renewed") lostMs = atMs
+            break
+          case "evidence_appended":
+            if (lostMs === atMs) marks.add("tie.authority_and_commit")
+            break
+          case "media_loss":
+            marks.add("loss.media")
+            break
+          case "typed_text":
+            marks.add("typed")
+            break
+          case "shutdown":
+            marks.add("shutdown")
+            break
+          case "timer":
+            if (input.timer === "utterance_limit") marks.add("utterance.limit")
+            break
+          case "output_rejected":
+            if (input.reason === "lease_expired") marks.add("lease.expired_at_egress")
+            break
+          case "transcript":
+            if (input.finality === "final" && input.handle.length === 0) marks.add("utterance.nothing")
+            break
+          default:
+            break
+        }
+        break
+      }
+      case "command": {
+        const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "start_invocation" && command.turn_id !== undefined) {
+          owners.set(command.provider_invocation_id, command.turn_id)
+        } else if (command.type === "enqueue_output") {
+          const stage = stageOf(command.turn_id)
+          if (stage !== undefined) stage.voice = true
+        } else if (command.type === "append_evidence") {
+          const stage = stageOf(command.turn_id)
+          if (stage !== undefined) stage.askedMs = atMs
+        } else if (command.type === "pause_invocation") marks.add("overflow.block")
+        break
+      }
+      case "invocation": {
+        const { outcome_class, reason, retry_decision } = record.invocation
+        if (outcome_class !== "success" && outcome_class !== "cancelled") marks.add(`invocation.${outcome_class}`)
+        if (retry_decision === "retry") marks.add("recover.retry")
+        if (reason === "cut_off") marks.add("invocation.cut_off")
+        break
+      }
+      case "transition": {
+        const { from_state, trigger } = record.transition
+        if (trigger === "turn_open_proposed") marks.add("row.T1")
+        else if (trigger === "turn_open") marks.add("row.T5")
+        else if (from_state === "Opening" && trigger === "stale_epoch_reject") marks.add("row.T3")
+        else if (from_state === "Opening" && trigger === "deauthorized_drain") marks.add("row.T4")
+        break
+      }
+      case "decision": {
+        const { outcome_kind, phase, scope } = record.decision
+        if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
+          marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
+        }
+        break
+      }
+      case "event": {
+        const { reason } = record.event
+        if (reason === "late_dropped") marks.add("row.T11.dropped")
+        else if (reason === "late_remapped") marks.add("row.T11.remapped")
+        else if (reason === "late_diagnostic") marks.add("row.T11.diagnostic")
+        break
+      }
+      case "signal": {
+        const { signal, reason = "", runtime_timestamp_ms: atMs, turn_id } = record.signal
+        const stage = stageOf(turn_id)
+        switch (signal) {
+          case "turn_open":
+            turns.set(turn_id ?? "", {
+              openMs: atMs,
+              model: undefined,
+              text: false,
+              sentence: false,
+              voice: false,
+              playing: false,
+              committed: false,
+              askedMs: undefined
+            })
+            break
+          case "commit":
+            marks.add("row.T6")
+            if (stage !== undefined) {
+              stage.committed = true
+              if (!stage.voice) marks.add("quiet")
+            }
+            break
+          case "abort":
+            if (reason === "cancelled") marks.add("row.T7")
+            else if (reason === "authority_loss") marks.add("row.T8")
+            else if (reason === "recording_evidence_unavailable") marks.add("row.T9")
+            else if (reason === "provider_failure") marks.add("row.T10.provider")
+            else if (reason === "turn_budget_exhausted") marks.add("row.T10.budget")
+            else if (reason === "transport_disconnect_or_stall") marks.add("row.T10.transport")
+            break
+          case "reject":
+          case "defer":
+            if (reason.startsWith("snapshot_")) marks.add("row.T2.snapshot")
+            else if (reason === "turn_quota_exhausted") marks.add("row.T2.admission")
+            else if (reason.startsWith("provider_unhealthy")) marks.add("row.T5a")
+            else if (reason === "superseded") marks.add("pending.refused")
+            else if (turn_id === undefined) marks.add("utterance.at_the_end")
+            break
+          case "cancel":
+            if (reason === "barge_in") marks.add("barge_in.cut")
+            if (reason === "superseded") marks.add("superseded")
+            if (stage === undefined) break
+            if (stage.committed) marks.add("cut.after_commit")
+            else if (!stage.text) marks.add("cut.before_text")
+            else if (!stage.sentence) marks.add("cut.before_sentence")
+            else if (!stage.voice) marks.add("cut.before_voice")
+            else if (!stage.playing) marks.add("cut.before_playback")
+            else marks.add("cut.during_playback")
+            if (stage.askedMs !== undefined && !stage.committed) marks.add("tie.cancel_and_commit")
+            break
+          case "barge_in":
+            if (reason === "false_alarm") marks.add("barge_in.false_alarm")
+            break
+          case "provider_switch":
+            marks.add("recover.provider_switch")
+            break
+          case "fallback":
+            marks.add("recover.fallback")
+            break
+          case "degrade":
+            marks.add("recover.degrade")
+            break
+          case "drop_notice":
+            if (reason.startsWith("edge_full")) marks.add("overflow.drop")
+            else if (reason.startsWith("latest_only")) marks.add("overflow.latest_only")
+            break
+          case "shed":
+            marks.add("overflow.shed")
+            break
+          case "flow_xoff":
+            marks.add("flow.xoff")
+            break
+          case "flow_xon":
+            marks.add("flow.xon")
+            break
+          case "credit_grant":
+            marks.add("flow.credit")
+            break
+          case "budget_warning":
+            if (reason === "node_budget") marks.add("budget.node")
+            else if (reason === "edge_budget") marks.add("budget.edge")
+            break
+          case "budget_exhausted":
+            if (reason === "first_result") marks.add("budget.first_result")
+            else if (reason === "path_budget") marks.add("budget.path")
+            else if (reason === "turn_budget") marks.add("budget.turn")
+            break
+          case "provider_error":
+            if (turn_id === undefined) marks.add("utterance.lost")
+            break
+          case "reconnecting":
+          case "disconnected":
+          case "stall":
+          case "silence":
+            marks.add(`connection.${signal}`)
+            break
+          case "lease_rotated":
+            marks.add("lease.rotated")
+            break
+          default:
+            break
+        }
+        break
+      }
+      default:
+        break
+    }
+  }
+  return marks
+}
+
+/** Gathers what many runs have seen. */
+export class Coverage {
+  readonly #seen = new Map<Mark, number>()
+
+  /** Adds one timeline, and remembers the seed that saw each thing first. */
+  add(seed: number, records: ReadonlyArray<TimelineRecord>): void {
+    for (const mark of marksOf(records)) if (!this.#seen.has(mark)) this.#seen.set(mark, seed)
+  }
+
+  /** What was never seen. */
+  missing(): ReadonlyArray<Mark> {
+    return allMarks.filter((mark) => !this.#seen.has(mark))
+  }
+
+  /** The first seed in which each was seen. */
+  firstSeeds(): ReadonlyMap<Mark, number> {
+    return this.#seen
+  }
+}

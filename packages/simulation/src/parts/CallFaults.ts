@@ -1,0 +1,69 @@
+import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import * as Effect from "effect/Effect"
+import type { SimCall } from "./SimCall.ts"
+
+/** What goes wrong with one call of a provider, drawn when it begins. */
+export interface CallFaults {
+  /** The call fails before it has given anything. */
+  readonly fails: Effect.Effect<never, ProviderFailure> | undefined
+  /** Added to the time to the first result, in ms. */
+  readonly slowMs: number
+  /** After how many results, and for how long, the stream pauses. */
+  readonly stall: { readonly after: number; readonly ms: number } | undefined
+  /** After how many results the stream ends too early, and whether it says so. */
+  readonly truncated: { readonly after: number; readonly how: Effect.Effect<void, ProviderFailure> } | undefined
+  readonly empty: boolean
+  /** Everything comes in one instant. */
+  readonly burst: boolean
+  /** How long a cancelled call takes to end, in ms. */
+  readonly cancelMs: number
+}
+
+/** Draws the faults of one provider call, each kind from its own stream. */
+export const drawCallFaults = ({ faults }: SimCall, provider_id: string): CallFaults => {
+  const failure = (outcome_class: ProviderFailure["outcome_class"], retryable: boolean, message: string) =>
+    new ProviderFailure({ provider_id, outcome_class, retryable, message })
+  const fails = () => {
+    if (faults.strikes("provider.overload")) return Effect.fail(failure("overload", true, "429 too many requests"))
+    if (faults.strikes("provider.unavailable")) {
+      const stream = faults.stream("provider.unavailable")
+      return Effect.fail(stream.pick([
+        failure("infrastructure_failure", true, "503 service unavailable"),
+        failure("infrastructure_failure", false, "500 internal error"),
+        failure("blocked", false, "the request was refused by the provider's filter"),
+        failure("timeout", true, "504 the provider gave up")
+      ]))
+    }
+    if (faults.strikes("provider.defect")) return Effect.die(new Error("the adapter is broken"))
+    return undefined
+  }
+  const truncated = () => {
+    if (!faults.strikes("provider.truncated")) return undefined
+    const stream = faults.stream("provider.truncated")
+    const how = stream.chance(0.5)
+      ? Effect.void
+      : Effect.fail(failure("infrastructure_failure", stream.chance(0.5), "the connection was lost in the middle"))
+    return { after: stream.between(0, 6), how }
+  }
+  const stall = () => {
+    if (!faults.strikes("provider.stall")) return undefined
+    const stream = faults.stream("provider.stall")
+    return {
+      after: stream.between(1, 6),
+      ms: stream.chance(0.3) ? stream.between(8000, 30_000) : stream.between(1000, 8000)
+    }
+  }
+  return {
+    fails: fails(),
+    slowMs: faults.strikes("provider.slow_first") ? faults.stream("provider.slow_first").between(700, 8000) : 0,
+    stall: stall(),
+    truncated: truncated(),
+    empty: faults.strikes("provider.empty"),
+    burst: faults.strikes("provider.burst"),
+    cancelMs: faults.strikes("provider.slow_cancel") ? faults.stream("provider.slow_cancel").between(1, 3000) : 0
+  }
+}
+
+/** A provider that takes its time to die: when it is interrupted, it ends only after a while. */
+export const slowToCancel = (ms: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  ms === 0 ? effect : Effect.onInterrupt(effect, () => Effect.sleep(ms))

@@ -1,0 +1,43 @@
+import { Faults } from "../Faults.ts"
+import type { RandomStreams } from "../RandomStreams.ts"
+import type { Scenario } from "../Scenario.ts"
+import type { World } from "../World.ts"
+import { SpeechBook } from "./SpeechBook.ts"
+import { Truth } from "./Truth.ts"
+
+/** One simulated call: what its parts share. */
+export interface SimCall {
+  readonly world: World
+  readonly scenario: Scenario
+  readonly streams: RandomStreams
+  readonly faults: Faults
+  readonly book: SpeechBook
+  readonly truth: Truth
+  /** Told in the step in which a turn asks for its evidence: its reply is complete. */
+  readonly whenComplete: Array<() => void>
+  /** Told when a frame of the agent has been passed to the transport; each is told once. */
+  readonly whenSpeaking: Array<() => void>
+  /** Told when a final text has come in; each is told once. */
+  readonly whenHeard: Array<() => void>
+  /** When the caller's side ended. */
+  leftMs: number | undefined
+  /** When the caller began to say its last words, after the faults. */
+  saidLastMs: number | undefined
+  /** When the session's own clock began. */
+  zeroMs: number
+}
+
+export const makeCall = (world: World, scenario: Scenario, streams: RandomStreams): SimCall => ({
+  world,
+  scenario,
+  streams,
+  faults: new Faults(scenario.faults, streams, () => world.nowMs),
+  book: new SpeechBook(),
+  truth: new Truth(() => world.nowMs),
+  whenComplete: [],
+  whenSpeaking: [],
+  whenHeard: [],
+  leftMs: undefined,
+  saidLastMs: undefined,
+  zeroMs: 0
+})

@@ -1,0 +1,183 @@
+import type { Snapshot } from "@rspp/contracts/Snapshot"
+import { ControlPlane } from "@rspp/control/ControlPlane"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseStore } from "@rspp/control/LeaseStore"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
+import { frameMs } from "@rspp/runtime/ports/AudioFrame"
+import { ControlPlaneFailure, ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
+import { named } from "@rspp/runtime/determinism/FiberName"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type { Episode } from "../Faults.ts"
+import type { WorldTimer } from "../TimerQueue.ts"
+import type { SimCall } from "./SimCall.ts"
+
+/** Where the session runs, and where it may be moved to. */
+const home = "sim-home"
+const elsewhere = "sim-elsewhere"
+
+/** What is asked of the control plane while the call goes on. */
+type Order = "revoke" | "rotate_home" | "rotate_away" | "incompatible" | "compatible" | "unhealthy" | "healthy"
+
+/**
+ * Keeps out of reach what a partition cuts off: nothing is read or written until it is over.
+ */
+const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
+  Layer.effect(
+    LeaseStore,
+    Effect.map(LeaseStore, (inner) => {
+      const reach = Effect.suspend(() => {
+        const cut = call.faults.during("authority.partition")
+        return cut === undefined
+          ? Effect.void
+          : Effect.sleep(Math.max(1, Math.min(cut.atMs + cut.forMs, call.scenario.faultsUntilMs) - call.world.nowMs))
+      })
+      return LeaseStore.of({
+        read: (session) => Effect.andThen(reach, inner.read(session)),
+        compareAndSet: (expected, row) => Effect.andThen(reach, inner.compareAndSet(expected, row))
+      })
+    })
+  ).pipe(Layer.provide(LeaseStore.layerMemory))
+
+/**
+ * The control plane of a simulated call: the real one in memory, with leases and snapshots pushed to the session, and an
+ * operator that moves, revokes and changes things as the faults say.
+ */
+export const layer = (call: SimCall, spec: NormalizedSpec): Layer.Layer<ControlPlaneFeed> =>
+  Layer.effect(
+    ControlPlaneFeed,
+    Effect.gen(function*() {
+      const control = yield* ControlPlane
+      const leases = yield* LeaseAuthority
+      return ControlPlaneFeed.of({
+        open: (session) =>
+          open(call, spec, control, leases, session).pipe(
+            Effect.mapError((cause) => new ControlPlaneFailure({ message: cause.message, cause }))
+          )
+      })
+    })
+  ).pipe(
+    Layer.provide([
+      ControlPlane.layerMemory({ snapshotTtlMs: call.scenario.snapshotTtlMs }),
+      LeaseAuthority.layerNoDeps({ ttlMs: call.scenario.leaseTtlMs }).pipe(Layer.provide(storeBehindPartition(call)))
+    ]),
+    Layer.provide(LeaseTokens.layerSeeded(call.streams.of("control/tokens").next()))
+  )
+
+type Session = Parameters<ControlPlaneFeed["Service"]["open"]>[0]
+
+const open = (
+  call: SimCall,
+  spec: NormalizedSpec,
+  control: ControlPlane["Service"],
+  leases: LeaseAuthority["Service"],
+  { onLease, onSnapshot, session_id }: Session
+) =>
+  Effect.gen(function*() {
+    const { faults } = call
+    const orders = yield* Queue.unbounded<Order>()
+    // What a partition holds back comes in its order when it is over.
+    const held: Array<() => void> = []
+    const tell = (deliver: () => void) => {
+      if (faults.during("authority.partition") === undefined && held.length === 0) deliver()
+      else held.push(deliver)
+    }
+    const heal = () => {
+      if (faults.during("authority.partition") !== undefined) return
+      for (const deliver of held.splice(0)) deliver()
+    }
+    yield* leases.subscribe(session_id, (change) => tell(() => onLease({ type: "lease", ...change })))
+    const lease = yield* leases.hold(session_id, home)
+    yield* control.openSession({
+      session_id,
+      placement_id: home,
+      authority_epoch: lease.authority_epoch,
+      spec
+    })
+    yield* control.subscribe(session_id, (snapshot: Snapshot) => {
+      if (faults.during("control.stale_snapshots") !== undefined) return
+      tell(() => onSnapshot(snapshot))
+    })
+
+    const publish = (kind: "abi_compatibility_snapshot" | "provider_health_snapshot", body: Snapshot["body"]) =>
+      Effect.ignore(control.publish(session_id, kind, body as never))
+    const obey = Effect.fnUntraced(function*(order: Order) {
+      switch (order) {
+        case "incompatible":
+          return yield* publish("abi_compatibility_snapshot", { contract_versions: ["v9.0"] })
+        case "compatible":
+          return yield* publish("abi_compatibility_snapshot", { contract_versions: ["v1.0"] })
+        case "unhealthy":
+        case "healthy": {
+          const providers = Object.fromEntries(
+            Object.values(spec.pipeline.provider_bindings).map((id) => [id, "closed" as const])
+          )
+          const one = faults.stream("control.unhealthy").pick(["sim/stt", "sim/llm", "sim/tts"])
+          return yield* publish("provider_health_snapshot", {
+            providers: order === "healthy" ? providers : { ...providers, [one]: "open" as const }
+          })
+        }
+        default: {
+          const current = yield* leases.current(session_id)
+          if (current === undefined) return
+          if (order === "revoke") return yield* Effect.ignore(leases.revoke(session_id, current.authority_epoch))
+          const placement = order === "rotate_home" ? home : elsewhere
+          const next = yield* Effect.option(leases.rotate(session_id, current.authority_epoch, placement))
+          if (next._tag === "None") return
+          // Whoever has it now goes on renewing it; the session that it was taken from cannot.
+          yield* Effect.forkScoped(Effect.ignore(Effect.forever(
+            Effect.andThen(Effect.sleep(Math.floor(call.scenario.leaseTtlMs * 0.4)), leases.renew(next.value))
+          )))
+        }
+      }
+    })
+    yield* Effect.forkScoped(named("simulated operator")(Effect.forever(Effect.flatMap(Queue.take(orders), obey))))
+
+    const timers: Array<WorldTimer> = [
+      ...faults.plan.episodes.flatMap((episode) => ordersOf(call, episode).map(({ atMs, order }) => ({ atMs, order }))),
+      ...faults.episodesOf("authority.partition").map(({ atMs, forMs }) => ({ atMs: atMs + forMs, order: undefined }))
+    ].map(({ atMs, order }) =>
+      call.world.after(atMs * 1e6 - call.world.nowNs, () => {
+        if (order === undefined) return heal()
+        const give = () => void Queue.offerUnsafe(orders, order)
+        const moves = order === "rotate_home" || order === "rotate_away"
+        if (!moves) return give()
+        // A takeover is hardest while the agent speaks, in the instant in which the next frame is due, and when the caller
+        // has been heard but no turn has opened yet.
+        const { whenHeard, whenSpeaking, world } = call
+        const choice = faults.stream("authority.rotated").below(5)
+        if (choice < 2) whenSpeaking.push(() => void timers.push(world.after(frameMs * 1e6, give)))
+        else if (choice === 2) whenHeard.push(give)
+        else give()
+      })
+    )
+    faults.whenOff(() => {
+      heal()
+      if (faults.has("control.incompatible")) Queue.offerUnsafe(orders, "compatible")
+      if (faults.has("control.unhealthy")) Queue.offerUnsafe(orders, "healthy")
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(() => timers.forEach((timer) => call.world.callOff(timer))))
+    call.whenComplete.push(() => {
+      if (faults.strikes("authority.lost_at_commit")) Queue.offerUnsafe(orders, "revoke")
+    })
+  })
+
+const ordersOf = (
+  { faults }: SimCall,
+  { atMs, forMs, kind }: Episode
+): ReadonlyArray<{ readonly atMs: number; readonly order: Order }> => {
+  switch (kind) {
+    case "authority.rotated":
+      return [{ atMs, order: faults.stream(kind).chance(0.6) ? "rotate_home" : "rotate_away" }]
+    case "authority.revoked":
+      return [{ atMs, order: "revoke" }]
+    case "control.incompatible":
+      return [{ atMs, order: "incompatible" }, { atMs: atMs + forMs, order: "compatible" }]
+    case "control.unhealthy":
+      return [{ atMs, order: "unhealthy" }, { atMs: atMs + forMs, order: "healthy" }]
+    default:
+      return []
+  }
+}

@@ -1,0 +1,89 @@
+// Each bug that the seeded world found, in the smallest call that shows it. They failed before the fix that is named.
+import { assert, describe, it } from "@effect/vitest"
+import type { FaultKind } from "@rspp/simulation/Faults"
+import { runSeed } from "@rspp/simulation/Run"
+import type { SeedOptions, SeedResult } from "@rspp/simulation/Run"
+import type { Scenario } from "@rspp/simulation/Scenario"
+import { marksOf } from "@rspp/simulation/Sometimes"
+
+const range = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i)
+const failuresOf = ({ seed, violations }: SeedResult) =>
+  violations.map(({ message, rule }) => `seed ${seed}: ${rule} ${message}`)
+const failures = (seeds: ReadonlyArray<number>, options: SeedOptions) =>
+  seeds.flatMap((seed) => failuresOf(runSeed(seed, options)))
+
+/** The kinds at their full rate, and episodes where they are wanted. */
+const pinned = (
+  kinds: ReadonlyArray<FaultKind>,
+  episodes: (scenario: Scenario) => Scenario["faults"]["episodes"],
+  more: (scenario: Scenario) => Partial<Scenario> = () => ({})
+): SeedOptions => ({
+  kinds,
+  adapt: (scenario) => ({
+    ...scenario,
+    faults: {
+      kinds,
+      rates: Object.fromEntries(kinds.map((kind) => [kind, 1])),
+      episodes: episodes(scenario)
+    },
+    ...more(scenario)
+  })
+})
+
+describe("found by the seeded world", () => {
+  it("a recogniser was woken by a microtask, outside of the session's time and order", () => {
+    // AmbientUse named UtteranceFeed.ts; any call with speech in it showed it.
+    assert.deepStrictEqual(failures([1], { kinds: [], turns: 1, ending: "all_said" }), [])
+  })
+
+  it("a session did not end while the control plane was out of reach", () => {
+    const options = pinned(
+      ["authority.partition"],
+      ({ hangUpMs }) => [{ kind: "authority.partition", atMs: hangUpMs - 300, forMs: 25_000 }],
+      () => ({ hangUpMs: 4000, faultsUntilMs: 60_000 })
+    )
+    assert.deepStrictEqual(failures(range(1, 5), { ...options, ending: "hang_up" }), [])
+  })
+
+  it("a provider that took its time to die kept the session open, or out of the record", () => {
+    const options = pinned(["provider.slow_cancel"], () => [])
+    assert.deepStrictEqual(failures(range(1, 15), { ...options, ending: "shutdown" }), [])
+    assert.deepStrictEqual(failures(range(1, 15), { ...options, ending: "hang_up" }), [])
+  })
+
+  it("frames that were refused just before a shutdown were never told as lost", () => {
+    const options = pinned(
+      ["runtime.stopped"],
+      ({ hangUpMs }) => [{ kind: "runtime.stopped", atMs: hangUpMs - 2600, forMs: 2500 }],
+      () => ({ hangUpMs: 6000 })
+    )
+    assert.deepStrictEqual(failures(range(1, 15), { ...options, ending: "shutdown" }), [])
+    assert.deepStrictEqual(failures(range(1, 15), { ...options, ending: "hang_up" }), [])
+  })
+
+  it("a fence came between the checks of a frame and its capture, and the frame was heard", () => {
+    assert.deepStrictEqual(
+      failures(range(1, 120), { kinds: ["authority.rotated", "runtime.preempt"], replay: false }),
+      []
+    )
+  }, 60_000)
+
+  it("an utterance of an epoch that was over opened a turn when its endpoint timer fired", () => {
+    const hits = range(1, 60).filter((seed) => {
+      const { sessions } = runSeed(seed, { kinds: ["authority.rotated"], replay: false })
+      return sessions.some(({ records }) => marksOf(records).has("row.T3"))
+    })
+    assert.isAbove(hits.length, 0)
+  }, 60_000)
+
+  it("a recogniser that had fallen behind lost audio without a notice", () => {
+    const hits = range(1, 20).filter((seed) => {
+      const { sessions } = runSeed(seed, {
+        ...pinned(["runtime.slow_consumer", "runtime.full_edge"], () => []),
+        turns: 4
+      })
+      return sessions.some(({ records }) => marksOf(records).has("loss.media"))
+    })
+    assert.isAbove(hits.length, 0)
+  }, 60_000)
+})
