@@ -1,6 +1,8 @@
 import * as Schema from "effect/Schema"
 import { Lane } from "./Event.ts"
-import { ContentRef, Id, SchemaVersion } from "./Identity.ts"
+import { ContentRef, freeMap, Id, SchemaVersion, uniqueList } from "./Identity.ts"
+import { Natural } from "./Quantity.ts"
+import { Milliseconds } from "./Time.ts"
 
 export const nodeTypes = [
   "audio_input",
@@ -10,7 +12,12 @@ export const nodeTypes = [
   "language_model",
   "sentence_segmenter",
   "text_to_speech",
-  "audio_output"
+  "audio_output",
+  "text_filter",
+  "merge",
+  "select",
+  "transcript_sink",
+  "custom"
 ] as const
 export const NodeType = Schema.Literals(nodeTypes)
 export type NodeType = typeof NodeType.Type
@@ -27,10 +34,54 @@ export const payloadKinds = [
 export const PayloadKind = Schema.Literals(payloadKinds)
 export type PayloadKind = typeof PayloadKind.Type
 
+/** A fact of a payload and what it must be for the payload to pass an edge. A fact that is not known fails the condition. */
+export const EdgeCondition = Schema.Struct({
+  fact: Schema.Literals(["words", "length", "complete", "label"]),
+  is: Schema.Literals(["equals", "not_equals", "at_least", "at_most"]),
+  value: Schema.Union([Id, Natural, Schema.Boolean])
+})
+export type EdgeCondition = typeof EdgeCondition.Type
+
+/** What makes a fallback edge take over the work of the node that it starts from. */
+export const FallbackCauses = uniqueList(Schema.Literals(["timeout", "error"]), { min: 1 })
+
+/**
+ * How a `select` node chooses among its inputs, once for the turn.
+ *
+ * `first`: whoever delivers first. `preferred`: the earliest of `order` (edge ids) that delivers within `wait_ms` of the
+ * first delivery; who has ended or failed is not waited for. The work behind the others is cancelled.
+ */
+export const SelectRule = Schema.Struct({
+  rule: Schema.Literals(["first", "preferred"]),
+  order: Schema.optionalKey(uniqueList(Id, { min: 1 })),
+  wait_ms: Schema.optionalKey(Milliseconds)
+})
+export type SelectRule = typeof SelectRule.Type
+
+/** Settings of a node, in the words of its implementation. */
+export const NodeSettings = freeMap(Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))
+export type NodeSettings = typeof NodeSettings.Type
+
+/** What a node may say beyond its type. */
+export const nodeOptions = {
+  /** The provider, or the implementation of a custom node or text filter. */
+  provider_id: Schema.optionalKey(Id),
+  settings: Schema.optionalKey(NodeSettings),
+  select: Schema.optionalKey(SelectRule),
+  /** Where the plan allows `degrade`: when it fails its input goes on unchanged, instead of ending the turn. */
+  optional: Schema.optionalKey(Schema.Boolean)
+} as const
+
+/** What an edge may say beyond its ends. */
+export const edgeOptions = {
+  condition: Schema.optionalKey(EdgeCondition),
+  fallback_on: Schema.optionalKey(FallbackCauses)
+} as const
+
 export const GraphNode = Schema.Struct({
   node_id: Id,
   node_type: NodeType,
-  provider_id: Schema.optionalKey(Id)
+  ...nodeOptions
 })
 export type GraphNode = typeof GraphNode.Type
 
@@ -39,7 +90,8 @@ export const GraphEdge = Schema.Struct({
   from_node_id: Id,
   to_node_id: Id,
   payload_kind: PayloadKind,
-  lane: Lane
+  lane: Lane,
+  ...edgeOptions
 })
 export type GraphEdge = typeof GraphEdge.Type
 

@@ -19,7 +19,9 @@ export const PayloadHandle = Schema.Struct({
   facts: Schema.optionalKey(Schema.Struct({
     words: Schema.optionalKey(Natural),
     complete: Schema.optionalKey(Schema.Boolean),
-    duration_ms: Schema.optionalKey(Milliseconds)
+    duration_ms: Schema.optionalKey(Milliseconds),
+    /** What a node found out about it, for the conditions of edges. */
+    label: Schema.optionalKey(Id)
   }))
 }).annotate({ identifier: "PayloadHandle" })
 export type PayloadHandle = typeof PayloadHandle.Type

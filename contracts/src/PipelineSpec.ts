@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { NodeType, PayloadKind } from "./GraphDefinition.ts"
+import { edgeOptions, nodeOptions, nodeTypes, PayloadKind } from "./GraphDefinition.ts"
 import { freeMap, Id, SchemaVersion } from "./Identity.ts"
 import { Natural, Positive } from "./Quantity.ts"
 import { ruleCheck } from "./Rule.ts"
@@ -54,10 +54,13 @@ export const PartialEdgeBufferPolicy = optional({
 })
 export type PartialEdgeBufferPolicy = typeof PartialEdgeBufferPolicy.Type
 
+/** A node of a type of the runtime, or a copy of one of the spec's own subgraphs. */
 export const PipelineNode = Schema.Struct({
   node_id: Id,
-  node_type: NodeType,
-  provider_id: Schema.optionalKey(Id)
+  node_type: Schema.Literals([...nodeTypes, "subgraph"]),
+  ...nodeOptions,
+  /** Name of the subgraph; for the node type `subgraph` only. */
+  subgraph: Schema.optionalKey(Id)
 })
 export type PipelineNode = typeof PipelineNode.Type
 
@@ -65,9 +68,22 @@ export const PipelineEdge = Schema.Struct({
   edge_id: Schema.optionalKey(Id),
   from_node_id: Id,
   to_node_id: Id,
-  payload_kind: PayloadKind
+  payload_kind: PayloadKind,
+  ...edgeOptions
 })
 export type PipelineEdge = typeof PipelineEdge.Type
+
+/**
+ * A part of a graph that is used more than once. Edges to a copy of it arrive at `entry`, edges from it leave at `exit`;
+ * the copy `x` of a node `a` is called `x/a`.
+ */
+export const Subgraph = Schema.Struct({
+  nodes: Schema.Array(PipelineNode),
+  edges: Schema.Array(PipelineEdge),
+  entry: Id,
+  exit: Id
+})
+export type Subgraph = typeof Subgraph.Type
 
 /** Session settings that the author changes; the others keep their defaults. */
 export const PartialSessionConfig = optional({
@@ -89,8 +105,11 @@ export const PipelineSpec = Schema.Struct({
   pipeline_version: Id,
   execution_profile: Schema.optionalKey(Id),
   providers: Schema.optionalKey(optional({ stt: Id, llm: Id, tts: Id })),
+  /** Who stands in when the plan allows `provider_switch` or `fallback`. */
+  fallback_providers: Schema.optionalKey(optional({ llm: Id, tts: Id })),
   nodes: Schema.optionalKey(Schema.Array(PipelineNode)),
   edges: Schema.optionalKey(Schema.Array(PipelineEdge)),
+  subgraphs: Schema.optionalKey(freeMap(Subgraph)),
   session_config: Schema.optionalKey(PartialSessionConfig),
   budgets: Schema.optionalKey(optional({
     turn_budget_ms: PositiveMilliseconds,

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { PayloadKind } from "./GraphDefinition.ts"
 import { Id } from "./Identity.ts"
 import { Modality } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
@@ -31,7 +32,23 @@ export const SessionCommand = Schema.Union([
     cap_ms: PositiveMilliseconds,
     from_sample: Schema.optionalKey(Natural),
     text: Schema.optionalKey(PayloadHandle),
-    conversation: Schema.optionalKey(Schema.Array(ConversationMessage))
+    conversation: Schema.optionalKey(Schema.Array(ConversationMessage)),
+    // A language model whose text goes elsewhere than to a segmenter of its own; absent: sentences.
+    emits: Schema.optionalKey(Schema.Literal("text"))
+  }),
+  // What a node of its own process or fiber (modality `external`) is to work on, one after the other.
+  command("push_item", { provider_invocation_id: Id, edge_id: Id, payload_kind: PayloadKind, handle: PayloadHandle }),
+  command("end_items", { provider_invocation_id: Id }),
+  // Something that a node may want to know while it works.
+  command("notify_node", {
+    provider_invocation_id: Id,
+    notice: Schema.Literals(["barge_in", "false_alarm", "budget_warning"])
+  }),
+  command("write_transcript", {
+    turn_id: Id,
+    node_id: Id,
+    role: Schema.Literals(["user", "assistant"]),
+    handle: PayloadHandle
   }),
   command("mark_utterance", {
     provider_invocation_id: Id,

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { PayloadKind } from "./GraphDefinition.ts"
 import { Id } from "./Identity.ts"
 import { OutcomeClass } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
@@ -52,6 +53,9 @@ export const SessionInput = Schema.Union([
   input("text_delta", providerChunk),
   input("segment", providerChunk),
   input("voice_chunk", providerChunk),
+  // What a custom node, text filter or segmenter gave; and that it is done with the item that it was pushed.
+  input("node_item", { ...providerChunk, payload_kind: PayloadKind }),
+  input("item_done", { provider_invocation_id: Id }),
   input("invocation_ended", {
     provider_invocation_id: Id,
     outcome_class: OutcomeClass,
