@@ -62,6 +62,8 @@ export interface SessionResult {
   readonly struck: ReadonlyMap<FaultKind, number>
   /** Frames of the agent that reached the transport. */
   readonly frames: number
+  /** When each event of the script happened, in ms of the world. */
+  readonly happened: ReadonlyArray<number | undefined>
 }
 
 export interface SeedResult {
@@ -99,7 +101,7 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
   })
   const world = new World({
     seed,
-    horizonMs,
+    horizonMs: Math.max(horizonMs, ...scenarios.map(({ scenario }) => scenario.hangUpMs + horizonMs)),
     startMillis,
     // A provider that does not end when it is told to is left behind; it has 3 s to die.
     survivors: { named: /^provider |^\d+ × provider /u, ms: 3500 },
@@ -155,7 +157,8 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       records: timeline.records,
       disk: timeline.disk,
       struck: call.faults.struck,
-      frames: call.truth.frames
+      frames: call.truth.frames,
+      happened: call.script.happened
     })),
     violations,
     simulatedMs: world.nowMs,
@@ -221,6 +224,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
     const timers: Array<ReturnType<World["after"]>> = []
     const after = (ns: number, then: () => void) => void timers.push(world.after(ns, then))
     faults.begin(after)
+    call.script.begin()
     after(scenario.faultsUntilMs * 1e6 - world.nowNs, () => faults.off())
     const session = Effect.flatMap(Session, (service) =>
       service.run({
@@ -235,12 +239,14 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         Effect.provideService(SessionObservers, [
           call.truth.observer,
           completionObserver(call),
+          ...(scenario.script === undefined ? [] : [call.script.observer]),
           ...(trace === undefined ? [] : [traceObserver(world, trace)])
         ]),
         named(`session ${scenario.sessionId}`)
       )
     const exit = yield* scenario.ending === "shutdown" ? stoppedAfter(session, call) : Effect.exit(session)
     for (const timer of timers) world.callOff(timer)
+    call.script.end()
     return yield* exit
   })
 
@@ -248,7 +254,12 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
 const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(session)
-    yield* Effect.raceFirst(Fiber.await(fiber), Effect.sleep(call.scenario.hangUpMs))
+    const told = call.scenario.script === undefined
+      ? Effect.sleep(call.scenario.hangUpMs)
+      : Effect.callback<void>((resume) => {
+        call.script.shutdown = () => resume(Effect.void)
+      })
+    yield* Effect.raceFirst(Fiber.await(fiber), told)
     call.leftMs ??= call.world.nowMs
     yield* Fiber.interrupt(fiber)
     return yield* Fiber.await(fiber)

@@ -2,6 +2,7 @@ import type { FaultPlan } from "./Faults.ts"
 import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
+import type { ScriptedEvent, ScriptedReply } from "./Script.ts"
 
 /** When the caller does the next thing. It does it in any case once `patienceMs` have passed. */
 export interface When {
@@ -55,6 +56,10 @@ export interface Scenario {
   readonly preemptOps: number
   /** Sentences of a reply: at least 1, at most this. */
   readonly replySentences: number
+  /** What happens besides, at pinned moments. */
+  readonly script?: ReadonlyArray<ScriptedEvent>
+  /** Every reply, where it is not to be drawn. */
+  readonly reply?: ScriptedReply
 }
 
 export interface ScenarioOptions {
