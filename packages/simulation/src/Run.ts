@@ -81,16 +81,13 @@ const horizonMs = 1_800_000
 /** Unix time at which every simulated world starts: 2026-01-01. */
 const startMillis = 1_767_225_600_000
 
-/**
- * Runs one seed: draws a scenario and its faults, lets the real session live through it, and checks what came of it.
- *
- * The same seed and options give the same result, byte for byte (but for `realMs`). It never throws: a world that came
- * to a stop is a violation like any other.
- */
-export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => {
-  const began = performance.now()
+/** The calls of a seed as they are drawn, each with the streams of its session. */
+export const drawCalls = (
+  seed: number,
+  options: SeedOptions = {}
+): ReadonlyArray<{ readonly scenario: Scenario; readonly own: RandomStreams }> => {
   const streams = new RandomStreams(seed)
-  const scenarios = Array.from({ length: options.sessions ?? 1 }, (_, i) => {
+  return Array.from({ length: options.sessions ?? 1 }, (_, i) => {
     const own = streams.within(`session/${i}`)
     const drawn = drawScenario(
       own,
@@ -99,6 +96,17 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     )
     return { scenario: options.adapt === undefined ? drawn : options.adapt(drawn), own }
   })
+}
+
+/**
+ * Runs one seed: draws a scenario and its faults, lets the real session live through it, and checks what came of it.
+ *
+ * The same seed and options give the same result, byte for byte (but for `realMs`). It never throws: a world that came
+ * to a stop is a violation like any other.
+ */
+export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => {
+  const began = performance.now()
+  const scenarios = drawCalls(seed, options)
   const world = new World({
     seed,
     horizonMs: Math.max(horizonMs, ...scenarios.map(({ scenario }) => scenario.hangUpMs + horizonMs)),
@@ -254,9 +262,9 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
 const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(session)
-    const told = call.scenario.script === undefined
-      ? Effect.sleep(call.scenario.hangUpMs)
-      : Effect.callback<void>((resume) => {
+    const told = call.scenario.script === undefined ?
+      Effect.sleep(call.scenario.hangUpMs) :
+      Effect.callback<void>((resume) => {
         call.script.shutdown = () => resume(Effect.void)
       })
     yield* Effect.raceFirst(Fiber.await(fiber), told)
