@@ -1,3 +1,4 @@
+import type { Modality } from "@rspp/contracts/Invocation"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
@@ -17,7 +18,7 @@ export type RetryDecision = "none" | "retry" | "provider_switch" | "fallback"
 export interface Invocation {
   readonly id: string
   readonly nodeId: string
-  readonly modality: "stt" | "llm" | "tts"
+  readonly modality: Modality
   readonly provider: string
   readonly key: string
   readonly epoch: number
@@ -37,7 +38,7 @@ export interface Invocation {
 
 export interface StartOptions {
   readonly nodeId: string
-  readonly modality: "stt" | "llm" | "tts"
+  readonly modality: Modality
   readonly provider: string
   /** Names the work: stable across attempts. */
   readonly work: string
@@ -48,6 +49,7 @@ export interface StartOptions {
   readonly fromSample?: number
   readonly text?: PayloadHandle
   readonly conversation?: StartCommand["conversation"]
+  readonly emits?: StartCommand["emits"]
 }
 
 /** The invocations of one session. */
@@ -143,7 +145,8 @@ const openLedger = (
         ...(options.segmentId === undefined ? {} : { segment_id: options.segmentId }),
         ...(options.fromSample === undefined ? {} : { from_sample: options.fromSample }),
         ...(options.text === undefined ? {} : { text: options.text }),
-        ...(options.conversation === undefined ? {} : { conversation: options.conversation })
+        ...(options.conversation === undefined ? {} : { conversation: options.conversation }),
+        ...(options.emits === undefined ? {} : { emits: options.emits })
       })
       // A recogniser is asked for its final only when the caller falls silent.
       if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)

@@ -1,3 +1,4 @@
+import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
@@ -18,6 +19,7 @@ import { EventGateway } from "../events/EventGateway.ts"
 import type { SeenKeys } from "../events/Identity.ts"
 import { Identity } from "../events/Identity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
+import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
 import { InvocationLedger } from "../invocation/InvocationLedger.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
@@ -162,6 +164,26 @@ export class SessionKernel extends Context.Service<SessionKernel, {
   )
 }
 
+type Chunk = InputOf<"text_delta" | "segment" | "voice_chunk" | "node_item">
+
+/** What a call gave, by the kind of payload. */
+const kindOf = (input: Chunk): PayloadKind => {
+  switch (input.type) {
+    case "text_delta":
+      return "text"
+    case "segment":
+      return "segment"
+    case "voice_chunk":
+      return "voice"
+    case "node_item":
+      return input.payload_kind
+  }
+}
+
+/** The reason that a turn ends with when this call leaves no way on. */
+const failureOf = (invocation: Invocation): string =>
+  invocation.modality === "external" ? "node_timeout_or_failure" : "provider_failure"
+
 interface KernelModules {
   readonly context: KernelContext
   readonly gateway: SessionGateway
@@ -260,7 +282,11 @@ class Kernel implements KernelSession {
       case "text_delta":
       case "segment":
       case "voice_chunk":
+      case "node_item":
         this.#chunk(input)
+        return
+      case "item_done":
+        this.#itemDone(input)
         return
       case "invocation_ended":
         this.#invocationEnded(input)
@@ -441,28 +467,38 @@ class Kernel implements KernelSession {
     this.#heard(listening.final(invocation.id, input.pause_id ?? 0, input.handle), input)
   }
 
-  #chunk(input: InputOf<"text_delta" | "segment" | "voice_chunk">): void {
+  #chunk(input: Chunk): void {
     const { invocations, turns } = this.#m
     if (this.#isStale(input)) return
     const invocation = invocations.get(input.provider_invocation_id)
-    const active = turns.active
-    const { reply } = turns
-    if (
-      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined ||
-      reply === undefined ||
-      invocation.turnId !== active.turnId || active.ending !== undefined
-    ) {
+    const reply = this.#replyOf(invocation)
+    if (reply === undefined || invocation === undefined || !reply.gave(invocation, kindOf(input), input.handle)) {
       this.#late(input, invocation)
       return
     }
-    if (input.type === "text_delta") reply.modelSaid(invocation)
-    else if (input.type === "segment") reply.sentence(invocation, input.handle)
-    else reply.voice(invocation, input.handle)
+    turns.checkComplete()
+  }
+
+  #itemDone(input: InputOf<"item_done">): void {
+    const { invocations, turns } = this.#m
+    if (this.#isStale(input)) return
+    const invocation = invocations.get(input.provider_invocation_id)
+    const reply = this.#replyOf(invocation)
+    if (reply === undefined || invocation === undefined) return
+    reply.did(invocation)
+    turns.checkComplete()
+  }
+
+  /** The graph at work that a call works for; undefined when its turn is over or ending, or the call was cancelled. */
+  #replyOf(invocation: Invocation | undefined): TurnGraph | undefined {
+    const { active, reply } = this.#m.turns
+    if (invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined) return undefined
+    return invocation.turnId === active.turnId && active.ending === undefined ? reply : undefined
   }
 
   /** T12 at ingress. */
   #isStale(
-    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk" | "voice_activity" | "cancel_requested">
+    input: Chunk | InputOf<"transcript" | "item_done" | "voice_activity" | "cancel_requested">
   ): boolean {
     const { context, guard, invocations } = this.#m
     if (input.authority_epoch === undefined || input.authority_epoch === context.epoch) return false
@@ -481,7 +517,7 @@ class Kernel implements KernelSession {
 
   /** T11: it came too late for its turn. True when the session's policy makes a new intent of it. */
   #late(
-    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk">,
+    input: Chunk | InputOf<"transcript">,
     invocation: Invocation | undefined
   ): boolean {
     const { context, gateway } = this.#m
@@ -512,12 +548,14 @@ class Kernel implements KernelSession {
     const own = active !== undefined && reply !== undefined && invocation.turnId === active.turnId
     const concerned = own && active.ending === undefined
     if (failedFirst && own && active.ending !== undefined) {
-      gateway.signal("provider_error", "RK-11", {
-        turn_id: active.turnId,
-        provider_invocation_id: invocation.id,
-        reason: input.outcome_class
-      })
-      turns.end({ kind: "failure", reason: "provider_failure" })
+      if (invocation.modality !== "external") {
+        gateway.signal("provider_error", "RK-11", {
+          turn_id: active.turnId,
+          provider_invocation_id: invocation.id,
+          reason: input.outcome_class
+        })
+      }
+      turns.end({ kind: "failure", reason: failureOf(invocation) })
     }
     if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
     else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
@@ -527,8 +565,7 @@ class Kernel implements KernelSession {
     }
     invocations.ended(input)
     if (failed || cancelled || !concerned) return
-    if (invocation.modality === "llm" && active.model === invocation.id) reply.modelDone()
-    else if (invocation.modality === "tts") reply.synthesised(invocation)
+    reply.ended(invocation)
     turns.checkComplete()
   }
 
@@ -543,9 +580,8 @@ class Kernel implements KernelSession {
     const { active, reply } = turns
     if (active === undefined || reply === undefined || invocation.turnId !== active.turnId) return
     if (active.ending !== undefined) return
-    if (!reply.recover(invocation, outcome, retryable)) {
-      turns.end({ kind: "failure", reason: "provider_failure" })
-    }
+    const reason = reply.failed(invocation, outcome, retryable)
+    if (reason !== undefined) turns.end({ kind: "failure", reason })
     turns.checkComplete()
   }
 
@@ -577,8 +613,8 @@ class Kernel implements KernelSession {
       turns.graceEnded(input.timer.slice("grace:".length))
       return
     }
-    if (input.timer.startsWith("block:")) {
-      turns.reply?.blockExpired()
+    if (input.timer.startsWith("block:") || input.timer.startsWith("select:")) {
+      turns.reply?.timer(input.timer)
       turns.checkComplete()
       return
     }
@@ -594,7 +630,10 @@ class Kernel implements KernelSession {
         this.#failed(invocation, "timeout", true)
         return
       }
-      default:
+      case "warned":
+        if (verdict.invocation !== undefined) turns.reply?.notify("budget_warning", verdict.invocation)
+        return
+      case "none":
         return
     }
   }

@@ -14,7 +14,8 @@ export interface SessionConversation {
   readonly userSaid: (handle: PayloadHandle) => void
   /** The reply of a turn, as far as it was heard; called again when more is known. */
   readonly agentSaid: (turn: Turn) => void
-  readonly lines: () => Lines
+  /** `asked`: what the last thing that the caller said has become on its way to the model. */
+  readonly lines: (asked?: ReadonlyArray<PayloadHandle>) => Lines
 }
 
 /**
@@ -33,7 +34,19 @@ export class Conversation extends Context.Service<Conversation, {
         if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
       }
       return {
-        lines: () => lines.map(({ line }) => line).filter((line) => line.parts.length > 0),
+        lines: (asked) => {
+          const last = asked === undefined ? undefined : lines.findLast(({ line }) => line.role === "user")
+          return lines
+            .map((entry): Lines[number] =>
+              entry === last
+                ? {
+                  role: "user",
+                  parts: (asked ?? []).map((handle) => ({ handle_id: handle.id, chars: handle.length }))
+                }
+                : entry.line
+            )
+            .filter((line) => line.parts.length > 0)
+        },
         userSaid: (handle) => {
           lines.push({ line: { role: "user", parts: [{ handle_id: handle.id, chars: handle.length }] } })
           trim()

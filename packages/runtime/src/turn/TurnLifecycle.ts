@@ -4,7 +4,7 @@ import type { SessionBargeIn } from "../cancellation/BargeIn.ts"
 import type { SessionCancellation } from "../cancellation/Cancellation.ts"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { Identity } from "../events/Identity.ts"
-import type { ReplyExecution } from "../graph/ReplyExecution.ts"
+import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { LocalAdmission } from "../limits/LocalAdmission.ts"
@@ -33,7 +33,7 @@ export interface LifecycleParts {
   readonly cancellation: SessionCancellation
   readonly bargeIn: SessionBargeIn
   readonly conversation: SessionConversation
-  readonly run: (turn: Turn) => ReplyExecution
+  readonly run: (turn: Turn) => TurnGraph
 }
 
 /**
@@ -47,7 +47,7 @@ export class TurnLifecycle {
   readonly #parts: LifecycleParts
   readonly #followed: Array<Turn> = []
   readonly #graces = new Set<string>()
-  #active: { readonly turn: Turn; readonly reply: ReplyExecution } | undefined
+  #active: { readonly turn: Turn; readonly reply: TurnGraph } | undefined
   #pending: TurnIntent | undefined
   #ordinal = 0
   #accepted = 0
@@ -61,7 +61,7 @@ export class TurnLifecycle {
     return this.#active?.turn
   }
 
-  get reply(): ReplyExecution | undefined {
+  get reply(): TurnGraph | undefined {
     return this.#active?.reply
   }
 
