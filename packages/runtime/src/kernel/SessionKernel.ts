@@ -26,6 +26,8 @@ import type { SessionBudgets } from "../limits/Budget.ts"
 import { Budget } from "../limits/Budget.ts"
 import { LocalAdmission } from "../limits/LocalAdmission.ts"
 import type { Heard, SessionListening } from "../listening/Listening.ts"
+import type { SessionIdleUser } from "../listening/IdleUser.ts"
+import { IdleUser, idleTimer } from "../listening/IdleUser.ts"
 import { endpointTimer, Listening, utteranceTimer } from "../listening/Listening.ts"
 import { PlanResolver } from "../plan/PlanResolver.ts"
 import { SnapshotStore } from "../plan/SnapshotStore.ts"
@@ -78,6 +80,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       const cancellation = yield* Cancellation
       const bargeIn = yield* BargeIn
       const listening = yield* Listening
+      const idleUser = yield* IdleUser
       const connection = yield* Connection
       const delivery = yield* Delivery
       const conversations = yield* Conversation
@@ -119,7 +122,14 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             budgets: budget,
             invocations,
             bargeIn: barge,
-            listening: listening.open({ context, invocations, recogniserNode: graph.nodeId("speech_to_text") }),
+            listening: listening.open({
+              context,
+              gateway,
+              invocations,
+              recogniserNode: graph.nodeId("speech_to_text"),
+              conversation: conversation.lines
+            }),
+            idle: idleUser.open(context, gateway),
             connection: connection.open(gateway),
             delivery: delivery.open(gateway, conversation),
             snapshots,
@@ -142,6 +152,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       Cancellation.layer,
       BargeIn.layer,
       Listening.layer,
+      IdleUser.layer,
       Connection.layer,
       Delivery.layer,
       Conversation.layer,
@@ -181,6 +192,7 @@ interface KernelModules {
   readonly invocations: SessionInvocations
   readonly bargeIn: SessionBargeIn
   readonly listening: SessionListening
+  readonly idle: SessionIdleUser
   readonly connection: SessionConnection
   readonly delivery: SessionDelivery
   readonly snapshots: SnapshotStore
@@ -192,6 +204,7 @@ class Kernel implements KernelSession {
   readonly #m: KernelModules
   #over = false
   #ended = false
+  #endReason = "over"
 
   constructor(modules: KernelModules) {
     this.#m = modules
@@ -226,7 +239,7 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, context, delivery, guard, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, idle, keys, listening, snapshots, turns } = this.#m
     switch (input.type) {
       case "session_started":
         return
@@ -249,11 +262,19 @@ class Kernel implements KernelSession {
         return
       }
       case "audio_ended":
+        // Who has no microphone any more has let go of its key.
+        listening.key("released")
         return
       case "voice_activity":
         // The caller has gone: a detector that is still at work has nothing more to say.
         if (this.#over || this.#isStale(input)) return
-        this.#heard(listening.edge(input.edge, input.sample_index), input)
+        this.#heard(listening.edge(input.edge, input.sample_index, this.#agentSpeaks), input)
+        return
+      case "push_to_talk":
+        this.#key(input)
+        return
+      case "turn_prediction":
+        listening.predicted(input)
         return
       case "transcript":
         this.#transcript(input)
@@ -279,7 +300,8 @@ class Kernel implements KernelSession {
         }
         return
       case "typed_text":
-        if (keys.firstTime(`text/${input.handle.id}`)) {
+        if (keys.firstTime(`text/${input.idempotency_key ?? input.handle.id}`)) {
+          idle.active()
           this.#propose(input.handle, undefined, input.authority_epoch, true)
         }
         return
@@ -290,6 +312,7 @@ class Kernel implements KernelSession {
         const turn = turns.find(input.turn_id)
         if (turn === undefined) return
         delivery.report(turn, input)
+        if (input.type === "playback_started") listening.answered()
         if (turn !== turns.active && !isSpeaking(turn)) bargeIn.forget(turn)
         turns.checkComplete()
         return
@@ -329,9 +352,10 @@ class Kernel implements KernelSession {
 
   #heard(heard: Heard | undefined, input: SessionInput): void {
     if (heard === undefined) return
-    const { bargeIn, turns } = this.#m
+    const { bargeIn, idle, turns } = this.#m
     switch (heard.kind) {
       case "speech_started":
+        idle.active()
         bargeIn.speechStarted(turns.audible, heard.onsetMs)
         return
       case "speech_ended": {
@@ -343,6 +367,7 @@ class Kernel implements KernelSession {
         bargeIn.falseAlarm()
         return
       case "turn":
+        if (heard.overSpeech && this.#passesOver(heard.handle, heard.recognition)) return
         this.#propose(heard.handle, heard.recognition, this.#epochOf(heard.recognition, input), this.#bargeInEnabled)
     }
   }
@@ -353,6 +378,52 @@ class Kernel implements KernelSession {
    */
   #epochOf(recognition: string, input: SessionInput): number | undefined {
     return input.authority_epoch ?? this.#m.invocations.get(recognition)?.epoch
+  }
+
+  /** Whether the caller may be hearing speech of the agent. */
+  get #agentSpeaks(): boolean {
+    const { audible } = this.#m.turns
+    return audible !== undefined && isSpeaking(audible)
+  }
+
+  /** A cut, if there is one. */
+  #cut(turn: Turn | undefined): void {
+    if (turn !== undefined) this.#m.turns.cancel(turn, "turn", "barge_in")
+  }
+
+  /** What was said over the agent's speech and takes no turn is told, and the agent goes on. */
+  #passesOver(handle: PayloadHandle, recognition: string): boolean {
+    const { bargeIn, gateway } = this.#m
+    const reason = bargeIn.passedOver(handle)
+    if (reason === undefined) return false
+    gateway.event({
+      lane: "TelemetryLane",
+      payload_class: "metadata",
+      provider_invocation_id: recognition,
+      reason: `passed_over: ${reason}`
+    })
+    bargeIn.falseAlarm()
+    return true
+  }
+
+  /** The caller's key: a press cuts at once what may be heard. */
+  #key(input: InputOf<"push_to_talk">): void {
+    const { gateway, idle, listening, turns } = this.#m
+    if (this.#over) return
+    const pressed = input.state === "pressed"
+    if (!listening.key(input.state)) {
+      gateway.event({ lane: "TelemetryLane", payload_class: "metadata", reason: `push_to_talk_ignored: ${input.state}` })
+      return
+    }
+    idle.active()
+    if (pressed && this.#bargeInEnabled) this.#cut(turns.audible)
+  }
+
+  /** Nobody can tell any more what the caller says: while it speaks on, voice activity alone decides about the cut. */
+  #unheard(): void {
+    const { bargeIn, listening } = this.#m
+    if (listening.isSpeaking()) this.#cut(bargeIn.unheard())
+    else bargeIn.falseAlarm()
   }
 
   get #bargeInEnabled(): boolean {
@@ -376,7 +447,7 @@ class Kernel implements KernelSession {
   }
 
   #transcript(input: InputOf<"transcript">): void {
-    const { invocations, listening } = this.#m
+    const { bargeIn, invocations, listening } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (this.#isStale(input)) return
     if (
@@ -388,6 +459,7 @@ class Kernel implements KernelSession {
       }
       return
     }
+    if (listening.isOpen(invocation.id)) this.#cut(bargeIn.words(input.handle))
     if (input.finality === "partial") {
       listening.partial(input.provider_invocation_id)
       return
@@ -464,7 +536,7 @@ class Kernel implements KernelSession {
   }
 
   #invocationEnded(input: InputOf<"invocation_ended">): void {
-    const { bargeIn, gateway, invocations, listening, turns } = this.#m
+    const { gateway, invocations, listening, turns } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (invocation === undefined) return
     const cancelled = invocation.cancelSentMs !== undefined
@@ -488,7 +560,7 @@ class Kernel implements KernelSession {
     if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
     else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
-      if (!listening.isSpeaking()) bargeIn.falseAlarm()
+      this.#unheard()
       gateway.signal("provider_error", "RK-11", { reason: "no_final", provider_invocation_id: invocation.id })
     }
     invocations.ended(input)
@@ -499,11 +571,10 @@ class Kernel implements KernelSession {
 
   /** A provider call did not do what it should, or not in time. */
   #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
-    const { bargeIn, gateway, listening, turns } = this.#m
+    const { gateway, listening, turns } = this.#m
     if (invocation.modality === "stt") {
       gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
-      // While the caller speaks on, voice activity alone decides about the cut.
-      if (listening.recognitionLost(invocation.id) && !listening.isSpeaking()) bargeIn.falseAlarm()
+      if (listening.recognitionLost(invocation.id)) this.#unheard()
       return
     }
     const { active, reply } = turns
@@ -531,6 +602,11 @@ class Kernel implements KernelSession {
       }
       case falseAlarmTimer:
         bargeIn.falseAlarm()
+        return
+      case idleTimer:
+        if (!this.#m.idle.expired()) return
+        this.#endReason = "idle"
+        this.#finish("idle")
         return
     }
     if (input.timer.startsWith("grace:")) {
@@ -618,8 +694,9 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, invocations, listening, turns } = this.#m
+    const { bargeIn, gateway, idle, invocations, listening, turns } = this.#m
     this.#over = true
+    idle.waiting(false)
     bargeIn.close()
     turns.close()
     const open = listening.close()
@@ -638,9 +715,15 @@ class Kernel implements KernelSession {
   }
 
   #settle(): void {
-    const { context, invocations, turns } = this.#m
+    const { connection, context, idle, invocations, listening, turns } = this.#m
+    if (idle.enabled && !this.#over) {
+      idle.waiting(
+        connection.state() === "connected" && turns.active === undefined && turns.audible === undefined &&
+          !listening.isBusy() && !listening.isSpeaking()
+      )
+    }
     if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
     this.#ended = true
-    context.command({ type: "end_session", reason: "over" })
+    context.command({ type: "end_session", reason: this.#endReason })
   }
 }
