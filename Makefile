@@ -21,6 +21,10 @@ bench: ## measure speed, as ratios against a bare loop
 	@sh scripts/install.sh all
 	@$(WITH) node test/bench/run.ts
 
+mutants: ## plant defects in a copy of the kernel and see which rule catches each; ONLY=id[,id], SEEDS=N
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/mutants.ts $${ONLY:+--only "$$ONLY"} $${SEEDS:+--seeds "$$SEEDS"}
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -28,4 +32,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench format install
+.PHONY: help run test verify bench mutants format install

@@ -39,8 +39,25 @@ export const nodePorts: Readonly<Record<NodeType, NodePorts>> = {
   language_model: { accepts: [{ from: "turn_detector", kind: "transcript" }], emits: ["text"], provider: "llm" },
   sentence_segmenter: { accepts: [{ from: "language_model", kind: "text" }], emits: ["segment"] },
   text_to_speech: { accepts: [{ from: "sentence_segmenter", kind: "segment" }], emits: ["voice"], provider: "tts" },
-  audio_output: { accepts: [{ from: "text_to_speech", kind: "voice" }], emits: [] }
+  audio_output: { accepts: [{ from: "text_to_speech", kind: "voice" }], emits: [] },
+  text_filter: { accepts: [], emits: [] },
+  merge: { accepts: [], emits: [] },
+  select: { accepts: [], emits: [] },
+  transcript_sink: { accepts: [], emits: [] },
+  custom: { accepts: [], emits: [] }
 }
 
 /** Every payload kind travels on the data lane: signals and telemetry are not edges of the graph. */
 export const laneOf = (_kind: PayloadKind): Lane => "DataLane"
+
+/** The types of which a graph has exactly one node each. */
+export const singleTypes: ReadonlyArray<NodeType> = [
+  "audio_input",
+  "voice_activity",
+  "speech_to_text",
+  "turn_detector",
+  "language_model",
+  "sentence_segmenter",
+  "text_to_speech",
+  "audio_output"
+]

@@ -1,4 +1,5 @@
-import type { PipelineEdge, PipelineNode } from "@rspp/contracts/PipelineSpec"
+import type { GraphNode } from "@rspp/contracts/GraphDefinition"
+import type { PipelineEdge } from "@rspp/contracts/PipelineSpec"
 
 /** The provider of each modality that a spec without a graph gets: embedded, without key, server or network. */
 export const simpleProviders = {
@@ -9,7 +10,7 @@ export const simpleProviders = {
 
 /** The graph of a spec that writes none: the one chain that the `simple` profile runs. */
 export const simpleGraph: {
-  readonly nodes: ReadonlyArray<PipelineNode>
+  readonly nodes: ReadonlyArray<GraphNode>
   readonly edges: ReadonlyArray<PipelineEdge>
 } = {
   nodes: [

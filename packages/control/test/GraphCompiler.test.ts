@@ -6,7 +6,7 @@ import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { GraphCompiler } from "../src/GraphCompiler.ts"
 import type { GraphSource } from "../src/GraphSource.ts"
-import { nodePorts } from "../src/NodeTypes.ts"
+import { nodePorts, singleTypes } from "../src/NodeTypes.ts"
 import { simpleGraph, simpleProviders } from "../src/SimpleGraph.ts"
 
 const simple: GraphSource = {
@@ -119,7 +119,7 @@ describe("a graph is refused", () => {
     "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"speach_to_text\" | Did you mean \"speech_to_text\"?"
   ])
   refused("with a node type that is like none, and shown all", withNode(2, { node_type: "karaoke" }), [
-    "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"karaoke\" | Node types here: audio_input, voice_activity, speech_to_text, turn_detector, language_model, sentence_segmenter, text_to_speech, audio_output."
+    "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"karaoke\" | Node types here: audio_input, voice_activity, speech_to_text, turn_detector, language_model, sentence_segmenter, text_to_speech, audio_output, text_filter, merge, select, transcript_sink, custom."
   ])
   refused("with an edge to a node that does not exist", withEdge(7, { to_node_id: "ttts" }), [
     "edge_node_unknown edges[7].to_node_id: edge \"sentences.segment.ttts\" names the node \"ttts\", which does not exist | Did you mean \"tts\"?"
@@ -201,7 +201,7 @@ describe("a graph is refused", () => {
   refused(
     "when it is empty",
     { ...simple, nodes: [], edges: [] },
-    Object.keys(nodePorts).map((type) =>
+    singleTypes.map((type) =>
       `node_type_missing nodes: the graph has no ${type} node | Add a node with node_type ${type} and connect it.`
     )
   )

@@ -98,6 +98,8 @@ export class World {
    * Asked once each time the clock moves.
    */
   lateness: (() => number) | undefined
+  /** How far the wall clock was set, in ms: an operator, or a time server, moved it. The monotonic clock knows nothing of it. */
+  wallOffsetMs = 0
 
   readonly #order: "random" | "fifo"
   readonly #picks: RandomStream
@@ -328,7 +330,7 @@ export class World {
   }
 
   #clock(): Clock.Clock {
-    const millis = () => this.#startMillis + Math.floor(this.nowNs / 1e6)
+    const millis = () => this.#startMillis + this.wallOffsetMs + Math.floor(this.nowNs / 1e6)
     const monotonic = () => {
       if (this.#monotonicOf !== this.nowNs) {
         this.#monotonicOf = this.nowNs
@@ -336,7 +338,7 @@ export class World {
       }
       return this.#monotonic
     }
-    const wall = () => this.#startNs + monotonic()
+    const wall = () => this.#startNs + BigInt(this.wallOffsetMs) * 1_000_000n + monotonic()
     return {
       currentTimeMillisUnsafe: millis,
       currentTimeMillis: Effect.sync(millis),

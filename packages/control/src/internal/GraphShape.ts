@@ -1,8 +1,7 @@
-import { nodeTypes } from "@rspp/contracts/GraphDefinition"
 import type { GraphEdge, GraphNode, NodeType, PayloadKind } from "@rspp/contracts/GraphDefinition"
 import { edgeIdOf } from "../GraphSource.ts"
 import type { GraphSource } from "../GraphSource.ts"
-import { nodePorts } from "../NodeTypes.ts"
+import { nodePorts, singleTypes } from "../NodeTypes.ts"
 import type { SpecError } from "../SpecError.ts"
 import { a, duplicateEdge, graphError, quote } from "./GraphError.ts"
 import { byCodeUnit, findCycles, reachable } from "./GraphSearch.ts"
@@ -22,7 +21,7 @@ export function* shapeErrors({ edges, nodes }: KnownGraph): Generator<SpecError>
   const idsOf = (type: NodeType) =>
     nodes.filter((node) => node.node_type === type).map((node) => node.node_id).sort(byCodeUnit)
 
-  for (const type of nodeTypes) {
+  for (const type of singleTypes) {
     const ids = idsOf(type)
     if (ids.length === 1) continue
     yield ids.length === 0

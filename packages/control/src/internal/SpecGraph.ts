@@ -46,7 +46,7 @@ export const resolveGraph = (
   sources["graph"] = whole === simpleGraph ? "execution_profile_default" : "explicit"
 
   const nodes = whole.nodes.map((node, i) => {
-    const modality = nodePorts[node.node_type].provider
+    const modality = node.node_type === "subgraph" ? undefined : nodePorts[node.node_type].provider
     if (modality === undefined) return node
     const ofSpec = spec.providers?.[modality]
     const ofNode = node.provider_id

@@ -13,14 +13,14 @@ import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { named } from "../determinism/FiberName.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
+import type { Backchannel } from "../listening/Backchannel.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
 import { makeUtteranceFeed } from "../listening/UtteranceFeed.ts"
-import type { Message } from "../ports/LanguageModel.ts"
 import type { BoundNodes } from "../nodes/NodeBinding.ts"
 import { NodeFailure } from "../nodes/NodeFailure.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
-import type { GivenOutput, NodeInvocation } from "../nodes/NodeIo.ts"
 import type { SessionNodes } from "../nodes/NodeHost.ts"
+import type { GivenOutput, NodeInvocation } from "../nodes/NodeIo.ts"
 import { ProviderFailure } from "../ports/ProviderFailure.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
@@ -39,6 +39,8 @@ export interface RunnerOptions {
   readonly partialIntervalMs: number
   /** How long a call that was cancelled may take to end; then it is cut off (CONTRACT section 5, cancellation grace). */
   readonly graceMs: number
+  /** Signs of attention, where the session has any. */
+  readonly backchannel?: Backchannel | undefined
   /** The data lane: waits while it is full. */
   readonly offer: (input: SessionInput) => Effect.Effect<unknown>
   /** What the nodes of the pipeline that are not the kernel's own need to know. */
@@ -197,9 +199,13 @@ const openRunner = Effect.fnUntraced(function*(
         const text = result.text.trim()
         const words = text === "" ? 0 : text.split(/\s+/u).length
         const final = result._tag === "Final"
+        const facts = {
+          words,
+          ...(options.backchannel === undefined ? {} : { backchannel: options.backchannel(text) })
+        }
         const handle = final
-          ? payloads.text(text, { words, complete: result.complete })
-          : payloads.text(text, { words }, "interim")
+          ? payloads.text(text, { ...facts, complete: result.complete })
+          : payloads.text(text, facts, "interim")
         options.onPayload(handle, text)
         return offer(call, {
           type: "transcript",
@@ -212,12 +218,6 @@ const openRunner = Effect.fnUntraced(function*(
       })
     )
   }
-
-  const messages = (command: Start): ReadonlyArray<Message> =>
-    (command.conversation ?? []).map(({ role, parts }) => ({
-      role,
-      text: parts.map((part) => (payloads.readText(part.handle_id) ?? "").slice(0, part.chars)).join(" ")
-    }))
 
   const reply = (call: Call) => {
     const { command } = call
@@ -236,7 +236,7 @@ const openRunner = Effect.fnUntraced(function*(
       return offer(call, { type: "segment", ...about, handle })
     }
     return Stream.concat(
-      provider.reply(messages(command)).pipe(
+      provider.reply(payloads.messages(command.conversation ?? [])).pipe(
         Stream.mapEffect((delta) => {
           const handle = payloads.text(delta, undefined, run === undefined && !call.cancelled ? "passing" : "no")
           if (run === undefined) options.onPayload(handle, delta)

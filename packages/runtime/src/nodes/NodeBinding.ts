@@ -148,7 +148,7 @@ const decodeSettings = (node: GraphNode, definition: AnyNode): Effect.Effect<unk
         node_id: node.node_id,
         implementation: definition.id,
         message: `the settings of node ${node.node_id} are not those of ${definition.id}: ${
-          String(error.message).split("\n").map((line) => line.trim()).join(" ")
+          error.message.split("\n").map((line) => line.trim()).join(" ")
         }`,
         hint: `Correct settings of node ${node.node_id} in the pipeline.`
       })

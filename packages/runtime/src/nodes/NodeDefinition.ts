@@ -177,7 +177,7 @@ const noSettings = Schema.Struct({})
  * })
  * ```
  */
-export const defineNode = <const I extends NodeKind, const O extends NodeKind, S = Record<never, never>>(
+export const defineNode = <const I extends NodeKind, const O extends NodeKind, S = Readonly<Record<string, never>>>(
   given: Given<I, O, S>
 ): NodeDefinition<I, O, S> => ({
   id: given.id,

@@ -92,12 +92,10 @@ export const openInvocation = (parts: InvocationParts): NodeInvocation => {
   ): Effect.Effect<void, NodeFailure, Scope.Scope> => {
     const one = (output: NodeOutput) => around(give(output, facts, kind))
     return Effect.suspend(() => {
-      const does: unknown = work()
-      if (Stream.isStream(does)) {
-        return Stream.runForEach(does as Stream.Stream<NodeOutput, NodeFailure, Scope.Scope>, one)
-      }
-      const outputs = Effect.isEffect(does)
-        ? does as Effect.Effect<unknown, NodeFailure, Scope.Scope>
+      const does = work()
+      if (Stream.isStream(does)) return Stream.runForEach(does, one)
+      const outputs: Effect.Effect<unknown, NodeFailure, Scope.Scope> = Effect.isEffect(does)
+        ? does
         : Effect.succeed(does)
       return Effect.flatMap(outputs, (some) => Effect.forEach(listed(some), one, { discard: true }))
     })
@@ -264,7 +262,9 @@ const decided = (
     return broken(possible.length === 0 ? "it gave what it does not declare" : "it did not say which kind it gave")
   }
   const declared = possible.find((one) => one === kind)
-  if (declared === undefined) return broken(`it gave ${String(kind)}, which it does not declare`)
+  if (declared === undefined) {
+    return broken(`it gave ${typeof kind === "string" ? kind : "a kind"}, which it does not declare`)
+  }
   const facts = {
     ...(label !== undefined ? { label } : from.label !== undefined ? { label: from.label } : {})
   }

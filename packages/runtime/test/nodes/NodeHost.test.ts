@@ -121,7 +121,7 @@ describe("a node", () => {
         id: "test/context",
         settings: Schema.Struct({ greeting: Schema.String }),
         start: (context) =>
-          Effect.gen(function*() {
+          Effect.sync(() => {
             context.state.session.set("turns", ((context.state.session.get("turns") as number | undefined) ?? 0) + 1)
             return {
               onItem: ({ text }) =>
@@ -130,7 +130,9 @@ describe("a node", () => {
                   yield* context.log("greeted")
                   yield* context.count("greetings")
                   return [
-                    `${context.settings.greeting} ${context.state.session.get("turns")} ${context.state.turn.keys()}`,
+                    `${context.settings.greeting} ${
+                      String(context.state.session.get("turns"))
+                    } ${context.state.turn.keys().join()}`,
                     `${context.random("a").next()} ${yield* Random.next}`
                   ]
                 })

@@ -11,11 +11,16 @@ import { wordText } from "./SpeechBook.ts"
 const ends = [". ", ". ", ". ", "? ", "! "] as const
 
 /** A reply as its words. Each sentence begins with the number of the reply, so that its voice can be told. */
-const replyWords = (reply: number, sentences: number, stream: RandomStream): ReadonlyArray<string> => {
+const replyWords = (
+  reply: number,
+  sentences: number,
+  stream: RandomStream,
+  pinned: ReadonlyArray<number> | undefined
+): ReadonlyArray<string> => {
   const words: Array<string> = []
   for (let sentence = 0; sentence < sentences; sentence++) {
     words.push(`r${reply} `)
-    const count = stream.between(1, 8)
+    const count = pinned?.[sentence] ?? stream.between(1, 8)
     for (let i = 1; i <= count; i++) {
       words.push(`${wordText(stream.below(1000))}${i === count ? stream.pick(ends) : " "}`)
     }
@@ -35,7 +40,9 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
       const reply = truth.nextReply()
       const own = drawCallFaults(call, provider_id)
       const stream = streams.of("provider/llm")
-      const words = own.empty ? [] : replyWords(reply, stream.between(1, scenario.replySentences), stream)
+      const pinned = scenario.reply?.sentences
+      const sentences = pinned?.length ?? stream.between(1, scenario.replySentences)
+      const words = own.empty ? [] : replyWords(reply, sentences, stream, pinned)
       const firstMs = draw(scenario.latencies.llm.firstMs, stream) + own.slowMs
       // Vendors send a few tokens at a time.
       const gapMs = Math.max(1, Math.round(scenario.latencies.llm.perTokenMs * 1.4))

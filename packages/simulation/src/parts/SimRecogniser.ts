@@ -59,6 +59,7 @@ const understand = (
       yield* Effect.sleep(20)
       return yield* own.fails
     }
+    if (own.connectMs > 0) yield* Effect.sleep(own.connectMs)
     const heard = new Map<number, number>()
     let partialMs = world.nowMs
     let pending: Fiber.Fiber<void, ProviderFailure> | undefined
@@ -82,7 +83,7 @@ const understand = (
     const final = (pauseId: number) =>
       Effect.gen(function*() {
         const text = own.empty ? "" : book.text(heard)
-        const complete = !stream.chance(unfinished)
+        const complete = scenario.script !== undefined || !stream.chance(unfinished)
         yield* Effect.sleep(draw(scenario.latencies.stt.firstMs, stream) + (pauses === 1 ? own.slowMs : 0))
         if (own.stall !== undefined && pauses >= own.stall.after) yield* Effect.sleep(own.stall.ms)
         if (own.truncated !== undefined && pauses > own.truncated.after) return yield* own.truncated.how
@@ -90,6 +91,10 @@ const understand = (
         Queue.offerUnsafe(results, result)
         if (faults.strikes("provider.duplicate_final")) {
           yield* Effect.sleep(faults.stream("provider.duplicate_final").between(0, 400))
+          Queue.offerUnsafe(results, result)
+        }
+        if (own.duplicateMs !== undefined) {
+          yield* Effect.sleep(own.duplicateMs)
           Queue.offerUnsafe(results, result)
         }
       })
@@ -122,5 +127,6 @@ const understand = (
           else yield* take(item)
         }
       }))
+    if (own.endLost) return yield* Effect.never
     yield* Queue.end(results)
   })

@@ -1,4 +1,5 @@
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { digest } from "@rspp/runtime/determinism/Digest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
@@ -16,7 +17,7 @@ import type { WhatIfOutlook } from "./WhatIf.ts"
 import { WhatIf } from "./WhatIf.ts"
 
 /** Numbers of the behaviour flags that this kernel knows; a recording under any other cannot be replayed. */
-export const knownBehaviourFlags: ReadonlyArray<number> = []
+export const knownBehaviourFlags: ReadonlyArray<number> = Object.values(behaviourFlags)
 
 /** The recording was made under behaviour that this program does not have: a newer or an experimental version made it. */
 export class UnknownBehaviourFlags extends Schema.TaggedError<UnknownBehaviourFlags>()("UnknownBehaviourFlags", {
