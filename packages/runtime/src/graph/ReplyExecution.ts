@@ -165,7 +165,8 @@ export class ReplyExecution {
       return
     }
     const ms = Math.ceil(handle.length / samplesPerMs)
-    switch (this.#flow.offer(this.#voiceEdge, handle.length * 2, ms, invocation.id)) {
+    // What waits on the voice edge is with egress, in order: nothing there can be replaced.
+    switch (this.#flow.offer(this.#voiceEdge, handle.length * 2, ms, invocation.id, true)) {
       case "accepted":
       case "merge":
         this.#enqueue(segment, handle)
@@ -200,7 +201,7 @@ export class ReplyExecution {
     while (this.#blockedChunks.length > 0) {
       const [{ handle, segment }] = this.#blockedChunks as [{ segment: Segment; handle: PayloadHandle }]
       const length = Math.ceil(handle.length / samplesPerMs)
-      if (this.#flow.offer(this.#voiceEdge, handle.length * 2, length, this.turn.synthesis) !== "accepted") break
+      if (this.#flow.offer(this.#voiceEdge, handle.length * 2, length, this.turn.synthesis, true) !== "accepted") break
       this.#blockedChunks.shift()
       this.#enqueue(segment, handle)
       if (segment.synthesised && !this.#blockedChunks.some((chunk) => chunk.segment === segment)) {
