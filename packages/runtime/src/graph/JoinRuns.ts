@@ -114,6 +114,20 @@ export class SelectRun extends PassingRun {
     if (best !== undefined) this.#chosen = this.#take(best, "waited_long_enough")
   }
 
+  /**
+   * The work behind one of its edges has failed. True: another edge may still deliver, so the turn goes on without this
+   * one.
+   */
+  doWithout(edgeId: string): boolean {
+    const failed = this.into.find(({ edge }) => edge.edge_id === edgeId)
+    if (failed === undefined || this.isOver || this.#chosen === failed) return false
+    const others = this.into.filter((edge) => edge !== failed)
+    if (this.#chosen === undefined && others.every((edge) => edge.isOver)) return false
+    failed.close("branch_failed")
+    this.work.abandon([failed.edge], "branch_failed")
+    return true
+  }
+
   #choose(): EdgeRun | undefined {
     const { context } = this.work
     const first = firstToArrive(this.into)

@@ -105,11 +105,25 @@ export class TurnGraph implements TurnWork {
       })
     }
     const recovery = run.failed?.(invocation, outcome, retryable)
-    // What leads nowhere that the caller would notice ends alone.
-    if (recovery?.goesOn === false && this.graph.toCaller.has(run.of.node.node_id)) return recovery.reason
-    if (recovery?.goesOn === false) run.abandon(outcome)
+    if (recovery?.goesOn === false) {
+      // What leads nowhere that the caller would notice ends alone, and so does one of several that a select can take.
+      if (this.graph.toCaller.has(run.of.node.node_id) && !this.#hasOthers(run)) return recovery.reason
+      run.abandon(outcome)
+    }
     this.pump()
     return undefined
+  }
+
+  /** Whether all that comes of a node goes to a select that can take something else. */
+  #hasOthers(failed: NodeRun): boolean {
+    for (const run of this.#runs) {
+      if (!(run instanceof SelectRun)) continue
+      for (const edge of run.of.into) {
+        if (!this.graph.onlyBefore([edge]).has(failed.of.node.node_id)) continue
+        if (run.doWithout(edge.edge_id)) return true
+      }
+    }
+    return false
   }
 
   /** Egress has passed chunks on to the transport. */
