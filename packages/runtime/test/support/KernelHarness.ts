@@ -106,7 +106,16 @@ export interface HarnessOptions {
   readonly stt?: (
     start: Start,
     call: number
-  ) => Partial<Scripted> & { readonly text?: number; readonly complete?: boolean }
+  ) => Partial<Scripted> & {
+    readonly text?: number
+    readonly complete?: boolean
+    readonly words?: number
+    readonly backchannel?: boolean
+  }
+  /** The end-of-turn model: per cent, a failure, or no answer; and how long that takes. */
+  readonly predict?: (
+    command: CommandOf<"predict_turn">
+  ) => { readonly percent?: number; readonly reason?: string; readonly afterMs: number } | undefined
   /** What a node does with an item; by default it hands it on. */
   readonly node?: (push: CommandOf<"push_item">, start: Start) => ScriptedItem
   readonly withhold?: ReadonlyArray<AnswerKind>
@@ -227,6 +236,17 @@ export class KernelHarness {
     this.edge("speech_started", onset)
     this.runUntil(onset + ms + 250)
     this.edge("speech_ended", onset + ms)
+  }
+
+  /** The recogniser has heard so much of its open utterance. */
+  partial(words: number, backchannel?: boolean): void {
+    const provider_invocation_id = this.started("stt").at(-1)?.provider_invocation_id ?? ""
+    this.step({
+      type: "transcript",
+      provider_invocation_id,
+      finality: "partial",
+      handle: this.text(words * 5, { words, ...(backchannel === undefined ? {} : { backchannel }) })
+    })
   }
 
   cancel(fields: Partial<InputOf<"cancel_requested">> = {}): void {
@@ -435,6 +455,13 @@ export class KernelHarness {
         return this.#start(command)
       case "mark_utterance":
         return this.#utterance(command)
+      case "predict_turn": {
+        const said = this.#options.predict?.(command)
+        if (said === undefined) return
+        const { afterMs, ...answer } = said
+        const { pause_id, provider_invocation_id } = command
+        return this.#at(afterMs, { type: "turn_prediction", provider_invocation_id, pause_id, ...answer })
+      }
       case "cancel_invocation": {
         const id = command.provider_invocation_id
         const own = this.#agenda.filter((due) => due.owner === id)
@@ -546,7 +573,11 @@ export class KernelHarness {
             provider_invocation_id: id,
             finality: "final",
             pause_id: command.pause_id ?? 0,
-            handle: this.text(script.text ?? 12, { words: 2, complete: script.complete ?? true }),
+            handle: this.text(script.text ?? 12, {
+              words: script.words ?? 2,
+              complete: script.complete ?? true,
+              ...(script.backchannel === undefined ? {} : { backchannel: script.backchannel })
+            }),
             authority_epoch: start.authority_epoch
           },
           delay,

@@ -106,14 +106,15 @@ export class Replayer extends Context.Service<Replayer, {
   static readonly layer = Replayer.layerNoDeps.pipe(Layer.provide(SessionKernel.layer))
 }
 
-/** Settings that voice activity and the recogniser take; their results are recorded. */
+/** Settings that voice activity and the recogniser take, or that are applied to words; what came of them is recorded. */
 const portSettings: ReadonlyArray<string> = [
   "voice_activity.on_threshold",
   "voice_activity.off_threshold",
   "voice_activity.window_ms",
   "voice_activity.min_speech_ms",
   "voice_activity.min_silence_ms",
-  "recognition.partial_interval_ms"
+  "recognition.partial_interval_ms",
+  "barge_in.backchannel"
 ]
 
 const replay = Effect.fn("Replayer.replay")(function*(
