@@ -19,6 +19,8 @@ export const PayloadHandle = Schema.Struct({
   facts: Schema.optionalKey(Schema.Struct({
     words: Schema.optionalKey(Natural),
     complete: Schema.optionalKey(Schema.Boolean),
+    /** Whether all of it are words of the session's `barge_in.backchannel`; absent where the session has none. */
+    backchannel: Schema.optionalKey(Schema.Boolean),
     duration_ms: Schema.optionalKey(Milliseconds),
     /** What a node found out about it, for the conditions of edges. */
     label: Schema.optionalKey(Id)

@@ -3,7 +3,7 @@ import { edgeOptions, nodeOptions, nodeTypes, PayloadKind } from "./GraphDefinit
 import { freeMap, Id, SchemaVersion } from "./Identity.ts"
 import { Natural, Positive } from "./Quantity.ts"
 import { ruleCheck } from "./Rule.ts"
-import { LateEventPolicy, sessionConfigSections } from "./SessionConfig.ts"
+import { LateEventPolicy, sessionConfigAdditions, sessionConfigSections } from "./SessionConfig.ts"
 import { PositiveMilliseconds } from "./Time.ts"
 import {
   AdaptiveActions,
@@ -87,10 +87,14 @@ export type Subgraph = typeof Subgraph.Type
 
 /** Session settings that the author changes; the others keep their defaults. */
 export const PartialSessionConfig = optional({
+  turn_detection: sessionConfigAdditions.turn_detection,
   voice_activity: optional(sessionConfigSections.voice_activity),
   recognition: optional(sessionConfigSections.recognition),
-  endpointing: optional(sessionConfigSections.endpointing),
-  barge_in: optional(sessionConfigSections.barge_in),
+  endpointing: optional({ ...sessionConfigSections.endpointing, ...sessionConfigAdditions.endpointing }),
+  barge_in: optional({ ...sessionConfigSections.barge_in, ...sessionConfigAdditions.barge_in }),
+  end_of_turn: optional(sessionConfigAdditions.end_of_turn),
+  speculation: optional(sessionConfigAdditions.speculation),
+  idle: optional(sessionConfigAdditions.idle),
   late_event_policy: LateEventPolicy
 })
 export type PartialSessionConfig = typeof PartialSessionConfig.Type

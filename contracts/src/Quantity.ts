@@ -28,3 +28,13 @@ export const Fraction = Schema.Finite.check(Schema.makeFilter<number>((n) => n >
   rule: "range",
   toJsonSchema: () => ({ minimum: 0, maximum: 1 })
 }))
+
+/** An integer from 0 to 100: a probability where integers are needed. */
+export const Percent = Schema.Finite.check(
+  integer,
+  Schema.makeFilter<number>((n) => n >= 0 && n <= 100, {
+    expected: "a number from 0 to 100",
+    rule: "range",
+    toJsonSchema: () => ({ minimum: 0, maximum: 100 })
+  })
+)

@@ -9,10 +9,18 @@ import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
 const command = <T extends string, F extends Schema.Struct.Fields>(type: T, fields: F) =>
   Schema.Struct({ type: Schema.Literal(type), ...fields })
 
-/** One line of the conversation as the language model is to see it: text by handle, `chars` of it (what was heard). */
+/**
+ * One line of the conversation as the language model is to see it: text by handle, `chars` of it (what was heard).
+ * `chars_min` and `chars_max` say how sure that is; absent where it is certain.
+ */
 export const ConversationMessage = Schema.Struct({
   role: Schema.Literals(["system", "user", "assistant"]),
-  parts: Schema.Array(Schema.Struct({ handle_id: Id, chars: Natural }))
+  parts: Schema.Array(Schema.Struct({
+    handle_id: Id,
+    chars: Natural,
+    chars_min: Schema.optionalKey(Natural),
+    chars_max: Schema.optionalKey(Natural)
+  }))
 })
 export type ConversationMessage = typeof ConversationMessage.Type
 
@@ -54,6 +62,13 @@ export const SessionCommand = Schema.Union([
     provider_invocation_id: Id,
     mark: Schema.Literals(["pause", "resume", "end"]),
     pause_id: Schema.optionalKey(Natural)
+  }),
+  // The end-of-turn model is to say whether the caller has finished, the conversation so far being this.
+  command("predict_turn", {
+    provider_invocation_id: Id,
+    pause_id: Natural,
+    timeout_ms: PositiveMilliseconds,
+    conversation: Schema.Array(ConversationMessage)
   }),
   command("cancel_invocation", { provider_invocation_id: Id, reason: Id }),
   // Back-pressure: the invocation holds its next result until it may go on.

@@ -3,7 +3,7 @@ import { PayloadKind } from "./GraphDefinition.ts"
 import { Id } from "./Identity.ts"
 import { OutcomeClass } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
-import { Natural, Positive } from "./Quantity.ts"
+import { Natural, Percent, Positive } from "./Quantity.ts"
 import { SignalScope } from "./Signal.ts"
 import { Snapshot } from "./Snapshot.ts"
 import { Milliseconds } from "./Time.ts"
@@ -44,6 +44,15 @@ export const SessionInput = Schema.Union([
   input("connection", { state: ConnectionState }),
   input("audio_ended", {}),
   input("voice_activity", { edge: Schema.Literals(["speech_started", "speech_ended"]), sample_index: Natural }),
+  // The caller's key, where that says when the caller speaks (`turn_detection: push_to_talk`).
+  input("push_to_talk", { state: Schema.Literals(["pressed", "released"]) }),
+  // How probable it is that the caller has finished, answering `predict_turn`; without `percent`, why there is no answer.
+  input("turn_prediction", {
+    provider_invocation_id: Id,
+    pause_id: Natural,
+    percent: Schema.optionalKey(Percent),
+    reason: Schema.optionalKey(Id)
+  }),
   input("transcript", {
     provider_invocation_id: Id,
     finality: Schema.Literals(["partial", "final"]),
@@ -90,7 +99,7 @@ export const SessionInput = Schema.Union([
   input("egress_fenced", { turn_id: Id, dropped_samples: Natural }),
   input("egress_paused", { turn_id: Id, samples: Natural }),
   input("evidence_appended", { turn_id: Id, result: Schema.Literals(["appended", "refused"]) }),
-  input("typed_text", { handle: PayloadHandle }),
+  input("typed_text", { handle: PayloadHandle, idempotency_key: Schema.optionalKey(Id) }),
   input("media_loss", { edge_id: Id, count: Positive, first: Natural, last: Natural })
 ]).annotate({ identifier: "SessionInput" })
 export type SessionInput = typeof SessionInput.Type

@@ -19,6 +19,15 @@ export type { InvocationFacts } from "./Invocation.ts"
 /** Version of the timeline format that this code writes and reads. */
 export const timelineFormatVersion = 1
 
+/**
+ * What kernels do since a certain version and did not do before: a replay does it only where the recording's header has
+ * the number.
+ *
+ * - 1: the cut of an utterance at its length limit is told; what was heard of a reply that was cut has bounds, and
+ *   characters of a sentence that the voice had not finished are counted at its usual speed.
+ */
+export const behaviourFlags = { turnTaking: 1 } as const
+
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
 const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {
   expected: `format version ${timelineFormatVersion}`,

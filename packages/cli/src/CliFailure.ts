@@ -50,6 +50,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",
+  SeedProcessUnavailable: "unavailable",
   PlatformError: "unavailable"
 }
 

@@ -202,10 +202,128 @@ const doctor = Command.make(
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/Doctor.ts")), ({ examine }) => examine(flags))
 ).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
 
+const kinds = optional(
+  Flag.String("kinds").pipe(
+    Flag.withMetavar("a,b"),
+    Flag.withDescription("Only these kinds of fault, in every seed; none, or media.* for a family; default: drawn")
+  )
+)
+const turns = optional(
+  Flag.Int("turns").pipe(Flag.withDescription("Turns that the caller takes; default: drawn"))
+)
+const keepActions = optional(
+  Flag.String("keep-actions").pipe(
+    Flag.withMetavar("0,3"),
+    Flag.withDescription("Of what the caller does only these, by place (what sim shrink prints)")
+  )
+)
+const keepEpisodes = optional(
+  Flag.String("keep-episodes").pipe(
+    Flag.withMetavar("0,3"),
+    Flag.withDescription("Of the episodes of faults only these, by place (what sim shrink prints)")
+  )
+)
+const seedLimit = Flag.Finite("seed-limit").pipe(
+  Flag.withDefault(60),
+  Flag.withDescription("Real seconds that a seed may take; one that takes longer fails; default 60")
+)
+const firstSeed = optional(Flag.Int("first").pipe(Flag.withDescription("The first seed; default 1")))
+const oneSeed = (what: string) => Flag.Int("seed").pipe(Flag.withDescription(what))
+
+const shrink = Command.make(
+  "shrink",
+  { seed: oneSeed("The seed that fails"), kinds, turns, keepActions, keepEpisodes, seedLimit, json },
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/SimShrink.ts")), ({ shrinkSeed }) => shrinkSeed(flags))
+).pipe(
+  Command.withDescription(
+    "Make a failing seed smaller: fewer kinds of fault, fewer episodes, fewer things that the caller does, still failing"
+  ),
+  Command.withExamples([{
+    command: "rspp sim shrink --seed 17",
+    description: "And the command that repeats the small one"
+  }])
+)
+
+const meta = Command.make(
+  "meta",
+  {
+    seeds: Flag.Int("seeds").pipe(Flag.withDefault(20), Flag.withDescription("How many seeds; default 20")),
+    first: firstSeed,
+    node: optional(
+      Flag.String("node").pipe(
+        Flag.withDescription("The node program of the second process; default: the same as this one's")
+      )
+    ),
+    kinds,
+    turns,
+    keepActions,
+    keepEpisodes,
+    seedLimit,
+    json
+  },
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/SimMeta.ts")), ({ compareSeeds }) => compareSeeds(flags))
+).pipe(
+  Command.withDescription("Run each seed twice in one process and once in a second one, and compare byte for byte"),
+  Command.withExamples([
+    { command: "rspp sim meta --seeds 50 --node ~/node-26/bin/node", description: "The second process on another Node" }
+  ])
+)
+
+const sim = Command.make(
+  "sim",
+  {
+    seeds: optional(Flag.Int("seeds").pipe(Flag.withDescription("How many seeds; default 100"))),
+    first: firstSeed,
+    seed: optional(oneSeed("One seed, with a live trace in simulated time")),
+    seconds: optional(
+      Flag.Finite("seconds").pipe(
+        Flag.withDescription("As many seeds as there is time for, instead of --seeds or with it")
+      )
+    ),
+    jobs: optional(Flag.Int("jobs").pipe(Flag.withDescription("Processes; default: one for each core"))),
+    kinds,
+    turns,
+    keepActions,
+    keepEpisodes,
+    seedLimit,
+    meta: Flag.Int("meta").pipe(
+      Flag.withDefault(20),
+      Flag.withDescription("Seeds that are first compared byte for byte, as sim meta does; default 20")
+    ),
+    out: optional(
+      Flag.String("out").pipe(
+        Flag.withDescription("With --seed: write its timeline to this file or directory, for rspp timeline and replay")
+      )
+    ),
+    requireAll: Flag.Boolean("require-all").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Exit 1 unless all of the sometimes list happened")
+    ),
+    failFast: Flag.Boolean("fail-fast").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Stop at the first seed that breaks a rule")
+    ),
+    json
+  },
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/Sim.ts")), ({ simulate }) => simulate(flags))
+).pipe(
+  Command.withDescription(
+    "Run the real kernel in the seeded world: callers, networks, providers and faults are drawn from a seed, and every rule is checked on the timeline"
+  ),
+  Command.withExamples([
+    { command: "rspp sim --seeds 1000", description: "Seeds 1 to 1000 on every core" },
+    { command: "rspp sim --seed 17 --out seed-17.timeline", description: "One seed, line by line" },
+    { command: "rspp sim --seconds 60 --kinds provider.*,media.loss", description: "A minute of chosen faults" }
+  ]),
+  Command.withSubcommands([shrink, meta])
+)
+
 /** The whole command line. */
 export const rspp = Command.make("rspp").pipe(
   Command.withDescription(
     `Realtime Speech Pipeline Platform: runs voice agents, records every call, and executes it again. ${exitCodeHelp}`
   ),
-  Command.withSubcommands([run, demo, replay, timeline, contracts, doctor])
+  Command.withSubcommands([run, demo, replay, timeline, contracts, sim, doctor])
 )

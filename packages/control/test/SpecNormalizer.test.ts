@@ -246,8 +246,8 @@ describe("a spec is refused", () => {
     "with an unknown field far down",
     { ...minimal, session_config: { endpointing: { minimum_ms: 3, zzz: 1 } } },
     [
-      "unknown_key session_config.endpointing.minimum_ms: session_config.endpointing.minimum_ms is not a known field | Fields here: min_ms, unfinished_ms, max_ms.",
-      "unknown_key session_config.endpointing.zzz: session_config.endpointing.zzz is not a known field | Fields here: min_ms, unfinished_ms, max_ms."
+      "unknown_key session_config.endpointing.minimum_ms: session_config.endpointing.minimum_ms is not a known field | Fields here: min_ms, unfinished_ms, max_ms, mode.",
+      "unknown_key session_config.endpointing.zzz: session_config.endpointing.zzz is not a known field | Fields here: min_ms, unfinished_ms, max_ms, mode."
     ]
   )
   refused("without its identity", {}, [

@@ -143,6 +143,10 @@ export class Faults {
   readonly #streams: RandomStreams
   readonly #nowMs: () => number
   readonly #whenOff: Array<() => void> = []
+  /** Episodes that a script began. */
+  readonly #begun: Array<Episode> = []
+  /** Opportunities that a script takes, by kind. */
+  readonly #taken = new Map<FaultKind, number>()
   #on = true
 
   constructor(plan: FaultPlan, streams: RandomStreams, nowMs: () => number) {
@@ -188,6 +192,7 @@ export class Faults {
   /** Whether the kind strikes now. Counts when it does. */
   strikes(kind: FaultKind): boolean {
     const rate = this.plan.rates[kind]
+    if (this.#taken.size > 0 && this.#takes(kind)) return true
     if (rate === undefined || !this.#on) return false
     if (!this.stream(kind).chance(rate)) return false
     this.count(kind)
@@ -216,9 +221,30 @@ export class Faults {
 
   /** The episode of the kind that is on at this moment. */
   during(kind: FaultKind): Episode | undefined {
-    if (!this.#on || !this.has(kind)) return undefined
+    if (!this.#on) return undefined
     const now = this.#nowMs()
-    return this.plan.episodes.find((one) => one.kind === kind && one.atMs <= now && now < one.atMs + one.forMs)
+    const isOn = (one: Episode) => one.kind === kind && one.atMs <= now && now < one.atMs + one.forMs
+    return (this.has(kind) ? this.plan.episodes.find(isOn) : undefined) ?? this.#begun.find(isOn)
+  }
+
+  /** A script begins an episode at this moment. */
+  beginNow(kind: FaultKind, forMs: number): void {
+    if (!this.#on) return
+    this.#begun.push({ kind, atMs: this.#nowMs(), forMs })
+    this.count(kind)
+  }
+
+  /** A script makes a fault strike at its next opportunity. */
+  takeNext(kind: FaultKind): void {
+    this.#taken.set(kind, (this.#taken.get(kind) ?? 0) + 1)
+  }
+
+  #takes(kind: FaultKind): boolean {
+    const left = this.#taken.get(kind) ?? 0
+    if (left === 0 || !this.#on) return false
+    this.#taken.set(kind, left - 1)
+    this.count(kind)
+    return true
   }
 
   episodesOf(kind: FaultKind): ReadonlyArray<Episode> {

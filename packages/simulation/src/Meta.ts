@@ -16,7 +16,7 @@ export interface Difference {
 export type PlainOptions = Pick<SeedOptions, "kinds" | "turns" | "ending" | "sessions" | "order">
 
 /** The bytes of one seed. */
-export const seedBytes = (seed: number, options: PlainOptions = {}): string =>
+export const seedBytes = (seed: number, options: SeedOptions = {}): string =>
   bytesOf(runSeed(seed, { ...options, check: () => [], replay: false }))
 
 /** Bytes of a process's answer that are taken at most: 256 MB. */
@@ -39,7 +39,8 @@ const bytesElsewhere = (seeds: ReadonlyArray<number>, options: PlainOptions): Re
   return JSON.parse(stdout) as ReadonlyArray<string>
 }
 
-const difference = (
+/** The first place where two runs of a seed differ; nothing when they are the same. */
+export const difference = (
   seed: number,
   where: Difference["where"],
   first: string,

@@ -62,6 +62,10 @@ export interface SessionResult {
   readonly struck: ReadonlyMap<FaultKind, number>
   /** Frames of the agent that reached the transport. */
   readonly frames: number
+  /** When each event of the script happened, in ms of the world. */
+  readonly happened: ReadonlyArray<number | undefined>
+  /** Connections of its providers; counted where there is a script. */
+  readonly connections: { readonly opened: number; readonly open: number; readonly most: number }
 }
 
 export interface SeedResult {
@@ -79,16 +83,13 @@ const horizonMs = 1_800_000
 /** Unix time at which every simulated world starts: 2026-01-01. */
 const startMillis = 1_767_225_600_000
 
-/**
- * Runs one seed: draws a scenario and its faults, lets the real session live through it, and checks what came of it.
- *
- * The same seed and options give the same result, byte for byte (but for `realMs`). It never throws: a world that came
- * to a stop is a violation like any other.
- */
-export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => {
-  const began = performance.now()
+/** The calls of a seed as they are drawn, each with the streams of its session. */
+export const drawCalls = (
+  seed: number,
+  options: SeedOptions = {}
+): ReadonlyArray<{ readonly scenario: Scenario; readonly own: RandomStreams }> => {
   const streams = new RandomStreams(seed)
-  const scenarios = Array.from({ length: options.sessions ?? 1 }, (_, i) => {
+  return Array.from({ length: options.sessions ?? 1 }, (_, i) => {
     const own = streams.within(`session/${i}`)
     const drawn = drawScenario(
       own,
@@ -97,9 +98,20 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     )
     return { scenario: options.adapt === undefined ? drawn : options.adapt(drawn), own }
   })
+}
+
+/**
+ * Runs one seed: draws a scenario and its faults, lets the real session live through it, and checks what came of it.
+ *
+ * The same seed and options give the same result, byte for byte (but for `realMs`). It never throws: a world that came
+ * to a stop is a violation like any other.
+ */
+export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => {
+  const began = performance.now()
+  const scenarios = drawCalls(seed, options)
   const world = new World({
     seed,
-    horizonMs,
+    horizonMs: Math.max(horizonMs, ...scenarios.map(({ scenario }) => scenario.hangUpMs + horizonMs)),
     startMillis,
     // A provider that does not end when it is told to is left behind; it has 3 s to die.
     survivors: { named: /^provider |^\d+ × provider /u, ms: 3500 },
@@ -155,7 +167,9 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       records: timeline.records,
       disk: timeline.disk,
       struck: call.faults.struck,
-      frames: call.truth.frames
+      frames: call.truth.frames,
+      happened: call.script.happened,
+      connections: call.connections
     })),
     violations,
     simulatedMs: world.nowMs,
@@ -221,6 +235,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
     const timers: Array<ReturnType<World["after"]>> = []
     const after = (ns: number, then: () => void) => void timers.push(world.after(ns, then))
     faults.begin(after)
+    call.script.begin()
     after(scenario.faultsUntilMs * 1e6 - world.nowNs, () => faults.off())
     const session = Effect.flatMap(Session, (service) =>
       service.run({
@@ -235,12 +250,14 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         Effect.provideService(SessionObservers, [
           call.truth.observer,
           completionObserver(call),
+          ...(scenario.script === undefined ? [] : [call.script.observer]),
           ...(trace === undefined ? [] : [traceObserver(world, trace)])
         ]),
         named(`session ${scenario.sessionId}`)
       )
     const exit = yield* scenario.ending === "shutdown" ? stoppedAfter(session, call) : Effect.exit(session)
     for (const timer of timers) world.callOff(timer)
+    call.script.end()
     return yield* exit
   })
 
@@ -248,7 +265,12 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
 const stoppedAfter = <A, E>(session: Effect.Effect<A, E>, call: SimCall) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(session)
-    yield* Effect.raceFirst(Fiber.await(fiber), Effect.sleep(call.scenario.hangUpMs))
+    const told = call.scenario.script === undefined ?
+      Effect.sleep(call.scenario.hangUpMs) :
+      Effect.callback<void>((resume) => {
+        call.script.shutdown = () => resume(Effect.void)
+      })
+    yield* Effect.raceFirst(Fiber.await(fiber), told)
     call.leftMs ??= call.world.nowMs
     yield* Fiber.interrupt(fiber)
     return yield* Fiber.await(fiber)

@@ -2,6 +2,7 @@ import type { FaultPlan } from "./Faults.ts"
 import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
+import type { ScriptedEvent, ScriptedReply } from "./Script.ts"
 
 /** When the caller does the next thing. It does it in any case once `patienceMs` have passed. */
 export interface When {
@@ -55,6 +56,10 @@ export interface Scenario {
   readonly preemptOps: number
   /** Sentences of a reply: at least 1, at most this. */
   readonly replySentences: number
+  /** What happens besides, at pinned moments. */
+  readonly script?: ReadonlyArray<ScriptedEvent>
+  /** Every reply, where it is not to be drawn. */
+  readonly reply?: ScriptedReply
 }
 
 export interface ScenarioOptions {
@@ -121,7 +126,8 @@ export const drawScenario = (
   ] ?? "all_said"
   const provider = streams.of("scenario/latency")
   const timing = streams.of("scenario/timing")
-  const endsEarly = ending === "all_said" ? 0 : timing.unit()
+  // Drawn in any case: a kind of fault that is taken away must not shift what is drawn after it.
+  const endsEarly = timing.unit()
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
     spec: specOf(streams.of("scenario/spec"), plan),
@@ -137,13 +143,19 @@ export const drawScenario = (
     outputQueueMs: timing.pick([20, 60, 100, 200, 200]),
     voiceActivityMs: timing.pick([0, 0, 16, 40]),
     leaseTtlMs: timing.pick([1000, 4000, 10_000, 10_000]),
-    snapshotTtlMs: plan.rates["control.stale_snapshots"] === undefined ? 600_000 : timing.pick([2000, 4000, 20_000]),
+    snapshotTtlMs: snapshotTtl(timing, plan),
     preemptOps: plan.rates["runtime.preempt"] === undefined
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
+}
+
+/** Short where snapshots may fail to come again. */
+const snapshotTtl = (stream: RandomStream, plan: FaultPlan): number => {
+  const short = stream.pick([2000, 4000, 20_000])
+  return plan.rates["control.stale_snapshots"] === undefined ? 600_000 : short
 }
 
 const fallbacksOf = (stream: RandomStream): Readonly<Record<string, string>> => ({

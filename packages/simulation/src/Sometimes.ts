@@ -302,9 +302,9 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
 export class Coverage {
   readonly #seen = new Map<Mark, number>()
 
-  /** Adds one timeline, and remembers the seed that saw each thing first. */
-  add(seed: number, records: ReadonlyArray<TimelineRecord>): void {
-    for (const mark of marksOf(records)) if (!this.#seen.has(mark)) this.#seen.set(mark, seed)
+  /** Adds what one seed has seen. Seeds may come in any order. */
+  add(seed: number, marks: Iterable<Mark>): void {
+    for (const mark of marks) this.#seen.set(mark, Math.min(seed, this.#seen.get(mark) ?? seed))
   }
 
   /** What was never seen. */
@@ -312,8 +312,11 @@ export class Coverage {
     return allMarks.filter((mark) => !this.#seen.has(mark))
   }
 
-  /** The first seed in which each was seen. */
-  firstSeeds(): ReadonlyMap<Mark, number> {
-    return this.#seen
+  /** The lowest seed in which each was seen, in the order of the list. */
+  firstSeeds(): ReadonlyArray<readonly [mark: Mark, seed: number]> {
+    return allMarks.flatMap((mark) => {
+      const seed = this.#seen.get(mark)
+      return seed === undefined ? [] : [[mark, seed] as const]
+    })
   }
 }

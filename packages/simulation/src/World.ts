@@ -98,6 +98,8 @@ export class World {
    * Asked once each time the clock moves.
    */
   lateness: (() => number) | undefined
+  /** How far the wall clock was set, in ms: an operator, or a time server, moved it. The monotonic clock knows nothing of it. */
+  wallOffsetMs = 0
 
   readonly #order: "random" | "fifo"
   readonly #picks: RandomStream
@@ -152,6 +154,11 @@ export class World {
   /** Calls `fire` after `ns`, as a task of its own. Cheaper than a fiber that sleeps; for parts that tick. */
   after(ns: number, fire: () => void): WorldTimer {
     return this.#timers.add(this.nowNs + Math.max(0, Math.ceil(ns)), fire)
+  }
+
+  /** Calls `fire` at this instant, as a task that takes its chance with everything else that is ready. */
+  soon(fire: () => void): void {
+    this.#tasks.push(fire)
   }
 
   callOff(timer: WorldTimer): void {
@@ -328,7 +335,7 @@ export class World {
   }
 
   #clock(): Clock.Clock {
-    const millis = () => this.#startMillis + Math.floor(this.nowNs / 1e6)
+    const millis = () => this.#startMillis + this.wallOffsetMs + Math.floor(this.nowNs / 1e6)
     const monotonic = () => {
       if (this.#monotonicOf !== this.nowNs) {
         this.#monotonicOf = this.nowNs
@@ -336,7 +343,7 @@ export class World {
       }
       return this.#monotonic
     }
-    const wall = () => this.#startNs + monotonic()
+    const wall = () => this.#startNs + BigInt(this.wallOffsetMs) * 1_000_000n + monotonic()
     return {
       currentTimeMillisUnsafe: millis,
       currentTimeMillis: Effect.sync(millis),

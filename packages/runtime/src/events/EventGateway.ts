@@ -37,6 +37,8 @@ export interface EventFields {
   readonly media_time?: { readonly sample_index: number }
   readonly late_after_cancel?: boolean
   readonly reason?: string
+  /** At least 1. */
+  readonly amount?: number
   readonly merge_group_id?: string
   readonly merged_from_event_ids?: ReadonlyArray<string>
 }

@@ -1,3 +1,4 @@
+import type { Modality } from "@rspp/contracts/Invocation"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
@@ -17,7 +18,7 @@ export type RetryDecision = "none" | "retry" | "provider_switch" | "fallback"
 export interface Invocation {
   readonly id: string
   readonly nodeId: string
-  readonly modality: "stt" | "llm" | "tts"
+  readonly modality: Modality
   readonly provider: string
   readonly key: string
   readonly epoch: number
@@ -37,7 +38,7 @@ export interface Invocation {
 
 export interface StartOptions {
   readonly nodeId: string
-  readonly modality: "stt" | "llm" | "tts"
+  readonly modality: Modality
   readonly provider: string
   /** Names the work: stable across attempts. */
   readonly work: string
@@ -48,6 +49,7 @@ export interface StartOptions {
   readonly fromSample?: number
   readonly text?: PayloadHandle
   readonly conversation?: StartCommand["conversation"]
+  readonly emits?: StartCommand["emits"]
 }
 
 /** The invocations of one session. */
@@ -61,8 +63,8 @@ export interface SessionInvocations {
   readonly cancel: (id: string | undefined, reason: string) => void
   /** The session ends: whatever has not ended by itself is cancelled. */
   readonly cancelAll: (reason: string) => void
-  /** The port says that the invocation is over: its facts go on record, once. */
-  readonly ended: (input: EndInput) => Invocation | undefined
+  /** The port says (at `atMs`, now by default) that the invocation is over: its facts go on record, once. */
+  readonly ended: (input: EndInput, atMs?: number) => Invocation | undefined
   /** Invocations that have not ended. */
   readonly live: () => number
   readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
@@ -143,7 +145,8 @@ const openLedger = (
         ...(options.segmentId === undefined ? {} : { segment_id: options.segmentId }),
         ...(options.fromSample === undefined ? {} : { from_sample: options.fromSample }),
         ...(options.text === undefined ? {} : { text: options.text }),
-        ...(options.conversation === undefined ? {} : { conversation: options.conversation })
+        ...(options.conversation === undefined ? {} : { conversation: options.conversation }),
+        ...(options.emits === undefined ? {} : { emits: options.emits })
       })
       // A recogniser is asked for its final only when the caller falls silent.
       if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)
@@ -164,7 +167,7 @@ const openLedger = (
       for (const id of live.keys()) cancel(id, reason)
     },
     live: () => live.size,
-    ended: (input) => {
+    ended: (input, atMs = context.now) => {
       const invocation = live.get(input.provider_invocation_id)
       if (invocation === undefined) return undefined
       live.delete(invocation.id)
@@ -193,8 +196,8 @@ const openLedger = (
           ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
           ...(cancelled ? { cancel_ack_ms: context.now } : {}),
           late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
-          final_latency_ms: Math.max(0, (invocation.settledMs ?? context.now) - invocation.askedMs),
-          total_latency_ms: context.now - invocation.startedMs,
+          final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
+          total_latency_ms: atMs - invocation.startedMs,
           ...(reason === undefined ? {} : { reason })
         }
       })

@@ -13,9 +13,9 @@ import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { named } from "../determinism/FiberName.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
+import type { Backchannel } from "../listening/Backchannel.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
 import { makeUtteranceFeed } from "../listening/UtteranceFeed.ts"
-import type { Message } from "../ports/LanguageModel.ts"
 import { ProviderFailure } from "../ports/ProviderFailure.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
@@ -34,6 +34,8 @@ export interface RunnerOptions {
   readonly partialIntervalMs: number
   /** How long a call that was cancelled may take to end; then it is cut off (CONTRACT section 5, cancellation grace). */
   readonly graceMs: number
+  /** Signs of attention, where the session has any. */
+  readonly backchannel?: Backchannel | undefined
   /** The data lane: waits while it is full. */
   readonly offer: (input: SessionInput) => Effect.Effect<unknown>
   /** Keeps the content behind a handle for the recorder. */
@@ -162,9 +164,13 @@ const openRunner = Effect.fnUntraced(function*(
         const text = result.text.trim()
         const words = text === "" ? 0 : text.split(/\s+/u).length
         const final = result._tag === "Final"
+        const facts = {
+          words,
+          ...(options.backchannel === undefined ? {} : { backchannel: options.backchannel(text) })
+        }
         const handle = final
-          ? payloads.text(text, { words, complete: result.complete })
-          : payloads.text(text, { words }, "interim")
+          ? payloads.text(text, { ...facts, complete: result.complete })
+          : payloads.text(text, facts, "interim")
         options.onPayload(handle, text)
         return offer(call, {
           type: "transcript",
@@ -177,12 +183,6 @@ const openRunner = Effect.fnUntraced(function*(
       })
     )
   }
-
-  const messages = (command: Start): ReadonlyArray<Message> =>
-    (command.conversation ?? []).map(({ role, parts }) => ({
-      role,
-      text: parts.map((part) => (payloads.readText(part.handle_id) ?? "").slice(0, part.chars)).join(" ")
-    }))
 
   const reply = (call: Call) => {
     const { command } = call
@@ -200,7 +200,7 @@ const openRunner = Effect.fnUntraced(function*(
       return offer(call, { type: "segment", ...about, handle })
     }
     return Stream.concat(
-      provider.reply(messages(command)).pipe(
+      provider.reply(payloads.messages(command.conversation ?? [])).pipe(
         Stream.mapEffect((delta) =>
           Effect.andThen(
             offer(call, { type: "text_delta", ...about, handle: payloads.text(delta, undefined, "no") }),

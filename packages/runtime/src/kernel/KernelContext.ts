@@ -2,6 +2,7 @@ import type { EventRecord } from "@rspp/contracts/Event"
 import type { DecisionOutcome } from "@rspp/contracts/Outcome"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { ControlSignal } from "@rspp/contracts/Signal"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
 import type { TurnState, TurnTrigger } from "@rspp/contracts/Turn"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
@@ -51,6 +52,11 @@ export class KernelContext {
 
   constructor(header: TimelineHeader) {
     this.header = header
+  }
+
+  /** Whether the session behaves so: new ones do, recordings of older versions do not. */
+  behaves(flag: keyof typeof behaviourFlags): boolean {
+    return this.header.behaviour_flags.includes(behaviourFlags[flag])
   }
 
   /** The number that the next record takes. */

@@ -1,3 +1,4 @@
+import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
@@ -18,12 +19,17 @@ import { EventGateway } from "../events/EventGateway.ts"
 import type { SeenKeys } from "../events/Identity.ts"
 import { Identity } from "../events/Identity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
+import type { SessionSpeculation } from "../graph/Speculation.ts"
+import { Speculation } from "../graph/Speculation.ts"
+import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
 import { InvocationLedger } from "../invocation/InvocationLedger.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
 import { Budget } from "../limits/Budget.ts"
 import { LocalAdmission } from "../limits/LocalAdmission.ts"
 import type { Heard, SessionListening } from "../listening/Listening.ts"
+import type { SessionIdleUser } from "../listening/IdleUser.ts"
+import { IdleUser, idleTimer } from "../listening/IdleUser.ts"
 import { endpointTimer, Listening, utteranceTimer } from "../listening/Listening.ts"
 import { PlanResolver } from "../plan/PlanResolver.ts"
 import { SnapshotStore } from "../plan/SnapshotStore.ts"
@@ -76,10 +82,12 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       const cancellation = yield* Cancellation
       const bargeIn = yield* BargeIn
       const listening = yield* Listening
+      const idleUser = yield* IdleUser
       const connection = yield* Connection
       const delivery = yield* Delivery
       const conversations = yield* Conversation
       const graphs = yield* GraphExecutor
+      const speculation = yield* Speculation
       const arbiter = yield* TurnArbiter
       const admission = yield* LocalAdmission
       const plans = yield* PlanResolver
@@ -95,6 +103,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const conversation = conversations.open()
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
+          const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
           const turns = new TurnLifecycle({
             context,
             gateway,
@@ -108,7 +117,9 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             cancellation: cancel,
             bargeIn: barge,
             conversation,
-            run: (turn) => graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation })
+            speculation: ahead,
+            run: (turn, begun) =>
+              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation }, begun)
           })
           return new Kernel({
             context,
@@ -117,11 +128,19 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             budgets: budget,
             invocations,
             bargeIn: barge,
-            listening: listening.open({ context, invocations, recogniserNode: graph.nodeId("speech_to_text") }),
+            listening: listening.open({
+              context,
+              gateway,
+              invocations,
+              recogniserNode: graph.nodeId("speech_to_text"),
+              conversation: conversation.lines
+            }),
+            idle: idleUser.open(context, gateway),
             connection: connection.open(gateway),
             delivery: delivery.open(gateway, conversation),
             snapshots,
             turns,
+            speculation: ahead,
             keys: identity.openKeys()
           })
         }
@@ -140,16 +159,38 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       Cancellation.layer,
       BargeIn.layer,
       Listening.layer,
+      IdleUser.layer,
       Connection.layer,
       Delivery.layer,
       Conversation.layer,
       GraphExecutor.layer,
+      Speculation.layer,
       TurnArbiter.layer,
       LocalAdmission.layer,
       PlanResolver.layer
     ))
   )
 }
+
+type Chunk = InputOf<"text_delta" | "segment" | "voice_chunk" | "node_item">
+
+/** What a call gave, by the kind of payload. */
+const kindOf = (input: Chunk): PayloadKind => {
+  switch (input.type) {
+    case "text_delta":
+      return "text"
+    case "segment":
+      return "segment"
+    case "voice_chunk":
+      return "voice"
+    case "node_item":
+      return input.payload_kind
+  }
+}
+
+/** The reason that a turn ends with when this call leaves no way on. */
+const failureOf = (invocation: Invocation): string =>
+  invocation.modality === "external" ? "node_timeout_or_failure" : "provider_failure"
 
 interface KernelModules {
   readonly context: KernelContext
@@ -159,10 +200,12 @@ interface KernelModules {
   readonly invocations: SessionInvocations
   readonly bargeIn: SessionBargeIn
   readonly listening: SessionListening
+  readonly idle: SessionIdleUser
   readonly connection: SessionConnection
   readonly delivery: SessionDelivery
   readonly snapshots: SnapshotStore
   readonly turns: TurnLifecycle
+  readonly speculation: SessionSpeculation
   readonly keys: SeenKeys
 }
 
@@ -170,6 +213,7 @@ class Kernel implements KernelSession {
   readonly #m: KernelModules
   #over = false
   #ended = false
+  #endReason = "over"
 
   constructor(modules: KernelModules) {
     this.#m = modules
@@ -204,7 +248,8 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, context, delivery, guard, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, idle, keys, listening, snapshots, speculation, turns } =
+      this.#m
     switch (input.type) {
       case "session_started":
         return
@@ -212,7 +257,10 @@ class Kernel implements KernelSession {
         snapshots.accept(input.snapshot, context.now)
         return
       case "lease":
-        if (guard.authority.apply(input) === "lost") turns.authorityLost()
+        if (guard.authority.apply(input) === "lost") {
+          speculation.withdraw("authority_lost")
+          turns.authorityLost()
+        }
         return
       case "connection": {
         const effect = connection.change(input.state)
@@ -227,11 +275,19 @@ class Kernel implements KernelSession {
         return
       }
       case "audio_ended":
+        // Who has no microphone any more has let go of its key.
+        listening.key("released")
         return
       case "voice_activity":
         // The caller has gone: a detector that is still at work has nothing more to say.
         if (this.#over || this.#isStale(input)) return
-        this.#heard(listening.edge(input.edge, input.sample_index), input)
+        this.#heard(listening.edge(input.edge, input.sample_index, this.#agentSpeaks), input)
+        return
+      case "push_to_talk":
+        this.#key(input)
+        return
+      case "turn_prediction":
+        listening.predicted(input)
         return
       case "transcript":
         this.#transcript(input)
@@ -239,7 +295,11 @@ class Kernel implements KernelSession {
       case "text_delta":
       case "segment":
       case "voice_chunk":
+      case "node_item":
         this.#chunk(input)
+        return
+      case "item_done":
+        this.#itemDone(input)
         return
       case "invocation_ended":
         this.#invocationEnded(input)
@@ -253,7 +313,8 @@ class Kernel implements KernelSession {
         }
         return
       case "typed_text":
-        if (keys.firstTime(`text/${input.handle.id}`)) {
+        if (keys.firstTime(`text/${input.idempotency_key ?? input.handle.id}`)) {
+          idle.active()
           this.#propose(input.handle, undefined, input.authority_epoch, true)
         }
         return
@@ -264,6 +325,7 @@ class Kernel implements KernelSession {
         const turn = turns.find(input.turn_id)
         if (turn === undefined) return
         delivery.report(turn, input)
+        if (input.type === "playback_started") listening.answered()
         if (turn !== turns.active && !isSpeaking(turn)) bargeIn.forget(turn)
         turns.checkComplete()
         return
@@ -303,9 +365,11 @@ class Kernel implements KernelSession {
 
   #heard(heard: Heard | undefined, input: SessionInput): void {
     if (heard === undefined) return
-    const { bargeIn, turns } = this.#m
+    const { bargeIn, idle, speculation, turns } = this.#m
     switch (heard.kind) {
       case "speech_started":
+        speculation.withdraw("caller_went_on")
+        idle.active()
         bargeIn.speechStarted(turns.audible, heard.onsetMs)
         return
       case "speech_ended": {
@@ -314,9 +378,11 @@ class Kernel implements KernelSession {
         return
       }
       case "nothing":
+        speculation.withdraw("no_words")
         bargeIn.falseAlarm()
         return
       case "turn":
+        if (heard.overSpeech && this.#passesOver(heard.handle, heard.recognition)) return
         this.#propose(heard.handle, heard.recognition, this.#epochOf(heard.recognition, input), this.#bargeInEnabled)
     }
   }
@@ -327,6 +393,56 @@ class Kernel implements KernelSession {
    */
   #epochOf(recognition: string, input: SessionInput): number | undefined {
     return input.authority_epoch ?? this.#m.invocations.get(recognition)?.epoch
+  }
+
+  /** Whether the caller may be hearing speech of the agent. */
+  get #agentSpeaks(): boolean {
+    const { audible } = this.#m.turns
+    return audible !== undefined && isSpeaking(audible)
+  }
+
+  /** A cut, if there is one. */
+  #cut(turn: Turn | undefined): void {
+    if (turn !== undefined) this.#m.turns.cancel(turn, "turn", "barge_in")
+  }
+
+  /** What was said over the agent's speech and takes no turn is told, and the agent goes on. */
+  #passesOver(handle: PayloadHandle, recognition: string): boolean {
+    const { bargeIn, gateway } = this.#m
+    const reason = bargeIn.passedOver(handle)
+    if (reason === undefined) return false
+    gateway.event({
+      lane: "TelemetryLane",
+      payload_class: "metadata",
+      provider_invocation_id: recognition,
+      reason: `passed_over: ${reason}`
+    })
+    bargeIn.falseAlarm()
+    return true
+  }
+
+  /** The caller's key: a press cuts at once what may be heard. */
+  #key(input: InputOf<"push_to_talk">): void {
+    const { gateway, idle, listening, turns } = this.#m
+    if (this.#over) return
+    const pressed = input.state === "pressed"
+    if (!listening.key(input.state)) {
+      gateway.event({
+        lane: "TelemetryLane",
+        payload_class: "metadata",
+        reason: `push_to_talk_ignored: ${input.state}`
+      })
+      return
+    }
+    idle.active()
+    if (pressed && this.#bargeInEnabled) this.#cut(turns.audible)
+  }
+
+  /** Nobody can tell any more what the caller says: while it speaks on, voice activity alone decides about the cut. */
+  #unheard(): void {
+    const { bargeIn, listening } = this.#m
+    if (listening.isSpeaking()) this.#cut(bargeIn.unheard())
+    else bargeIn.falseAlarm()
   }
 
   get #bargeInEnabled(): boolean {
@@ -350,7 +466,7 @@ class Kernel implements KernelSession {
   }
 
   #transcript(input: InputOf<"transcript">): void {
-    const { invocations, listening } = this.#m
+    const { bargeIn, invocations, listening, speculation, turns } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (this.#isStale(input)) return
     if (
@@ -362,35 +478,54 @@ class Kernel implements KernelSession {
       }
       return
     }
+    if (listening.isOpen(invocation.id)) this.#cut(bargeIn.words(input.handle))
     if (input.finality === "partial") {
       listening.partial(input.provider_invocation_id)
       return
     }
-    this.#heard(listening.final(invocation.id, input.pause_id ?? 0, input.handle), input)
+    const heard = listening.final(invocation.id, input.pause_id ?? 0, input.handle)
+    if (heard !== undefined) return this.#heard(heard, input)
+    // The words are there, and the endpoint has not passed: a model may begin.
+    const waits = !listening.isSpeaking() && listening.isOpen(invocation.id) && input.handle.length > 0
+    if (waits && turns.audible === undefined) speculation.begin(input.handle)
   }
 
-  #chunk(input: InputOf<"text_delta" | "segment" | "voice_chunk">): void {
-    const { invocations, turns } = this.#m
+  #chunk(input: Chunk): void {
+    const { invocations, speculation, turns } = this.#m
     if (this.#isStale(input)) return
     const invocation = invocations.get(input.provider_invocation_id)
-    const active = turns.active
-    const { reply } = turns
-    if (
-      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined ||
-      reply === undefined ||
-      invocation.turnId !== active.turnId || active.ending !== undefined
-    ) {
+    if (invocation !== undefined && invocation.cancelSentMs === undefined && speculation.owns(invocation)) {
+      speculation.gave(invocation, kindOf(input), input.handle)
+      return
+    }
+    const reply = this.#replyOf(invocation)
+    if (reply === undefined || invocation === undefined || !reply.gave(invocation, kindOf(input), input.handle)) {
       this.#late(input, invocation)
       return
     }
-    if (input.type === "text_delta") reply.modelSaid(invocation)
-    else if (input.type === "segment") reply.sentence(invocation, input.handle)
-    else reply.voice(invocation, input.handle)
+    turns.checkComplete()
+  }
+
+  #itemDone(input: InputOf<"item_done">): void {
+    const { invocations, turns } = this.#m
+    if (this.#isStale(input)) return
+    const invocation = invocations.get(input.provider_invocation_id)
+    const reply = this.#replyOf(invocation)
+    if (reply === undefined || invocation === undefined) return
+    reply.did(invocation)
+    turns.checkComplete()
+  }
+
+  /** The graph at work that a call works for; undefined when its turn is over or ending, or the call was cancelled. */
+  #replyOf(invocation: Invocation | undefined): TurnGraph | undefined {
+    const { active, reply } = this.#m.turns
+    if (invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined) return undefined
+    return invocation.turnId === active.turnId && active.ending === undefined ? reply : undefined
   }
 
   /** T12 at ingress. */
   #isStale(
-    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk" | "voice_activity" | "cancel_requested">
+    input: Chunk | InputOf<"transcript" | "item_done" | "voice_activity" | "cancel_requested">
   ): boolean {
     const { context, guard, invocations } = this.#m
     if (input.authority_epoch === undefined || input.authority_epoch === context.epoch) return false
@@ -409,7 +544,7 @@ class Kernel implements KernelSession {
 
   /** T11: it came too late for its turn. True when the session's policy makes a new intent of it. */
   #late(
-    input: InputOf<"transcript" | "text_delta" | "segment" | "voice_chunk">,
+    input: Chunk | InputOf<"transcript">,
     invocation: Invocation | undefined
   ): boolean {
     const { context, gateway } = this.#m
@@ -428,11 +563,15 @@ class Kernel implements KernelSession {
   }
 
   #invocationEnded(input: InputOf<"invocation_ended">): void {
-    const { bargeIn, gateway, invocations, listening, turns } = this.#m
+    const { gateway, invocations, listening, speculation, turns } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (invocation === undefined) return
     const cancelled = invocation.cancelSentMs !== undefined
     const failed = !cancelled && input.outcome_class !== "success"
+    if (!failed && !cancelled && speculation.owns(invocation)) {
+      speculation.ended(invocation, input)
+      return
+    }
     // A call that had failed by itself before the cancel reached it: one more cause of an end that is under way.
     const failedFirst = cancelled && invocation.cancelReason !== "timeout" && invocation.modality !== "stt" &&
       input.outcome_class !== "success" && input.outcome_class !== "cancelled"
@@ -440,41 +579,44 @@ class Kernel implements KernelSession {
     const own = active !== undefined && reply !== undefined && invocation.turnId === active.turnId
     const concerned = own && active.ending === undefined
     if (failedFirst && own && active.ending !== undefined) {
-      gateway.signal("provider_error", "RK-11", {
-        turn_id: active.turnId,
-        provider_invocation_id: invocation.id,
-        reason: input.outcome_class
-      })
-      turns.end({ kind: "failure", reason: "provider_failure" })
+      if (invocation.modality !== "external") {
+        gateway.signal("provider_error", "RK-11", {
+          turn_id: active.turnId,
+          provider_invocation_id: invocation.id,
+          reason: input.outcome_class
+        })
+      }
+      turns.end({ kind: "failure", reason: failureOf(invocation) })
     }
     if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
     else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
-      if (!listening.isSpeaking()) bargeIn.falseAlarm()
+      this.#unheard()
       gateway.signal("provider_error", "RK-11", { reason: "no_final", provider_invocation_id: invocation.id })
     }
     invocations.ended(input)
     if (failed || cancelled || !concerned) return
-    if (invocation.modality === "llm" && active.model === invocation.id) reply.modelDone()
-    else if (invocation.modality === "tts") reply.synthesised(invocation)
+    reply.ended(invocation)
     turns.checkComplete()
   }
 
   /** A provider call did not do what it should, or not in time. */
   #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
-    const { bargeIn, gateway, listening, turns } = this.#m
+    const { gateway, listening, speculation, turns } = this.#m
+    if (speculation.owns(invocation)) {
+      speculation.failed(invocation)
+      return
+    }
     if (invocation.modality === "stt") {
       gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
-      // While the caller speaks on, voice activity alone decides about the cut.
-      if (listening.recognitionLost(invocation.id) && !listening.isSpeaking()) bargeIn.falseAlarm()
+      if (listening.recognitionLost(invocation.id)) this.#unheard()
       return
     }
     const { active, reply } = turns
     if (active === undefined || reply === undefined || invocation.turnId !== active.turnId) return
     if (active.ending !== undefined) return
-    if (!reply.recover(invocation, outcome, retryable)) {
-      turns.end({ kind: "failure", reason: "provider_failure" })
-    }
+    const reason = reply.failed(invocation, outcome, retryable)
+    if (reason !== undefined) turns.end({ kind: "failure", reason })
     turns.checkComplete()
   }
 
@@ -496,13 +638,18 @@ class Kernel implements KernelSession {
       case falseAlarmTimer:
         bargeIn.falseAlarm()
         return
+      case idleTimer:
+        if (!this.#m.idle.expired()) return
+        this.#endReason = "idle"
+        this.#finish("idle")
+        return
     }
     if (input.timer.startsWith("grace:")) {
       turns.graceEnded(input.timer.slice("grace:".length))
       return
     }
-    if (input.timer.startsWith("block:")) {
-      turns.reply?.blockExpired()
+    if (input.timer.startsWith("block:") || input.timer.startsWith("select:")) {
+      turns.reply?.timer(input.timer)
       turns.checkComplete()
       return
     }
@@ -518,7 +665,10 @@ class Kernel implements KernelSession {
         this.#failed(invocation, "timeout", true)
         return
       }
-      default:
+      case "warned":
+        if (verdict.invocation !== undefined) turns.reply?.notify("budget_warning", verdict.invocation)
+        return
+      case "none":
         return
     }
   }
@@ -579,8 +729,10 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, invocations, listening, turns } = this.#m
+    const { bargeIn, gateway, idle, invocations, listening, speculation, turns } = this.#m
     this.#over = true
+    speculation.withdraw("session_ended")
+    idle.waiting(false)
     bargeIn.close()
     turns.close()
     const open = listening.close()
@@ -599,9 +751,15 @@ class Kernel implements KernelSession {
   }
 
   #settle(): void {
-    const { context, invocations, turns } = this.#m
+    const { connection, context, idle, invocations, listening, turns } = this.#m
+    if (idle.enabled && !this.#over) {
+      idle.waiting(
+        connection.state() === "connected" && turns.active === undefined && turns.audible === undefined &&
+          !listening.isBusy() && !listening.isSpeaking()
+      )
+    }
     if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
     this.#ended = true
-    context.command({ type: "end_session", reason: "over" })
+    context.command({ type: "end_session", reason: this.#endReason })
   }
 }

@@ -7,7 +7,7 @@ import type { KernelContext } from "../kernel/KernelContext.ts"
 /** What a budget timer that fired means. */
 export type BudgetVerdict =
   | { readonly kind: "none" }
-  | { readonly kind: "warned" }
+  | { readonly kind: "warned"; readonly invocation?: string }
   | { readonly kind: "exhausted"; readonly turnId: string; readonly budget: "turn" | "path" }
   | { readonly kind: "first_result_late"; readonly invocation: string }
 
@@ -71,7 +71,7 @@ export class Budget extends Context.Service<Budget, {
           }
           case "budget.node": {
             gateway.signal("budget_warning", "RK-17", { reason: "node_budget", provider_invocation_id: subject })
-            return { kind: "warned" }
+            return { kind: "warned", invocation: subject }
           }
           case "budget.edge": {
             const at = subject.indexOf(":")

@@ -18,8 +18,10 @@ export interface TransportIngress {
   /** A frame arrived. False: the session had no room and the frame is lost; the transport counts it. */
   readonly audio: (frame: AudioFrame) => boolean
   readonly connection: (state: ConnectionState) => void
-  /** The caller typed a message. */
-  readonly text: (text: string) => void
+  /** The caller typed a message. `idempotencyKey`, where the client has one, makes of a repeated message one. */
+  readonly text: (text: string, idempotencyKey?: string) => void
+  /** The caller pressed or released its key; of use in sessions with `turn_detection: push_to_talk`. */
+  readonly pushToTalk: (state: "pressed" | "released") => void
   /** The caller's audio stream has ended (a file's end, a hang-up). */
   readonly audioEnded: () => void
 }

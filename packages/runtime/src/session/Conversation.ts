@@ -14,7 +14,13 @@ export interface SessionConversation {
   readonly userSaid: (handle: PayloadHandle) => void
   /** The reply of a turn, as far as it was heard; called again when more is known. */
   readonly agentSaid: (turn: Turn) => void
-  readonly lines: () => Lines
+  /**
+   * `asked`: what the last thing that the caller said has become on its way to the model. `next`: what the caller has
+   * probably said, and is not remembered yet.
+   */
+  readonly lines: (asked?: ReadonlyArray<PayloadHandle>, next?: PayloadHandle) => Lines
+  /** Changes whenever what is remembered does. */
+  readonly version: () => number
 }
 
 /**
@@ -29,13 +35,26 @@ export class Conversation extends Context.Service<Conversation, {
   static readonly layer = Layer.succeed(Conversation, {
     open: () => {
       const lines: Array<{ readonly turnId?: string; line: Lines[number] }> = []
+      let version = 0
+      const userLine = (handles: ReadonlyArray<PayloadHandle>): Lines[number] => ({
+        role: "user",
+        parts: handles.map((handle) => ({ handle_id: handle.id, chars: handle.length }))
+      })
       const trim = () => {
         if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
       }
       return {
-        lines: () => lines.map(({ line }) => line).filter((line) => line.parts.length > 0),
+        version: () => version,
+        lines: (asked, next) => {
+          const last = asked === undefined ? undefined : lines.findLast(({ line }) => line.role === "user")
+          return [
+            ...lines.map((entry) => entry === last ? userLine(asked ?? []) : entry.line),
+            ...(next === undefined ? [] : [userLine([next])])
+          ].filter((line) => line.parts.length > 0)
+        },
         userSaid: (handle) => {
-          lines.push({ line: { role: "user", parts: [{ handle_id: handle.id, chars: handle.length }] } })
+          version++
+          lines.push({ line: userLine([handle]) })
           trim()
         },
         agentSaid: (turn) => {
@@ -48,8 +67,11 @@ export class Conversation extends Context.Service<Conversation, {
             }))
             .filter((part) => part.chars > 0)
           const known = lines.find((entry) => entry.turnId === turn.turnId)
-          if (known !== undefined) known.line = { role: "assistant", parts }
-          else {
+          if (known !== undefined) {
+            if (!sameParts(known.line.parts, parts)) version++
+            known.line = { role: "assistant", parts }
+          } else {
+            if (parts.length > 0) version++
             // Also when nothing was heard yet: the place of the line is that of its turn.
             lines.push({ turnId: turn.turnId, line: { role: "assistant", parts } })
             trim()
@@ -59,3 +81,6 @@ export class Conversation extends Context.Service<Conversation, {
     }
   })
 }
+
+const sameParts = (a: Lines[number]["parts"], b: Lines[number]["parts"]): boolean =>
+  a.length === b.length && a.every((part, i) => part.handle_id === b[i]?.handle_id && part.chars === b[i].chars)

@@ -2,7 +2,9 @@ import { hmac } from "@noble/hashes/hmac.js"
 import { sha256 } from "@noble/hashes/sha2.js"
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { ConversationMessage } from "@rspp/contracts/SessionCommand"
 import { samplesPerMs } from "../ports/AudioFrame.ts"
+import type { Message } from "../ports/LanguageModel.ts"
 
 /** Texts that a session keeps for its conversation; the oldest is forgotten first. */
 export const rememberedTexts = 1024
@@ -59,6 +61,14 @@ export class PayloadStore {
 
   readText(id: string): string | undefined {
     return this.#texts.get(id) ?? this.#interims.get(id)
+  }
+
+  /** The lines of a conversation, as texts; what is forgotten is empty. */
+  messages(conversation: ReadonlyArray<ConversationMessage>): ReadonlyArray<Message> {
+    return conversation.map(({ parts, role }) => ({
+      role,
+      text: parts.map((part) => (this.readText(part.handle_id) ?? "").slice(0, part.chars)).join(" ")
+    }))
   }
 
   takeAudio(id: string): Int16Array | undefined {

@@ -1,7 +1,9 @@
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
-import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import type { CommandOf, SessionCommand } from "@rspp/contracts/SessionCommand"
+import { completeSessionConfig } from "@rspp/contracts/SessionConfig"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import { egressQueueMaxMs } from "@rspp/contracts/Time"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -21,10 +23,12 @@ import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
+import { makeBackchannel } from "../listening/Backchannel.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
 import { frameMs } from "../ports/AudioFrame.ts"
 import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
 import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
+import { EndOfTurnModel } from "../ports/EndOfTurnModel.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
@@ -138,7 +142,7 @@ export const makeHeader = (
     session_id: options.session_id,
     tenant_id: options.tenant_id,
     pipeline_version: options.pipeline.pipeline_version,
-    behaviour_flags: [],
+    behaviour_flags: Object.values(behaviourFlags),
     seed: options.seed,
     wall_clock_start_ms: wallClockStartMs,
     clock: options.clock,
@@ -153,6 +157,7 @@ export const makeHeader = (
 
 const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const { pipeline } = options
+  const settings = completeSessionConfig(pipeline.session_config)
   const providers = yield* ProviderManager
   yield* providers.check(pipeline.provider_bindings)
   const observers = yield* SessionObservers
@@ -203,7 +208,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     payloads,
     history,
     feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
-    partialIntervalMs: pipeline.session_config.recognition.partial_interval_ms,
+    partialIntervalMs: settings.recognition.partial_interval_ms,
+    backchannel: makeBackchannel(settings.barge_in.backchannel),
     graceMs: pipeline.cancellation_grace_ms,
     offer: inbox.data,
     onPayload: recorder.payload
@@ -224,6 +230,38 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   /** The sample that the next frame begins at, when nothing is lost. */
   let heardTo: number | undefined
 
+  const predictor = yield* EndOfTurnModel
+  const predictions = yield* FiberMap.make<string>()
+  const forkPrediction = yield* FiberMap.runtime(predictions)<never>()
+  /** Asks the end-of-turn model; the answer, or why there is none, is an input. One question at a time per utterance. */
+  const predict = ({ conversation, pause_id, provider_invocation_id, timeout_ms }: CommandOf<"predict_turn">): void => {
+    const answer = (said: { readonly percent: number } | { readonly reason: string }) =>
+      control({ type: "turn_prediction", provider_invocation_id, pause_id, ...said })
+    if (predictor === undefined) return answer({ reason: "no_model" })
+    const percentOf = (value: number) => Math.min(100, Math.max(0, Math.round(value)))
+    forkPrediction(
+      provider_invocation_id,
+      Effect.suspend(() => predictor.predict(payloads.messages(conversation))).pipe(
+        Effect.timeoutOption(timeout_ms),
+        Effect.matchCause({
+          onSuccess: (said) =>
+            said._tag === "None"
+              ? answer({ reason: "timeout" })
+              : Number.isFinite(said.value)
+              ? answer({ percent: percentOf(said.value) })
+              : answer({ reason: "not_a_number" }),
+          onFailure: (cause) => {
+            // Asked anew about the next pause: nobody waits for this answer any more.
+            if (Cause.hasInterruptsOnly(cause)) return
+            const failure = Cause.findErrorOption(cause)
+            answer({ reason: failure._tag === "Some" ? failure.value.outcome_class : "provider_defect" })
+          }
+        }),
+        named(`end of turn, ${provider_invocation_id}`)
+      )
+    )
+  }
+
   let over = false
   const dispatch = (command: SessionCommand): void => {
     switch (command.type) {
@@ -231,6 +269,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         return runner.start(command)
       case "mark_utterance":
         return runner.mark(command)
+      case "predict_turn":
+        return predict(command)
       case "cancel_invocation":
         return runner.cancel(command.provider_invocation_id)
       case "pause_invocation":
@@ -404,10 +444,11 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         if (state === "ended") lastLosses()
         control({ type: "connection", state })
       },
-      text: (text) => {
+      pushToTalk: (state) => control({ type: "push_to_talk", state }),
+      text: (text, idempotency_key) => {
         const handle = payloads.text(text, { words: text.trim().split(/\s+/u).length })
         recorder.payload(handle, text)
-        control({ type: "typed_text", handle })
+        control({ type: "typed_text", handle, ...(idempotency_key === undefined ? {} : { idempotency_key }) })
       },
       audioEnded: () => {
         audioEnded = true

@@ -45,12 +45,8 @@ export interface Turn {
   readonly userHandle: PayloadHandle
   state: TurnState
   firstOutputMs: number | undefined
-  model: string | undefined
-  modelDone: boolean
+  /** The sentences that came to egress, in the order in which they are spoken. */
   readonly segments: Array<Segment>
-  /** Index of the next segment to synthesise. */
-  nextSegment: number
-  synthesis: string | undefined
   outputEnded: boolean
   evidenceRequested: boolean
   ending: EndCause | undefined
@@ -66,11 +62,7 @@ export const makeTurn = (
   ...fields,
   state: "Active",
   firstOutputMs: undefined,
-  model: undefined,
-  modelDone: false,
   segments: [],
-  nextSegment: 0,
-  synthesis: undefined,
   outputEnded: false,
   evidenceRequested: false,
   ending: undefined,

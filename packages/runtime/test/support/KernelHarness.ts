@@ -1,4 +1,5 @@
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
+import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { CommandOf, SessionCommand, SessionCommandType } from "@rspp/contracts/SessionCommand"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
@@ -57,6 +58,29 @@ export const failing = (end: Outcome, after: Partial<Scripted> = {}): Scripted =
   ...after
 })
 
+/** What a node outside of the kernel does with one item. */
+export interface ScriptedItem {
+  /** How long it works on it, ms. */
+  readonly ms: number
+  readonly gives: ReadonlyArray<{
+    readonly kind: PayloadKind
+    readonly length: number
+    readonly facts?: PayloadHandle["facts"]
+  }>
+  /** It ends here instead, in this way. */
+  readonly end?: Outcome | "never"
+}
+
+/** A node that hands everything on as it is. */
+export const passing = ({ handle, payload_kind }: CommandOf<"push_item">): ScriptedItem => ({
+  ms: 10,
+  gives: [{
+    kind: payload_kind,
+    length: handle.length,
+    ...(handle.facts === undefined ? {} : { facts: handle.facts })
+  }]
+})
+
 /** Answers that a test can keep back, to give them later or never. */
 export type AnswerKind =
   | "egress_fenced"
@@ -82,7 +106,18 @@ export interface HarnessOptions {
   readonly stt?: (
     start: Start,
     call: number
-  ) => Partial<Scripted> & { readonly text?: number; readonly complete?: boolean }
+  ) => Partial<Scripted> & {
+    readonly text?: number
+    readonly complete?: boolean
+    readonly words?: number
+    readonly backchannel?: boolean
+  }
+  /** The end-of-turn model: per cent, a failure, or no answer; and how long that takes. */
+  readonly predict?: (
+    command: CommandOf<"predict_turn">
+  ) => { readonly percent?: number; readonly reason?: string; readonly afterMs: number } | undefined
+  /** What a node does with an item; by default it hands it on. */
+  readonly node?: (push: CommandOf<"push_item">, start: Start) => ScriptedItem
   readonly withhold?: ReadonlyArray<AnswerKind>
   /** Answer of the recorder. */
   readonly evidence?: "appended" | "refused"
@@ -201,6 +236,17 @@ export class KernelHarness {
     this.edge("speech_started", onset)
     this.runUntil(onset + ms + 250)
     this.edge("speech_ended", onset + ms)
+  }
+
+  /** The recogniser has heard so much of its open utterance. */
+  partial(words: number, backchannel?: boolean): void {
+    const provider_invocation_id = this.started("stt").at(-1)?.provider_invocation_id ?? ""
+    this.step({
+      type: "transcript",
+      provider_invocation_id,
+      finality: "partial",
+      handle: this.text(words * 5, { words, ...(backchannel === undefined ? {} : { backchannel }) })
+    })
   }
 
   cancel(fields: Partial<InputOf<"cancel_requested">> = {}): void {
@@ -409,6 +455,13 @@ export class KernelHarness {
         return this.#start(command)
       case "mark_utterance":
         return this.#utterance(command)
+      case "predict_turn": {
+        const said = this.#options.predict?.(command)
+        if (said === undefined) return
+        const { afterMs, ...answer } = said
+        const { pause_id, provider_invocation_id } = command
+        return this.#at(afterMs, { type: "turn_prediction", provider_invocation_id, pause_id, ...answer })
+      }
       case "cancel_invocation": {
         const id = command.provider_invocation_id
         const own = this.#agenda.filter((due) => due.owner === id)
@@ -454,11 +507,30 @@ export class KernelHarness {
           turn_id: command.turn_id,
           result: this.#options.evidence ?? "appended"
         })
+      case "push_item":
+        return this.#item(command)
+      case "end_items":
+        return this.#answerSoon(ended(command.provider_invocation_id, "success"), 1, command.provider_invocation_id)
+      case "notify_node":
+      case "write_transcript":
       case "end_output":
       case "seal_supplement":
       case "end_session":
         return
     }
+  }
+
+  #item(push: CommandOf<"push_item">): void {
+    const id = push.provider_invocation_id
+    const start = this.#starts.get(id)
+    if (start === undefined) throw new Error(`an item for ${id}, which was never started`)
+    const { end, gives, ms } = this.#options.node?.(push, start) ?? passing(push)
+    const about = { provider_invocation_id: id, authority_epoch: start.authority_epoch } as const
+    for (const { facts, kind, length } of gives) {
+      this.#answerSoon({ type: "node_item", ...about, payload_kind: kind, handle: this.text(length, facts) }, ms, id)
+    }
+    if (end === undefined) this.#answerSoon({ type: "item_done", ...about }, ms, id)
+    else if (end !== "never") this.#answerSoon(ended(id, end), ms, id)
   }
 
   #start(command: Start): void {
@@ -474,7 +546,9 @@ export class KernelHarness {
     for (const amount of script.results) {
       if (command.modality === "llm") {
         this.#answerSoon({ type: "text_delta", ...about, handle: this.text(amount) }, at, id)
-        this.#answerSoon({ type: "segment", ...about, handle: this.text(amount) }, at, id)
+        if (command.emits === undefined) {
+          this.#answerSoon({ type: "segment", ...about, handle: this.text(amount) }, at, id)
+        }
       } else this.#answerSoon({ type: "voice_chunk", ...about, handle: this.voice(amount) }, at, id)
       at += script.stepMs
     }
@@ -499,7 +573,11 @@ export class KernelHarness {
             provider_invocation_id: id,
             finality: "final",
             pause_id: command.pause_id ?? 0,
-            handle: this.text(script.text ?? 12, { words: 2, complete: script.complete ?? true }),
+            handle: this.text(script.text ?? 12, {
+              words: script.words ?? 2,
+              complete: script.complete ?? true,
+              ...(script.backchannel === undefined ? {} : { backchannel: script.backchannel })
+            }),
             authority_epoch: start.authority_epoch
           },
           delay,

@@ -5,6 +5,7 @@ import { simpleProfile } from "@rspp/contracts/Profile"
 import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
 import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import { createHash } from "node:crypto"
 
@@ -96,7 +97,7 @@ export const literalHeader = (
   session_id: "s1",
   tenant_id: "t1",
   pipeline_version: pipeline.pipeline_version,
-  behaviour_flags: [],
+  behaviour_flags: Object.values(behaviourFlags),
   seed: 7,
   wall_clock_start_ms: 1_700_000_000_000,
   clock: "virtual",

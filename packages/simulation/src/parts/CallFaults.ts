@@ -1,5 +1,6 @@
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import * as Effect from "effect/Effect"
+import type { ScriptedCall } from "../Script.ts"
 import type { SimCall } from "./SimCall.ts"
 
 /** What goes wrong with one call of a provider, drawn when it begins. */
@@ -17,12 +18,27 @@ export interface CallFaults {
   readonly burst: boolean
   /** How long a cancelled call takes to end, in ms. */
   readonly cancelMs: number
+  /** Time until a recogniser hears anything, in ms. */
+  readonly connectMs: number
+  /** So long after a final text it comes again, in ms. */
+  readonly duplicateMs: number | undefined
+  /** The call does not end by itself. */
+  readonly endLost: boolean
 }
 
-/** Draws the faults of one provider call, each kind from its own stream. */
-export const drawCallFaults = ({ faults }: SimCall, provider_id: string): CallFaults => {
-  const failure = (outcome_class: ProviderFailure["outcome_class"], retryable: boolean, message: string) =>
+type Failing = (
+  outcome_class: ProviderFailure["outcome_class"],
+  retryable: boolean,
+  message: string
+) => ProviderFailure
+
+/** The faults of one provider call: what its script says, or drawn, each kind from its own stream. */
+export const drawCallFaults = (call: SimCall, provider_id: string): CallFaults => {
+  const { faults, script } = call
+  const failure: Failing = (outcome_class, retryable, message) =>
     new ProviderFailure({ provider_id, outcome_class, retryable, message })
+  const scripted = script.call(provider_id)
+  if (scripted !== undefined) return scriptedFaults(scripted, failure)
   const fails = () => {
     if (faults.strikes("provider.overload")) return Effect.fail(failure("overload", true, "429 too many requests"))
     if (faults.strikes("provider.unavailable")) {
@@ -60,7 +76,46 @@ export const drawCallFaults = ({ faults }: SimCall, provider_id: string): CallFa
     truncated: truncated(),
     empty: faults.strikes("provider.empty"),
     burst: faults.strikes("provider.burst"),
-    cancelMs: faults.strikes("provider.slow_cancel") ? faults.stream("provider.slow_cancel").between(1, 3000) : 0
+    cancelMs: faults.strikes("provider.slow_cancel") ? faults.stream("provider.slow_cancel").between(1, 3000) : 0,
+    connectMs: 0,
+    duplicateMs: undefined,
+    endLost: false
+  }
+}
+
+const scriptedFailure = (fails: NonNullable<ScriptedCall["fails"]>, failure: Failing) => {
+  switch (fails) {
+    case "overload":
+      return Effect.fail(failure("overload", true, "429 too many requests"))
+    case "unavailable":
+      return Effect.fail(failure("infrastructure_failure", true, "503 service unavailable"))
+    case "blocked":
+      return Effect.fail(failure("blocked", false, "the request was refused by the provider's filter"))
+    case "timeout":
+      return Effect.fail(failure("timeout", true, "504 the provider gave up"))
+    case "defect":
+      return Effect.die(new Error("the adapter is broken"))
+  }
+}
+
+const scriptedFaults = (scripted: ScriptedCall, failure: Failing): CallFaults => {
+  const { fails, truncated } = scripted
+  return {
+    fails: fails === undefined ? undefined : scriptedFailure(fails, failure),
+    slowMs: scripted.slowMs ?? 0,
+    stall: scripted.stall,
+    truncated: truncated === undefined ? undefined : {
+      after: truncated.after,
+      how: truncated.says
+        ? Effect.fail(failure("infrastructure_failure", true, "the connection was lost in the middle"))
+        : Effect.void
+    },
+    empty: scripted.empty ?? false,
+    burst: scripted.burst ?? false,
+    cancelMs: scripted.cancelMs ?? 0,
+    connectMs: scripted.connectMs ?? 0,
+    duplicateMs: scripted.duplicateMs,
+    endLost: scripted.endLost ?? false
   }
 }
 

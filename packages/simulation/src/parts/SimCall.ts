@@ -2,7 +2,9 @@ import { Faults } from "../Faults.ts"
 import type { RandomStreams } from "../RandomStreams.ts"
 import type { Scenario } from "../Scenario.ts"
 import type { World } from "../World.ts"
+import { Connections } from "./SimConnection.ts"
 import { SpeechBook } from "./SpeechBook.ts"
+import { SimScript } from "./SimScript.ts"
 import { Truth } from "./Truth.ts"
 
 /** One simulated call: what its parts share. */
@@ -13,6 +15,8 @@ export interface SimCall {
   readonly faults: Faults
   readonly book: SpeechBook
   readonly truth: Truth
+  readonly script: SimScript
+  readonly connections: Connections
   /** Told in the step in which a turn asks for its evidence: its reply is complete. */
   readonly whenComplete: Array<() => void>
   /** Told when a frame of the agent has been passed to the transport; each is told once. */
@@ -27,17 +31,22 @@ export interface SimCall {
   zeroMs: number
 }
 
-export const makeCall = (world: World, scenario: Scenario, streams: RandomStreams): SimCall => ({
-  world,
-  scenario,
-  streams,
-  faults: new Faults(scenario.faults, streams, () => world.nowMs),
-  book: new SpeechBook(),
-  truth: new Truth(() => world.nowMs),
-  whenComplete: [],
-  whenSpeaking: [],
-  whenHeard: [],
-  leftMs: undefined,
-  saidLastMs: undefined,
-  zeroMs: 0
-})
+export const makeCall = (world: World, scenario: Scenario, streams: RandomStreams): SimCall => {
+  const faults = new Faults(scenario.faults, streams, () => world.nowMs)
+  return {
+    world,
+    scenario,
+    streams,
+    faults,
+    book: new SpeechBook(),
+    truth: new Truth(() => world.nowMs),
+    script: new SimScript(world, faults, scenario.script ?? []),
+    connections: new Connections(),
+    whenComplete: [],
+    whenSpeaking: [],
+    whenHeard: [],
+    leftMs: undefined,
+    saidLastMs: undefined,
+    zeroMs: 0
+  }
+}

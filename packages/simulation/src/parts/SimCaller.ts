@@ -157,6 +157,26 @@ export class SimCaller {
     if (!this.gone) this.#typeWords(2)
   }
 
+  /** Scripted: it speaks behind what it is saying. */
+  say(words: ReadonlyArray<number>): void {
+    const rest = this.#sounds.slice(this.#soundAt)
+    this.#say(words)
+    this.#sounds.unshift(...rest)
+  }
+
+  noise(ms: number): void {
+    this.#noiseFrames += Math.max(1, Math.round(ms / frameMs))
+  }
+
+  type(words: number): void {
+    if (!this.gone) this.#typeWords(words)
+  }
+
+  /** With the next frame of its microphone the caller is gone. */
+  hangUp(): void {
+    this.gone = true
+  }
+
   #typeWords(words: number): void {
     this.#type(Array.from({ length: words }, (_, i) => `typed${this.#typed++}${i}`).join(" "))
   }

@@ -134,6 +134,8 @@ const open = (
       }
     })
     yield* Effect.forkScoped(named("simulated operator")(Effect.forever(Effect.flatMap(Queue.take(orders), obey))))
+    call.script.lease = (order) => void Queue.offerUnsafe(orders, order)
+    call.script.healed = heal
 
     const timers: Array<WorldTimer> = [
       ...faults.plan.episodes.flatMap((episode) => ordersOf(call, episode).map(({ atMs, order }) => ({ atMs, order }))),

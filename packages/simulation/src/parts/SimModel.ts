@@ -6,16 +6,22 @@ import { draw } from "../Latency.ts"
 import type { RandomStream } from "../RandomStreams.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
+import { connected } from "./SimConnection.ts"
 import { wordText } from "./SpeechBook.ts"
 
 const ends = [". ", ". ", ". ", "? ", "! "] as const
 
 /** A reply as its words. Each sentence begins with the number of the reply, so that its voice can be told. */
-const replyWords = (reply: number, sentences: number, stream: RandomStream): ReadonlyArray<string> => {
+const replyWords = (
+  reply: number,
+  sentences: number,
+  stream: RandomStream,
+  pinned: ReadonlyArray<number> | undefined
+): ReadonlyArray<string> => {
   const words: Array<string> = []
   for (let sentence = 0; sentence < sentences; sentence++) {
     words.push(`r${reply} `)
-    const count = stream.between(1, 8)
+    const count = pinned?.[sentence] ?? stream.between(1, 8)
     for (let i = 1; i <= count; i++) {
       words.push(`${wordText(stream.below(1000))}${i === count ? stream.pick(ends) : " "}`)
     }
@@ -35,7 +41,9 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
       const reply = truth.nextReply()
       const own = drawCallFaults(call, provider_id)
       const stream = streams.of("provider/llm")
-      const words = own.empty ? [] : replyWords(reply, stream.between(1, scenario.replySentences), stream)
+      const pinned = scenario.reply?.sentences
+      const sentences = pinned?.length ?? stream.between(1, scenario.replySentences)
+      const words = own.empty ? [] : replyWords(reply, sentences, stream, pinned)
       const firstMs = draw(scenario.latencies.llm.firstMs, stream) + own.slowMs
       // Vendors send a few tokens at a time.
       const gapMs = Math.max(1, Math.round(scenario.latencies.llm.perTokenMs * 1.4))
@@ -53,9 +61,12 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
         const some = word === undefined ? [] : [word]
         return waitMs + stallMs <= 0 ? Effect.succeed(some) : Effect.as(Effect.sleep(waitMs + stallMs), some)
       })
-      return Stream.flattenIterable(
-        Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(
-          Stream.takeUntil(() => at >= Math.max(1, words.length))
+      return connected(
+        call,
+        Stream.flattenIterable(
+          Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(
+            Stream.takeUntil(() => at >= Math.max(1, words.length))
+          )
         )
       )
     }

@@ -10,6 +10,7 @@ import { draw } from "../Latency.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { CallFaults } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
+import { connected } from "./SimConnection.ts"
 import { soundOf } from "./SpeechBook.ts"
 
 /** Samples between two looks at what is heard: 10 ms. */
@@ -28,8 +29,11 @@ export const recogniser = (call: SimCall, provider_id: string): SpeechToText["Se
   SpeechToText.of({
     descriptor: { provider_id, modality: "stt", firstResultCapMs: 4000 },
     recognise: (input, { partialIntervalMs }) =>
-      Stream.callback<RecognitionResult, ProviderFailure>((results) =>
-        listen(call, provider_id, input, partialIntervalMs, results)
+      connected(
+        call,
+        Stream.callback<RecognitionResult, ProviderFailure>((results) =>
+          listen(call, provider_id, input, partialIntervalMs, results)
+        )
       )
   })
 
@@ -59,6 +63,7 @@ const understand = (
       yield* Effect.sleep(20)
       return yield* own.fails
     }
+    if (own.connectMs > 0) yield* Effect.sleep(own.connectMs)
     const heard = new Map<number, number>()
     let partialMs = world.nowMs
     let pending: Fiber.Fiber<void, ProviderFailure> | undefined
@@ -82,7 +87,7 @@ const understand = (
     const final = (pauseId: number) =>
       Effect.gen(function*() {
         const text = own.empty ? "" : book.text(heard)
-        const complete = !stream.chance(unfinished)
+        const complete = scenario.script !== undefined || !stream.chance(unfinished)
         yield* Effect.sleep(draw(scenario.latencies.stt.firstMs, stream) + (pauses === 1 ? own.slowMs : 0))
         if (own.stall !== undefined && pauses >= own.stall.after) yield* Effect.sleep(own.stall.ms)
         if (own.truncated !== undefined && pauses > own.truncated.after) return yield* own.truncated.how
@@ -90,6 +95,10 @@ const understand = (
         Queue.offerUnsafe(results, result)
         if (faults.strikes("provider.duplicate_final")) {
           yield* Effect.sleep(faults.stream("provider.duplicate_final").between(0, 400))
+          Queue.offerUnsafe(results, result)
+        }
+        if (own.duplicateMs !== undefined) {
+          yield* Effect.sleep(own.duplicateMs)
           Queue.offerUnsafe(results, result)
         }
       })
@@ -122,5 +131,6 @@ const understand = (
           else yield* take(item)
         }
       }))
+    if (own.endLost) return yield* Effect.never
     yield* Queue.end(results)
   })

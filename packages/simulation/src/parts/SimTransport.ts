@@ -56,6 +56,20 @@ class Line {
     Effect.callback<void, TransportFailure>((resume) => {
       this.#ingress = ingress
       this.#done = resume
+      this.#call.script.caller = {
+        say: (words) => this.#caller.say(words),
+        noise: (ms) => this.#caller.noise(ms),
+        type: (words) => {
+          if (!this.#over) this.#caller.type(words)
+        },
+        hangUp: () => this.#caller.hangUp(),
+        breaks: () => {
+          if (!this.#over) this.#break()
+        },
+        episode: (kind, forMs) => {
+          if (!this.#over) this.#schedule({ kind, atMs: this.#call.world.nowMs, forMs })
+        }
+      }
       const { faults } = this.#call
       const late = faults.strikes("transport.late_join") ? faults.stream("transport.late_join").between(500, 12_000) : 0
       if (late > 0) this.#after(late * 1e6, () => this.#join())

@@ -1,6 +1,7 @@
 import { formatIssue, validate } from "@rspp/contracts/Artifact"
+import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
-import { sessionConfigProblems } from "@rspp/contracts/SessionConfig"
+import { completeSessionConfig, sessionConfigProblems } from "@rspp/contracts/SessionConfig"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -22,28 +23,33 @@ const fixed: ReadonlySet<string> = new Set(["schema_version"])
 
 type Fields = { readonly [key: string]: unknown }
 
-const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Paths of all settings, `endpointing.min_ms`. */
+/** Paths of all settings, `endpointing.min_ms`, those that an older recording does not have included. */
 export const settingPaths = (config: SessionConfig): ReadonlyArray<string> =>
-  Object.entries(config).flatMap(([key, value]) =>
+  Object.entries(completeSessionConfig(config)).flatMap(([key, value]) =>
     isFields(value) ? Object.keys(value).map((inner) => `${key}.${inner}`) : fixed.has(key) ? [] : [key]
   )
 
 const settingAt = (config: SessionConfig, path: string): unknown =>
-  path.split(".").reduce<unknown>((value, key) => isFields(value) ? value[key] : undefined, config)
+  path.split(".").reduce<unknown>(
+    (value, key) => isFields(value) ? value[key] : undefined,
+    completeSessionConfig(config)
+  )
 
 /** Paths of the settings in which two configs differ. */
 export const changedSettings = (from: SessionConfig, to: SessionConfig): ReadonlyArray<string> =>
-  settingPaths(from).filter((path) => settingAt(from, path) !== settingAt(to, path))
+  settingPaths(from).filter((path) => canonicalJson(settingAt(from, path)) !== canonicalJson(settingAt(to, path)))
 
 const withSetting = (fields: Fields, [key = "", ...rest]: ReadonlyArray<string>, value: unknown): Fields => {
   const inner = fields[key]
   return { ...fields, [key]: rest.length === 0 || !isFields(inner) ? value : withSetting(inner, rest, value) }
 }
 
-/** The value in the kind of the setting that it replaces; `undefined` when it is not of that kind. */
+/** The value in the kind of the setting that it replaces, a list with commas between; `undefined` when it is not of that kind. */
 const parse = (text: string, like: unknown): unknown => {
+  if (Array.isArray(like)) return text.split(",").map((item) => item.trim()).filter((item) => item !== "")
   switch (typeof like) {
     case "number":
       return /^-?[0-9]+(?:\.[0-9]+)?$/u.test(text) ? Number(text) : undefined
@@ -76,7 +82,7 @@ export const applyOverrides = (
 ): Effect.Effect<OverriddenConfig, ConfigOverrideInvalid> =>
   Effect.gen(function*() {
     const paths = settingPaths(config)
-    let changing: Fields = config
+    let changing: Fields = completeSessionConfig(config)
     for (const override of overrides) {
       const invalid = (message: string) => new ConfigOverrideInvalid({ override, message: `${override}: ${message}` })
       const equals = override.indexOf("=")

@@ -1,4 +1,5 @@
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { digest } from "@rspp/runtime/determinism/Digest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
@@ -16,7 +17,7 @@ import type { WhatIfOutlook } from "./WhatIf.ts"
 import { WhatIf } from "./WhatIf.ts"
 
 /** Numbers of the behaviour flags that this kernel knows; a recording under any other cannot be replayed. */
-export const knownBehaviourFlags: ReadonlyArray<number> = []
+export const knownBehaviourFlags: ReadonlyArray<number> = Object.values(behaviourFlags)
 
 /** The recording was made under behaviour that this program does not have: a newer or an experimental version made it. */
 export class UnknownBehaviourFlags extends Schema.TaggedError<UnknownBehaviourFlags>()("UnknownBehaviourFlags", {
@@ -105,14 +106,15 @@ export class Replayer extends Context.Service<Replayer, {
   static readonly layer = Replayer.layerNoDeps.pipe(Layer.provide(SessionKernel.layer))
 }
 
-/** Settings that voice activity and the recogniser take; their results are recorded. */
+/** Settings that voice activity and the recogniser take, or that are applied to words; what came of them is recorded. */
 const portSettings: ReadonlyArray<string> = [
   "voice_activity.on_threshold",
   "voice_activity.off_threshold",
   "voice_activity.window_ms",
   "voice_activity.min_speech_ms",
   "voice_activity.min_silence_ms",
-  "recognition.partial_interval_ms"
+  "recognition.partial_interval_ms",
+  "barge_in.backchannel"
 ]
 
 const replay = Effect.fn("Replayer.replay")(function*(

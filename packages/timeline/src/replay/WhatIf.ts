@@ -29,6 +29,7 @@ export const maxChanges = 64
 const asks: ReadonlySet<SessionCommand["type"]> = new Set([
   "start_invocation",
   "mark_utterance",
+  "predict_turn",
   "cancel_invocation",
   "pause_invocation",
   "resume_invocation",
@@ -61,6 +62,8 @@ const answerOf = (command: SessionCommand): string => {
   switch (command.type) {
     case "mark_utterance":
       return command.mark === "end" ? `end:${command.provider_invocation_id}` : `call:${command.provider_invocation_id}`
+    case "predict_turn":
+      return `prediction:${command.provider_invocation_id}:${command.pause_id}`
     case "cancel_invocation":
       return `end:${command.provider_invocation_id}`
     case "append_evidence":
@@ -79,6 +82,8 @@ const answersTo = (input: SessionInput): ReadonlyArray<string> => {
     case "segment":
     case "voice_chunk":
       return [`call:${input.provider_invocation_id}`]
+    case "turn_prediction":
+      return [`prediction:${input.provider_invocation_id}:${input.pause_id}`]
     case "invocation_ended":
       return [`call:${input.provider_invocation_id}`, `end:${input.provider_invocation_id}`]
     case "evidence_appended":

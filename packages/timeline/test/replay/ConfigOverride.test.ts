@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import { Effect } from "effect"
-import { applyOverrides, settingPaths } from "../../src/replay/ConfigOverride.ts"
+import { applyOverrides, changedSettings, settingPaths } from "../../src/replay/ConfigOverride.ts"
 
 const fails = (overrides: ReadonlyArray<string>, message: RegExp) =>
   Effect.gen(function*() {
@@ -59,6 +59,29 @@ describe("an override", () => {
     fails(["endpointing.min_ms=900"], /endpointing.min_ms: min_ms 900 is above unfinished_ms 800/u))
 
   it("can be made of every setting", () => {
-    assert.strictEqual(settingPaths(defaultSessionConfig).length, 15)
+    assert.strictEqual(settingPaths(defaultSessionConfig).length, 25)
+  })
+
+  it.effect("may set what an older recording does not have", () =>
+    Effect.gen(function*() {
+      const { end_of_turn: _e, idle: _i, turn_detection: _t, ...rest } = defaultSessionConfig
+      const { mode: _m, ...endpointing } = defaultSessionConfig.endpointing
+      const { backchannel: _b, min_words: _w, ...barge_in } = defaultSessionConfig.barge_in
+      const old = { ...rest, endpointing, barge_in }
+      const { changed, config } = yield* applyOverrides(old, ["idle.timeout_ms=5000", "endpointing.mode=dynamic"])
+      assert.deepStrictEqual([...changed].sort(), ["endpointing.mode", "idle.timeout_ms"])
+      assert.deepStrictEqual(config.idle, { timeout_ms: 5000, hang_up_after: 0 })
+    }))
+
+  it.effect("of a list has commas", () =>
+    Effect.gen(function*() {
+      const { changed, config } = yield* applyOverrides(defaultSessionConfig, ["barge_in.backchannel=mhm, i see"])
+      assert.deepStrictEqual(config.barge_in.backchannel, ["mhm", "i see"])
+      assert.deepStrictEqual(changed, ["barge_in.backchannel"])
+    }))
+
+  it("that repeats a list changes nothing", () => {
+    const again = { ...defaultSessionConfig, barge_in: { ...defaultSessionConfig.barge_in, backchannel: [] } }
+    assert.deepStrictEqual(changedSettings(defaultSessionConfig, again), [])
   })
 })

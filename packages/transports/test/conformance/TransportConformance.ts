@@ -27,6 +27,7 @@ type Event =
   | { readonly type: "connection"; readonly state: ConnectionState; readonly atMs: number }
   | { readonly type: "audio_ended"; readonly atMs: number }
   | { readonly type: "text"; readonly text: string; readonly atMs: number }
+  | { readonly type: "push_to_talk"; readonly state: "pressed" | "released"; readonly atMs: number }
 
 /** An ingress that keeps everything. */
 export const recordingIngress = (clock: Clock.Clock, accept = (_frame: AudioFrame) => true) => {
@@ -39,6 +40,7 @@ export const recordingIngress = (clock: Clock.Clock, accept = (_frame: AudioFram
     },
     connection: (state) => void events.push({ type: "connection", state, atMs: nowMs() }),
     text: (text) => void events.push({ type: "text", text, atMs: nowMs() }),
+    pushToTalk: (state) => void events.push({ type: "push_to_talk", state, atMs: nowMs() }),
     audioEnded: () => void events.push({ type: "audio_ended", atMs: nowMs() })
   }
   return { events, ingress, frames: () => events.flatMap((event) => event.type === "audio" ? [event] : []) }

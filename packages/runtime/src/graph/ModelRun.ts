@@ -1,0 +1,109 @@
+import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { Invocation } from "../invocation/InvocationLedger.ts"
+import type { EdgeRun } from "./EdgeRun.ts"
+import type { NodeRun, Recovery } from "./NodeRun.ts"
+import { goesOn } from "./NodeRun.ts"
+import { spareFor, takeOver } from "./Recovery.ts"
+import type { TurnNode } from "./SessionGraph.ts"
+import type { TurnWork } from "./TurnWork.ts"
+
+/**
+ * A language model in a turn. It is asked once, when all of its edges have ended, with everything that they brought and
+ * the conversation before it; with nothing it is not asked at all.
+ */
+export class ModelRun implements NodeRun {
+  readonly of: TurnNode
+  readonly #work: TurnWork
+  readonly #into: ReadonlyArray<EdgeRun>
+  readonly #out: ReadonlyArray<EdgeRun>
+  readonly #asked: Array<PayloadHandle> = []
+  #call: Invocation | undefined
+  #over = false
+
+  constructor(of: TurnNode, work: TurnWork) {
+    this.of = of
+    this.#work = work
+    this.#into = work.edges(of.into)
+    this.#out = work.edges(of.out)
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  pump(): boolean {
+    if (this.#over || this.#call !== undefined) return false
+    for (const edge of this.#into) {
+      for (let item = edge.take(); item !== undefined; item = edge.take()) this.#asked.push(item.handle)
+      edge.watch(false)
+    }
+    if (this.#into.some((edge) => !edge.isOver)) return false
+    if (this.#asked.length === 0) this.#finish()
+    else if (!this.#goOn()) this.#start(this.#work.provider(this.of.node, "llm"), 1)
+    return true
+  }
+
+  gave(invocation: Invocation, kind: PayloadKind, handle: PayloadHandle): void {
+    if (this.#call !== invocation) return
+    this.#work.invocations.resulted(invocation)
+    if (kind !== (this.of.givesSentences ? "segment" : "text")) return
+    for (const edge of this.#out) edge.offer({ handle }, invocation.id)
+  }
+
+  ended(invocation: Invocation): void {
+    for (const edge of this.#out) edge.producerEnded(invocation.id)
+    this.#finish()
+  }
+
+  failed(invocation: Invocation, outcome: string, retryable: boolean): Recovery {
+    // What was said cannot be taken back, so nobody can say it anew.
+    const silent = invocation.firstResultMs === undefined
+    for (const edge of this.#out) edge.producerEnded(invocation.id)
+    if (silent) {
+      const spare = spareFor(this.#work, invocation, outcome, retryable)
+      if (spare !== undefined) {
+        this.#start(spare.provider, spare.attempts)
+        return goesOn
+      }
+      if (takeOver(this.#work, this.of, invocation, outcome, this.#asked) !== undefined) {
+        this.#finish()
+        return goesOn
+      }
+    }
+    return { goesOn: false, reason: "provider_failure" }
+  }
+
+  abandon(reason: string): void {
+    this.#work.invocations.cancel(this.#call?.id, reason)
+    this.#over = true
+  }
+
+  #finish(): void {
+    this.#over = true
+    for (const edge of [...this.#out, ...this.#work.edges(this.of.fallback)]) edge.end()
+  }
+
+  /** Takes over what was begun before the turn was open. */
+  #goOn(): boolean {
+    const ahead = this.#work.adopt(this)
+    if (ahead === undefined) return false
+    const { invocation } = ahead
+    this.#call = invocation
+    for (const { handle, kind } of ahead.items) this.gave(invocation, kind, handle)
+    if (ahead.ended) this.ended(invocation)
+    return true
+  }
+
+  #start(provider: string, attempts: number): void {
+    const { conversation } = this.#work
+    this.#call = this.#work.call(this, {
+      modality: "llm",
+      provider,
+      work: this.#work.workName(this.of),
+      attempts,
+      conversation: conversation.lines(this.#asked),
+      ...(this.of.givesSentences ? {} : { emits: "text" as const })
+    })
+  }
+}

@@ -1,0 +1,300 @@
+import type { GraphEdge, PayloadKind } from "@rspp/contracts/GraphDefinition"
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { TurnFlow } from "../flow/FlowControl.ts"
+import type { Invocation, StartOptions } from "../invocation/InvocationLedger.ts"
+import type { Segment, Turn } from "../turn/Turn.ts"
+import type { Item } from "./EdgeRun.ts"
+import { EdgeRun } from "./EdgeRun.ts"
+import { ExternalRun } from "./ExternalRun.ts"
+import { MergeRun, SelectRun, SinkRun } from "./JoinRuns.ts"
+import { ModelRun } from "./ModelRun.ts"
+import type { NodeRun } from "./NodeRun.ts"
+import { OutputRun } from "./OutputRun.ts"
+import type { TurnNode } from "./SessionGraph.ts"
+import type { AheadCall } from "./Speculation.ts"
+import type { TurnGraphParts, TurnWork } from "./TurnWork.ts"
+import { VoiceRun } from "./VoiceRun.ts"
+
+/** Something that nodes may want to know while they work. */
+export type Notice = "barge_in" | "false_alarm" | "budget_warning"
+
+/**
+ * The graph of one turn at work: what the caller said enters it, and speech comes out of it. Each stage streams into the
+ * next; nothing waits for a whole but what has to.
+ *
+ * Guarantees: I-GRAPH-ROUTE a payload moves only along an edge of the compiled graph whose condition it meets;
+ * I-EDGE-BOUND, I-EDGE-ORDER (see `EdgeRun`); I-SEG-OWNER (see `VoiceRun`).
+ */
+export class TurnGraph implements TurnWork {
+  readonly turn: Turn
+  readonly flow: TurnFlow
+  readonly context
+  readonly gateway
+  readonly graph
+  readonly invocations
+  readonly budgets
+  readonly conversation
+  readonly identity
+  readonly #edges = new Map<string, EdgeRun>()
+  readonly #runs: ReadonlyArray<NodeRun>
+  readonly #output: OutputRun | undefined
+  readonly #owners = new Map<string, NodeRun>()
+  readonly #ahead: ReadonlyMap<string, AheadCall>
+  #arrivals = 0
+  #segments = 0
+  #stopped = false
+
+  constructor(turn: Turn, parts: TurnGraphParts, flow: TurnFlow, ahead: ReadonlyMap<string, AheadCall>) {
+    this.turn = turn
+    this.#ahead = ahead
+    this.flow = flow
+    this.context = parts.context
+    this.gateway = parts.gateway
+    this.graph = parts.graph
+    this.invocations = parts.invocations
+    this.budgets = parts.budgets
+    this.conversation = parts.conversation
+    this.identity = parts.identity
+    // Last things first: room that is made at the end is used at once.
+    this.#runs = parts.graph.turnNodes.map((node) => this.#open(node)).reverse()
+    this.#output = this.#runs.find((run) => run instanceof OutputRun)
+  }
+
+  start(): void {
+    for (const edge of this.edges(this.graph.entries)) {
+      edge.offer({ handle: this.turn.userHandle }, undefined)
+      edge.end()
+    }
+    this.budgets.turnOpened(this.turn.plan)
+    this.pump()
+  }
+
+  /** A call gave something. False: nobody wants it any more. */
+  gave(invocation: Invocation, kind: PayloadKind, handle: PayloadHandle): boolean {
+    const run = this.#owners.get(invocation.id)
+    if (run?.gave === undefined || run.isOver) return false
+    run.gave(invocation, kind, handle)
+    this.pump()
+    return true
+  }
+
+  /** A node is done with the item that it had. */
+  did(invocation: Invocation): void {
+    const run = this.#owners.get(invocation.id)
+    if (run === undefined || run.isOver) return
+    run.did?.(invocation)
+    this.pump()
+  }
+
+  /** A call ended well. */
+  ended(invocation: Invocation): void {
+    const run = this.#owners.get(invocation.id)
+    this.#owners.delete(invocation.id)
+    if (run === undefined || run.isOver) return
+    run.ended?.(invocation)
+    this.pump()
+  }
+
+  /** A call failed or ran out of time. The reason for which the turn must end, or undefined: it goes on. */
+  failed(invocation: Invocation, outcome: string, retryable: boolean): string | undefined {
+    const run = this.#owners.get(invocation.id)
+    if (run === undefined || run.isOver) return undefined
+    this.#owners.delete(invocation.id)
+    if (invocation.modality !== "external") {
+      this.gateway.signal("provider_error", "RK-11", {
+        turn_id: this.turn.turnId,
+        provider_invocation_id: invocation.id,
+        reason: outcome
+      })
+    }
+    const recovery = run.failed?.(invocation, outcome, retryable)
+    if (recovery?.goesOn === false) {
+      // What leads nowhere that the caller would notice ends alone, and so does one of several that a select can take.
+      if (this.graph.toCaller.has(run.of.node.node_id) && !this.#hasOthers(run)) return recovery.reason
+      run.abandon(outcome)
+    }
+    this.pump()
+    return undefined
+  }
+
+  /** Whether all that comes of a node goes to a select that can take something else. */
+  #hasOthers(failed: NodeRun): boolean {
+    for (const run of this.#runs) {
+      if (!(run instanceof SelectRun)) continue
+      for (const edge of run.of.into) {
+        if (!this.graph.onlyBefore([edge]).has(failed.of.node.node_id)) continue
+        if (run.doWithout(edge.edge_id)) return true
+      }
+    }
+    return false
+  }
+
+  /** Egress has passed chunks on to the transport. */
+  dequeued(items: number, samples: number): void {
+    this.#output?.dequeued(items, samples)
+    this.pump()
+  }
+
+  /** A timer of an edge or a node of this turn is due. */
+  timer(name: string): void {
+    if (name.startsWith("block:")) {
+      for (const edge of this.#edges.values()) if (edge.blockTimer === name) edge.blockExpired()
+    } else {
+      const nodeId = name.slice(`select:${this.turn.turnId}:`.length)
+      this.#runs.find((run) => run.of.node.node_id === nodeId)?.due?.()
+    }
+    this.pump()
+  }
+
+  /** Tells the nodes that are at work. */
+  notify(notice: Notice, only?: string): void {
+    for (const invocation of this.invocations.ofTurn(this.turn.turnId)) {
+      if (invocation.modality !== "external" || (only !== undefined && invocation.id !== only)) continue
+      if (invocation.cancelSentMs !== undefined) continue
+      this.context.command({ type: "notify_node", provider_invocation_id: invocation.id, notice })
+    }
+  }
+
+  /** Does what can be done, and says when no more output will come. */
+  pump(): void {
+    const { context, turn } = this
+    if (turn.ending !== undefined || turn.outputEnded) return
+    for (let moved = true; moved;) {
+      moved = false
+      for (const run of this.#runs) if (!run.isOver && run.pump()) moved = true
+    }
+    const { toCaller } = this.graph
+    for (const run of this.#runs) if (!run.isOver && toCaller.has(run.of.node.node_id)) return
+    turn.outputEnded = true
+    this.budgets.turnSettled(turn.turnId)
+    context.command({ type: "end_output", turn_id: turn.turnId })
+  }
+
+  /** The turn is ending: nothing of it waits any more. Its envelope runs on, for the precedence of causes. */
+  stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    for (const edge of this.#edges.values()) edge.close()
+    for (const run of this.#runs) if (run instanceof SelectRun) run.abandon("turn_over")
+  }
+
+  /** The terminal has come: nothing of the turn can run out any more, and nobody works on for it. */
+  closed(): void {
+    this.budgets.turnSettled(this.turn.turnId)
+    for (const run of this.#runs) if (!run.isOver) run.abandon("turn_over")
+  }
+
+  edges(edges: ReadonlyArray<GraphEdge>): ReadonlyArray<EdgeRun> {
+    return edges.map((edge) => {
+      const known = this.#edges.get(edge.edge_id)
+      if (known !== undefined) return known
+      const run = new EdgeRun(edge, this)
+      this.#edges.set(edge.edge_id, run)
+      return run
+    })
+  }
+
+  nextArrival(): number {
+    return ++this.#arrivals
+  }
+
+  newSegment(handle: PayloadHandle): Segment {
+    return {
+      segmentId: this.identity.segmentId(this.turn.turnId, ++this.#segments),
+      handle,
+      invocation: undefined,
+      synthesised: false,
+      samples: 0,
+      accepted: false,
+      playbackStarted: false,
+      playbackEnded: false,
+      heardSamples: 0
+    }
+  }
+
+  call(run: NodeRun, options: Omit<StartOptions, "turnId" | "softMs" | "nodeId">): Invocation {
+    const invocation = this.invocations.start({
+      ...options,
+      nodeId: run.of.node.node_id,
+      turnId: this.turn.turnId,
+      softMs: this.turn.plan.budgets.node_budget_ms_default
+    })
+    this.#owners.set(invocation.id, run)
+    return invocation
+  }
+
+  adopt(run: NodeRun): AheadCall | undefined {
+    const ahead = this.#ahead.get(run.of.node.node_id)
+    if (ahead !== undefined && !ahead.ended) this.#owners.set(ahead.invocation.id, run)
+    return ahead
+  }
+
+  workName(of: TurnNode): string {
+    const alone = of.node.node_type === "language_model" &&
+      this.graph.turnNodes.filter(({ node }) => node.node_type === "language_model").length === 1
+    return `${this.turn.turnId}/${alone ? "reply" : of.node.node_id}`
+  }
+
+  provider(node: TurnNode["node"], modality: "llm" | "tts" | "external"): string {
+    const bindings = this.turn.plan.provider_bindings
+    const own = bindings[`${modality}.${node.node_id}`] ?? bindings[modality]
+    return own ?? node.provider_id ?? `builtin/${node.node_type}`
+  }
+
+  tell(edge: GraphEdge, item: Item, producer: string | undefined, joins: string | undefined): string | undefined {
+    if (item.end === true || edge.payload_kind === "voice") return undefined
+    // Text that streams has no events of its own, but where it is to be merged.
+    const merged = edge.payload_kind === "text"
+      ? this.graph.turnNodes.some(({ node }) => node.node_id === edge.to_node_id && node.node_type === "merge")
+      : true
+    if (!merged && joins === undefined) return undefined
+    return this.gateway.event({
+      turn_id: this.turn.turnId,
+      lane: "DataLane",
+      payload_class: item.handle.payload_class,
+      edge_id: edge.edge_id,
+      ...(edge.payload_kind === "transcript" ? { node_id: edge.to_node_id } : {}),
+      ...(producer === undefined ? {} : { provider_invocation_id: producer }),
+      ...(joins === undefined
+        ? {}
+        : { merge_group_id: `merge_${this.turn.turnId}_${edge.edge_id}`, merged_from_event_ids: [joins] })
+    })
+  }
+
+  lost(handle: PayloadHandle, reason: string, edgeId: string): void {
+    const { causeSequence } = this.context
+    this.gateway.signal("drop_notice", "RK-12", {
+      turn_id: this.turn.turnId,
+      edge_id: edgeId,
+      target_lane: "DataLane",
+      reason: `${reason}:${handle.id}`,
+      seq_range: { start: causeSequence, end: causeSequence }
+    })
+  }
+
+  abandon(edges: ReadonlyArray<GraphEdge>, reason: string): void {
+    const lost = this.graph.onlyBefore(edges)
+    for (const run of this.#runs) {
+      if (lost.has(run.of.node.node_id) && !run.isOver) run.abandon(reason)
+    }
+  }
+
+  #open(of: TurnNode): NodeRun {
+    switch (of.node.node_type) {
+      case "language_model":
+        return new ModelRun(of, this)
+      case "text_to_speech":
+        return new VoiceRun(of, this)
+      case "audio_output":
+        return new OutputRun(of, this)
+      case "merge":
+        return new MergeRun(of, this)
+      case "select":
+        return new SelectRun(of, this)
+      case "transcript_sink":
+        return new SinkRun(of, this)
+      default:
+        return new ExternalRun(of, this)
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { authorityMutants } from "./AuthorityMutants.ts"
+import { evidenceMutants } from "./EvidenceMutants.ts"
+import { kernelMutants } from "./KernelMutants.ts"
+import { listeningMutants } from "./ListeningMutants.ts"
+import type { Mutant } from "./Mutant.ts"
+import { outputMutants } from "./OutputMutants.ts"
+import { providerMutants } from "./ProviderMutants.ts"
+import { turnMutants } from "./TurnMutants.ts"
+
+/** Every planted defect, in the order in which they run. */
+export const catalogue: ReadonlyArray<Mutant> = [
+  ...turnMutants,
+  ...authorityMutants,
+  ...outputMutants,
+  ...providerMutants,
+  ...listeningMutants,
+  ...kernelMutants,
+  ...evidenceMutants
+]

@@ -1,0 +1,56 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Mutant } from "./Mutant.ts"
+import { plant } from "./Mutant.ts"
+
+/** What the simulated world needs of the repository. */
+const copied = ["contracts", "packages/runtime", "packages/control", "packages/timeline", "packages/simulation"]
+
+/** Runs seeds in the copy; it lies there because what it imports is looked up from where it lies. */
+export const workerFile = "worker.ts"
+
+/**
+ * A copy of the kernel and its world in a directory of its own, in which defects are planted. The packages of others are
+ * those of the repository; `@rspp/*` are the copy's.
+ */
+export class Workshop {
+  readonly directory: string
+
+  constructor(repository: string) {
+    this.directory = mkdtempSync(join(tmpdir(), "rspp-mutants-"))
+    try {
+      for (const part of copied) {
+        const into = join(this.directory, part)
+        cpSync(join(repository, part, "package.json"), join(into, "package.json"))
+        cpSync(join(repository, part, "src"), join(into, "src"), { recursive: true })
+      }
+      cpSync(join(repository, "test/mutants", workerFile), join(this.directory, workerFile))
+      writeFileSync(join(this.directory, "package.json"), `{ "private": true, "type": "module" }\n`)
+      const modules = join(this.directory, "node_modules")
+      mkdirSync(join(modules, "@rspp"), { recursive: true })
+      for (const name of readdirSync(join(repository, "node_modules"))) {
+        if (name === "@rspp" || name.startsWith(".")) continue
+        symlinkSync(join(repository, "node_modules", name), join(modules, name))
+      }
+      for (const part of copied) {
+        symlinkSync(join(this.directory, part), join(modules, "@rspp", part.slice(part.lastIndexOf("/") + 1)))
+      }
+    } catch (error) {
+      this.remove()
+      throw error
+    }
+  }
+
+  /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`. */
+  plant(mutant: Mutant): () => void {
+    const path = join(this.directory, mutant.file)
+    const text = readFileSync(path, "utf8")
+    writeFileSync(path, plant(mutant, text))
+    return () => writeFileSync(path, text)
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
