@@ -3,7 +3,7 @@
 WITH = PATH="$$PWD/node_modules/.bin:$$PATH"
 
 help: ## what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
 	@sh scripts/install.sh run
@@ -21,6 +21,14 @@ bench: ## measure speed, as ratios against a bare loop
 	@sh scripts/install.sh all
 	@$(WITH) node test/bench/run.ts
 
+sim: ## a minute of seeds in the simulated world, every rule checked; FOR=N seconds
+	@sh scripts/install.sh all
+	@$(WITH) node packages/cli/bin/rspp.js sim --seconds $${FOR:-60}
+
+sim-long: ## many seeds on every core, and everything that can happen must have; SEEDS=N, default 20000
+	@sh scripts/install.sh all
+	@$(WITH) node packages/cli/bin/rspp.js sim --seeds $${SEEDS:-20000} --require-all
+
 mutants: ## plant defects in a copy of the kernel and see which rule catches each; ONLY=id[,id], SEEDS=N
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/mutants.ts $${ONLY:+--only "$$ONLY"} $${SEEDS:+--seeds "$$SEEDS"}
@@ -32,4 +40,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench mutants format install
+.PHONY: help run test verify bench sim sim-long mutants format install

@@ -93,6 +93,7 @@ export const PartialSessionConfig = optional({
   endpointing: optional({ ...sessionConfigSections.endpointing, ...sessionConfigAdditions.endpointing }),
   barge_in: optional({ ...sessionConfigSections.barge_in, ...sessionConfigAdditions.barge_in }),
   end_of_turn: optional(sessionConfigAdditions.end_of_turn),
+  speculation: optional(sessionConfigAdditions.speculation),
   idle: optional(sessionConfigAdditions.idle),
   late_event_policy: LateEventPolicy
 })

@@ -78,6 +78,10 @@ export const sessionConfigAdditions = {
     /** Up to here it lasts for `endpointing.max_ms`. Below `likely_percent`. */
     unlikely_percent: Percent
   },
+  /** Whether a model may start in the pause after the caller's words, before the endpoint has passed. */
+  speculation: {
+    preemptive: Schema.Boolean
+  },
   /** A caller who neither speaks nor types while the agent is silent too. */
   idle: {
     /** After which that is told, again and again; 0: never. */
@@ -108,6 +112,7 @@ export const SessionConfig = Schema.Struct({
   }),
   barge_in: Schema.Struct({ ...sessionConfigSections.barge_in, ...optional(sessionConfigAdditions.barge_in) }),
   end_of_turn: Schema.optionalKey(Schema.Struct(sessionConfigAdditions.end_of_turn)),
+  speculation: Schema.optionalKey(Schema.Struct(sessionConfigAdditions.speculation)),
   idle: Schema.optionalKey(Schema.Struct(sessionConfigAdditions.idle)),
   late_event_policy: LateEventPolicy
 }).annotate({ identifier: "SessionConfig" })
@@ -137,6 +142,7 @@ export const defaultSessionConfig: CompleteSessionConfig = {
   // No words are a back-channel by default: "yeah" to a question that is still being asked is an answer.
   barge_in: { enabled: true, min_ms: 500, false_alarm_ms: 2000, min_words: 0, backchannel: [] },
   end_of_turn: { enabled: false, timeout_ms: 150, likely_percent: 70, unlikely_percent: 30 },
+  speculation: { preemptive: false },
   idle: { timeout_ms: 0, hang_up_after: 0 },
   late_event_policy: "drop"
 }

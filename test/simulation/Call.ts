@@ -21,12 +21,16 @@ export interface ScenarioCase {
   readonly spec?: Readonly<Record<string, unknown>>
   /** What is different from the usual call. */
   readonly call?: Partial<Scenario>
+  /** What is different in the shifted runs besides: a long call is made shorter. */
+  readonly shiftedCall?: Partial<Scenario>
   /** Seeds of the world: the order of what happens in one instant. Three by default. */
   readonly seeds?: ReadonlyArray<number>
   /** Seeds of the shifted runs; the first of `seeds` by default. */
   readonly shiftSeeds?: ReadonlyArray<number>
   /** What must be in the timeline of the script as it stands. */
   readonly holds: (told: Told, result: SeedResult) => void
+  /** What must have come about in one of the seeds of the script as it stands, or in each: order within an instant. */
+  readonly together?: (all: ReadonlyArray<Told>) => void
   /** What must be in every timeline, shifted ones included, besides what the registered checkers ask. */
   readonly always?: (told: Told, result: SeedResult) => void
 }

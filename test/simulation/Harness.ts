@@ -67,6 +67,7 @@ export const runCase = (title: string, one: ScenarioCase, check?: SeedOptions["c
     })
     return result
   })
+  judge(title, "as written, all seeds", () => one.together?.(results.map(toldOf)))
   const [first] = results
   if (first === undefined) throw new Error(`${title} has no seed`)
   replaysFromItsFile(title, first)
@@ -74,7 +75,10 @@ export const runCase = (title: string, one: ScenarioCase, check?: SeedOptions["c
 }
 
 /** Runs every variation of the script, and returns how many there were. */
-export const runShifted = (title: string, one: ScenarioCase, check?: SeedOptions["check"]): number => {
+export const runShifted = (title: string, written: ScenarioCase, check?: SeedOptions["check"]): number => {
+  const one = written.shiftedCall === undefined
+    ? written
+    : { ...written, call: { ...written.call, ...written.shiftedCall } }
   const seeds = one.shiftSeeds ?? (one.seeds ?? usualSeeds).slice(0, 1)
   const base = runSeed(seeds[0] ?? 1, { ...optionsOf(one, one.script), replay: false })
   const variations: ReadonlyArray<Variation> = variationsOf(one.script, toldOf(base).happened)

@@ -92,7 +92,7 @@ export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId:
   if ((yield* kindOf(file)) !== undefined) {
     return yield* refuse(
       `${file} exists already, and a timeline is never overwritten`,
-      "Give --timeline another name, or a directory."
+      "Give the timeline another name, or a directory."
     )
   }
   return file

@@ -43,6 +43,20 @@ describe("the books of an edge", () => {
     }
   })
 
+  it("never forget what waits where nothing can take its place, under any strategy", () => {
+    for (const strategy of ["block", "drop", "sample", "latest_only"] as const) {
+      const account = new EdgeAccount(voiceEdge, policyOf(voiceEdge, { strategy, max_queue_items: 3 }))
+      let waiting = 0
+      for (let i = 0; i < 20; i++) {
+        const offer = account.offer(10, 1, true)
+        if (offer === "accepted") waiting += 1
+        assert.notStrictEqual(offer, "replace", strategy)
+        assert.strictEqual(account.fill.items, waiting, strategy)
+      }
+      assert.strictEqual(waiting, 3, strategy)
+    }
+  })
+
   it("take an item that just fits, to the last byte and millisecond", () => {
     const account = new EdgeAccount(
       voiceEdge,
@@ -122,6 +136,25 @@ describe("speech is held, never shed", () => {
     assert.isAbove(worst, 10_000)
     assert.isAtMost(worst, 20_000)
     h.hangUp()
+  })
+
+  it("at most what the edge may hold waits before egress where the policy keeps the latest, or samples, too", () => {
+    for (const strategy of ["latest_only", "sample", "drop"] as const) {
+      const h = KernelHarness.ready({
+        llm: () => reply(40),
+        tts: () => ({ ...speech(10_000), stepMs: 30 }),
+        ...edge(voiceEdge, { strategy, max_queue_items: 4, watermarks: never })
+      })
+      h.type()
+      let worst = 0
+      for (let i = 0; i < 200; i++) {
+        h.runFor(20)
+        const enqueued = h.commands("enqueue_output").length
+        worst = Math.max(worst, enqueued - h.inputs.filter(({ input }) => input.type === "egress_dequeued").length)
+      }
+      assert.strictEqual(worst, 4, strategy)
+      h.hangUp()
+    }
   })
 
   it("a chunk that finds no room holds its producer at once, below the high mark too; nothing is lost", () => {

@@ -64,6 +64,8 @@ export interface SessionResult {
   readonly frames: number
   /** When each event of the script happened, in ms of the world. */
   readonly happened: ReadonlyArray<number | undefined>
+  /** Connections of its providers; counted where there is a script. */
+  readonly connections: { readonly opened: number; readonly open: number; readonly most: number }
 }
 
 export interface SeedResult {
@@ -166,7 +168,8 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       disk: timeline.disk,
       struck: call.faults.struck,
       frames: call.truth.frames,
-      happened: call.script.happened
+      happened: call.script.happened,
+      connections: call.connections
     })),
     violations,
     simulatedMs: world.nowMs,

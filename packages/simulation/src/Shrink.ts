@@ -97,7 +97,11 @@ export function* shrinkSteps(
 }
 
 /** Episodes are numbered among those of the kinds: other kinds, other numbers. */
-const withoutEpisodes = ({ keepEpisodes: _, ...pins }: Pins): Pins => pins
+const withoutEpisodes = ({ keepActions, kinds, turns }: Pins): Pins => ({
+  ...(kinds === undefined ? {} : { kinds }),
+  ...(turns === undefined ? {} : { turns }),
+  ...(keepActions === undefined ? {} : { keepActions })
+})
 
 /** The call of a seed, as it is drawn. */
 export const drawCall = (seed: number, options: SeedOptions = {}): Scenario => {

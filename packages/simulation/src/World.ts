@@ -156,6 +156,11 @@ export class World {
     return this.#timers.add(this.nowNs + Math.max(0, Math.ceil(ns)), fire)
   }
 
+  /** Calls `fire` at this instant, as a task that takes its chance with everything else that is ready. */
+  soon(fire: () => void): void {
+    this.#tasks.push(fire)
+  }
+
   callOff(timer: WorldTimer): void {
     this.#timers.callOff(timer)
   }

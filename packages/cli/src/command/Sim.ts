@@ -149,7 +149,8 @@ const runSeeds = Effect.fnUntraced(function*(survey: Survey) {
   const take = (): number | undefined => {
     if (failFast && tally.failed > 0) return undefined
     if (count !== undefined && next >= first + count) return undefined
-    if (untilMs !== undefined && performance.now() >= untilMs) return undefined
+    // One seed at least: nothing is proven by none.
+    if (untilMs !== undefined && next > first && performance.now() >= untilMs) return undefined
     return next++
   }
   const progress = () => {

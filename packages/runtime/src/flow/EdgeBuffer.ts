@@ -39,7 +39,8 @@ export class EdgeAccount {
     return { items: this.#items, bytes: this.#bytes, ms: this.#ms }
   }
 
-  offer(bytes: number, ms: number): Offer {
+  /** `fixed`: what waits has been handed on already, so that nothing can take its place; what has no room is dropped. */
+  offer(bytes: number, ms: number, fixed = false): Offer {
     this.#offered += 1
     const { policy } = this
     const fits = this.#items + 1 <= policy.max_queue_items && this.#bytes + bytes <= policy.max_queue_bytes &&
@@ -57,9 +58,9 @@ export class EdgeAccount {
         return "drop"
       case "sample":
         // Under pressure every second item is kept, in place of what waits.
-        return this.#offered % 2 === 0 ? this.#replace(bytes, ms) : "drop"
+        return this.#offered % 2 === 0 && !fixed ? this.#replace(bytes, ms) : "drop"
       case "latest_only":
-        return this.#replace(bytes, ms)
+        return fixed ? "drop" : this.#replace(bytes, ms)
       case "merge": {
         if (this.#bytes + bytes > policy.max_queue_bytes || this.#ms + ms > policy.max_queue_ms) return "drop"
         this.#add(0, bytes, ms)

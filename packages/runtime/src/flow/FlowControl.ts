@@ -19,7 +19,8 @@ interface FlowEdge {
 
 /** The flow of one turn: what waits on its edges, and when producers must hold. */
 export interface TurnFlow {
-  readonly offer: (edgeId: string, bytes: number, ms: number, producer: string | undefined) => Offer
+  /** `fixed`: what waits on the edge is at its consumer already, and nothing can take its place. */
+  readonly offer: (edgeId: string, bytes: number, ms: number, producer: string | undefined, fixed?: boolean) => Offer
   readonly take: (edgeId: string, items: number, bytes: number, ms: number, producer: string | undefined) => void
   /** Nothing is blocked at the edge any more: its producer goes on, unless the edge is still past its high mark. */
   readonly relieve: (edgeId: string, producer: string | undefined) => void
@@ -119,9 +120,9 @@ export class FlowControl extends Context.Service<FlowControl, {
             else release(edgeId, edge, producer)
           }
           return {
-            offer: (edgeId, bytes, ms, producer) => {
+            offer: (edgeId, bytes, ms, producer, fixed) => {
               const edge = edgeOf(edgeId)
-              const offer = edge.account.offer(bytes, ms)
+              const offer = edge.account.offer(bytes, ms, fixed)
               react(edgeId, edge, producer)
               if (offer === "block") hold(edgeId, edge, producer, "edge_full")
               return offer

@@ -50,6 +50,8 @@ export class EdgeRun {
   readonly #work: TurnWork
   #waiting: Array<WaitingItem & { readonly place: Place; readonly sinceMs: number }> = []
   readonly #blocked: Array<Item> = []
+  /** What waits here is with egress, in order: nothing can take its place. */
+  readonly #fixed: boolean
   #producer: string | undefined
   #ended = false
   #closed = false
@@ -59,6 +61,7 @@ export class EdgeRun {
   constructor(edge: GraphEdge, work: TurnWork) {
     this.edge = edge
     this.#work = work
+    this.#fixed = edge.to_node_id === work.graph.nodeId("audio_output")
   }
 
   /** Nothing waits and nothing more will come. */
@@ -98,7 +101,7 @@ export class EdgeRun {
     }
     const { edge_id } = this.edge
     const { context, flow } = this.#work
-    switch (flow.offer(edge_id, place.bytes, place.ms, producer)) {
+    switch (flow.offer(edge_id, place.bytes, place.ms, producer, this.#fixed)) {
       case "accepted":
         this.#add(item, place)
         return
@@ -232,7 +235,8 @@ export class EdgeRun {
     while (this.#blocked.length > 0) {
       const [item] = this.#blocked as [Item]
       const place = placeOf(item)
-      if (place !== noPlace && flow.offer(edge_id, place.bytes, place.ms, this.#producer) !== "accepted") return
+      const { bytes, ms } = place
+      if (place !== noPlace && flow.offer(edge_id, bytes, ms, this.#producer, this.#fixed) !== "accepted") return
       this.#blocked.shift()
       this.#add(item, place)
     }

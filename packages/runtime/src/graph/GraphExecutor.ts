@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import { Identity } from "../events/Identity.ts"
 import { FlowControl } from "../flow/FlowControl.ts"
 import type { Turn } from "../turn/Turn.ts"
+import type { AheadCall } from "./Speculation.ts"
 import type { SessionGraph } from "./SessionGraph.ts"
 import { openGraph } from "./SessionGraph.ts"
 import { TurnGraph } from "./TurnGraph.ts"
@@ -18,7 +19,11 @@ import type { TurnGraphParts } from "./TurnWork.ts"
 export class GraphExecutor extends Context.Service<GraphExecutor, {
   readonly open: (graph: GraphDefinition) => SessionGraph
   /** The graph at work for one turn, under the turn's own plan. */
-  readonly run: (turn: Turn, parts: Omit<TurnGraphParts, "identity">) => TurnGraph
+  readonly run: (
+    turn: Turn,
+    parts: Omit<TurnGraphParts, "identity">,
+    ahead: ReadonlyMap<string, AheadCall>
+  ) => TurnGraph
 }>()("rspp/GraphExecutor") {
   static readonly layerNoDeps = Layer.effect(
     GraphExecutor,
@@ -27,11 +32,12 @@ export class GraphExecutor extends Context.Service<GraphExecutor, {
       const identity = yield* Identity
       return GraphExecutor.of({
         open: openGraph,
-        run: (turn, parts) =>
+        run: (turn, parts, ahead) =>
           new TurnGraph(
             turn,
             { ...parts, identity },
-            flow.open({ context: parts.context, gateway: parts.gateway, plan: turn.plan })
+            flow.open({ context: parts.context, gateway: parts.gateway, plan: turn.plan }),
+            ahead
           )
       })
     })

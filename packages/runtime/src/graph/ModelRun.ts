@@ -40,7 +40,7 @@ export class ModelRun implements NodeRun {
     }
     if (this.#into.some((edge) => !edge.isOver)) return false
     if (this.#asked.length === 0) this.#finish()
-    else this.#start(this.#work.provider(this.of.node, "llm"), 1)
+    else if (!this.#goOn()) this.#start(this.#work.provider(this.of.node, "llm"), 1)
     return true
   }
 
@@ -82,6 +82,17 @@ export class ModelRun implements NodeRun {
   #finish(): void {
     this.#over = true
     for (const edge of [...this.#out, ...this.#work.edges(this.of.fallback)]) edge.end()
+  }
+
+  /** Takes over what was begun before the turn was open. */
+  #goOn(): boolean {
+    const ahead = this.#work.adopt(this)
+    if (ahead === undefined) return false
+    const { invocation } = ahead
+    this.#call = invocation
+    for (const { handle, kind } of ahead.items) this.gave(invocation, kind, handle)
+    if (ahead.ended) this.ended(invocation)
+    return true
   }
 
   #start(provider: string, attempts: number): void {

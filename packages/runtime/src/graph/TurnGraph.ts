@@ -11,6 +11,7 @@ import { ModelRun } from "./ModelRun.ts"
 import type { NodeRun } from "./NodeRun.ts"
 import { OutputRun } from "./OutputRun.ts"
 import type { TurnNode } from "./SessionGraph.ts"
+import type { AheadCall } from "./Speculation.ts"
 import type { TurnGraphParts, TurnWork } from "./TurnWork.ts"
 import { VoiceRun } from "./VoiceRun.ts"
 
@@ -38,12 +39,14 @@ export class TurnGraph implements TurnWork {
   readonly #runs: ReadonlyArray<NodeRun>
   readonly #output: OutputRun | undefined
   readonly #owners = new Map<string, NodeRun>()
+  readonly #ahead: ReadonlyMap<string, AheadCall>
   #arrivals = 0
   #segments = 0
   #stopped = false
 
-  constructor(turn: Turn, parts: TurnGraphParts, flow: TurnFlow) {
+  constructor(turn: Turn, parts: TurnGraphParts, flow: TurnFlow, ahead: ReadonlyMap<string, AheadCall>) {
     this.turn = turn
+    this.#ahead = ahead
     this.flow = flow
     this.context = parts.context
     this.gateway = parts.gateway
@@ -218,6 +221,12 @@ export class TurnGraph implements TurnWork {
     })
     this.#owners.set(invocation.id, run)
     return invocation
+  }
+
+  adopt(run: NodeRun): AheadCall | undefined {
+    const ahead = this.#ahead.get(run.of.node.node_id)
+    if (ahead !== undefined && !ahead.ended) this.#owners.set(ahead.invocation.id, run)
+    return ahead
   }
 
   workName(of: TurnNode): string {

@@ -10,6 +10,7 @@ import type { Segment, Turn } from "../turn/Turn.ts"
 import type { EdgeRun, Item } from "./EdgeRun.ts"
 import type { NodeRun } from "./NodeRun.ts"
 import type { SessionGraph, TurnNode } from "./SessionGraph.ts"
+import type { AheadCall } from "./Speculation.ts"
 
 /** What the graph of a turn needs of the session. */
 export interface TurnGraphParts {
@@ -42,6 +43,8 @@ export interface TurnWork extends TurnGraphParts {
   ) => string | undefined
   /** Says that an item was lost. */
   readonly lost: (handle: PayloadHandle, reason: string, edgeId: string) => void
+  /** The call that was made for this node before the turn was open, if there is one; from now on it is the node's. */
+  readonly adopt: (run: NodeRun) => AheadCall | undefined
   /** Names the work of a node in this turn: stable across attempts. */
   readonly workName: (of: TurnNode) => string
   /** The provider that the plan binds to a node. */

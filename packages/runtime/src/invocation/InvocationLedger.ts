@@ -63,8 +63,8 @@ export interface SessionInvocations {
   readonly cancel: (id: string | undefined, reason: string) => void
   /** The session ends: whatever has not ended by itself is cancelled. */
   readonly cancelAll: (reason: string) => void
-  /** The port says that the invocation is over: its facts go on record, once. */
-  readonly ended: (input: EndInput) => Invocation | undefined
+  /** The port says (at `atMs`, now by default) that the invocation is over: its facts go on record, once. */
+  readonly ended: (input: EndInput, atMs?: number) => Invocation | undefined
   /** Invocations that have not ended. */
   readonly live: () => number
   readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
@@ -167,7 +167,7 @@ const openLedger = (
       for (const id of live.keys()) cancel(id, reason)
     },
     live: () => live.size,
-    ended: (input) => {
+    ended: (input, atMs = context.now) => {
       const invocation = live.get(input.provider_invocation_id)
       if (invocation === undefined) return undefined
       live.delete(invocation.id)
@@ -196,8 +196,8 @@ const openLedger = (
           ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
           ...(cancelled ? { cancel_ack_ms: context.now } : {}),
           late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
-          final_latency_ms: Math.max(0, (invocation.settledMs ?? context.now) - invocation.askedMs),
-          total_latency_ms: context.now - invocation.startedMs,
+          final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
+          total_latency_ms: atMs - invocation.startedMs,
           ...(reason === undefined ? {} : { reason })
         }
       })

@@ -19,6 +19,8 @@ import { EventGateway } from "../events/EventGateway.ts"
 import type { SeenKeys } from "../events/Identity.ts"
 import { Identity } from "../events/Identity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
+import type { SessionSpeculation } from "../graph/Speculation.ts"
+import { Speculation } from "../graph/Speculation.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
 import { InvocationLedger } from "../invocation/InvocationLedger.ts"
@@ -85,6 +87,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       const delivery = yield* Delivery
       const conversations = yield* Conversation
       const graphs = yield* GraphExecutor
+      const speculation = yield* Speculation
       const arbiter = yield* TurnArbiter
       const admission = yield* LocalAdmission
       const plans = yield* PlanResolver
@@ -100,6 +103,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
+          const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
           const turns = new TurnLifecycle({
             context,
             gateway,
@@ -113,7 +117,9 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             cancellation: cancel,
             bargeIn: barge,
             conversation,
-            run: (turn) => graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation })
+            speculation: ahead,
+            run: (turn, begun) =>
+              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation }, begun)
           })
           return new Kernel({
             context,
@@ -134,6 +140,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             delivery: delivery.open(gateway, conversation),
             snapshots,
             turns,
+            speculation: ahead,
             keys: identity.openKeys()
           })
         }
@@ -157,6 +164,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       Delivery.layer,
       Conversation.layer,
       GraphExecutor.layer,
+      Speculation.layer,
       TurnArbiter.layer,
       LocalAdmission.layer,
       PlanResolver.layer
@@ -197,6 +205,7 @@ interface KernelModules {
   readonly delivery: SessionDelivery
   readonly snapshots: SnapshotStore
   readonly turns: TurnLifecycle
+  readonly speculation: SessionSpeculation
   readonly keys: SeenKeys
 }
 
@@ -239,7 +248,8 @@ class Kernel implements KernelSession {
   }
 
   #apply(input: SessionInput): void {
-    const { bargeIn, connection, context, delivery, guard, idle, keys, listening, snapshots, turns } = this.#m
+    const { bargeIn, connection, context, delivery, guard, idle, keys, listening, snapshots, speculation, turns } =
+      this.#m
     switch (input.type) {
       case "session_started":
         return
@@ -247,7 +257,10 @@ class Kernel implements KernelSession {
         snapshots.accept(input.snapshot, context.now)
         return
       case "lease":
-        if (guard.authority.apply(input) === "lost") turns.authorityLost()
+        if (guard.authority.apply(input) === "lost") {
+          speculation.withdraw("authority_lost")
+          turns.authorityLost()
+        }
         return
       case "connection": {
         const effect = connection.change(input.state)
@@ -352,9 +365,10 @@ class Kernel implements KernelSession {
 
   #heard(heard: Heard | undefined, input: SessionInput): void {
     if (heard === undefined) return
-    const { bargeIn, idle, turns } = this.#m
+    const { bargeIn, idle, speculation, turns } = this.#m
     switch (heard.kind) {
       case "speech_started":
+        speculation.withdraw("caller_went_on")
         idle.active()
         bargeIn.speechStarted(turns.audible, heard.onsetMs)
         return
@@ -364,6 +378,7 @@ class Kernel implements KernelSession {
         return
       }
       case "nothing":
+        speculation.withdraw("no_words")
         bargeIn.falseAlarm()
         return
       case "turn":
@@ -412,7 +427,11 @@ class Kernel implements KernelSession {
     if (this.#over) return
     const pressed = input.state === "pressed"
     if (!listening.key(input.state)) {
-      gateway.event({ lane: "TelemetryLane", payload_class: "metadata", reason: `push_to_talk_ignored: ${input.state}` })
+      gateway.event({
+        lane: "TelemetryLane",
+        payload_class: "metadata",
+        reason: `push_to_talk_ignored: ${input.state}`
+      })
       return
     }
     idle.active()
@@ -447,7 +466,7 @@ class Kernel implements KernelSession {
   }
 
   #transcript(input: InputOf<"transcript">): void {
-    const { bargeIn, invocations, listening } = this.#m
+    const { bargeIn, invocations, listening, speculation, turns } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (this.#isStale(input)) return
     if (
@@ -464,13 +483,21 @@ class Kernel implements KernelSession {
       listening.partial(input.provider_invocation_id)
       return
     }
-    this.#heard(listening.final(invocation.id, input.pause_id ?? 0, input.handle), input)
+    const heard = listening.final(invocation.id, input.pause_id ?? 0, input.handle)
+    if (heard !== undefined) return this.#heard(heard, input)
+    // The words are there, and the endpoint has not passed: a model may begin.
+    const waits = !listening.isSpeaking() && listening.isOpen(invocation.id) && input.handle.length > 0
+    if (waits && turns.audible === undefined) speculation.begin(input.handle)
   }
 
   #chunk(input: Chunk): void {
-    const { invocations, turns } = this.#m
+    const { invocations, speculation, turns } = this.#m
     if (this.#isStale(input)) return
     const invocation = invocations.get(input.provider_invocation_id)
+    if (invocation !== undefined && invocation.cancelSentMs === undefined && speculation.owns(invocation)) {
+      speculation.gave(invocation, kindOf(input), input.handle)
+      return
+    }
     const reply = this.#replyOf(invocation)
     if (reply === undefined || invocation === undefined || !reply.gave(invocation, kindOf(input), input.handle)) {
       this.#late(input, invocation)
@@ -536,11 +563,15 @@ class Kernel implements KernelSession {
   }
 
   #invocationEnded(input: InputOf<"invocation_ended">): void {
-    const { gateway, invocations, listening, turns } = this.#m
+    const { gateway, invocations, listening, speculation, turns } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
     if (invocation === undefined) return
     const cancelled = invocation.cancelSentMs !== undefined
     const failed = !cancelled && input.outcome_class !== "success"
+    if (!failed && !cancelled && speculation.owns(invocation)) {
+      speculation.ended(invocation, input)
+      return
+    }
     // A call that had failed by itself before the cancel reached it: one more cause of an end that is under way.
     const failedFirst = cancelled && invocation.cancelReason !== "timeout" && invocation.modality !== "stt" &&
       input.outcome_class !== "success" && input.outcome_class !== "cancelled"
@@ -571,7 +602,11 @@ class Kernel implements KernelSession {
 
   /** A provider call did not do what it should, or not in time. */
   #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
-    const { gateway, listening, turns } = this.#m
+    const { gateway, listening, speculation, turns } = this.#m
+    if (speculation.owns(invocation)) {
+      speculation.failed(invocation)
+      return
+    }
     if (invocation.modality === "stt") {
       gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
       if (listening.recognitionLost(invocation.id)) this.#unheard()
@@ -694,8 +729,9 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, idle, invocations, listening, turns } = this.#m
+    const { bargeIn, gateway, idle, invocations, listening, speculation, turns } = this.#m
     this.#over = true
+    speculation.withdraw("session_ended")
     idle.waiting(false)
     bargeIn.close()
     turns.close()

@@ -17,8 +17,13 @@ export interface SessionConversation {
   readonly userSaid: (handle: PayloadHandle) => void
   /** The reply of a turn, as far as it was heard; called again when more is known. */
   readonly agentSaid: (turn: Turn) => void
-  /** `asked`: what the last thing that the caller said has become on its way to the model. */
-  readonly lines: (asked?: ReadonlyArray<PayloadHandle>) => Lines
+  /**
+   * `asked`: what the last thing that the caller said has become on its way to the model. `next`: what the caller has
+   * probably said, and is not remembered yet.
+   */
+  readonly lines: (asked?: ReadonlyArray<PayloadHandle>, next?: PayloadHandle) => Lines
+  /** Changes whenever what is remembered does. */
+  readonly version: () => number
 }
 
 /** What was heard of a sentence, as recordings of before `turnTaking` have it: without bounds. */
@@ -46,32 +51,36 @@ export class Conversation extends Context.Service<Conversation, {
         return { handle_id, chars, ...(min < max ? { chars_min: min, chars_max: max } : {}) }
       }
       const lines: Array<{ readonly turnId?: string; line: Lines[number] }> = []
+      let version = 0
+      const userLine = (handles: ReadonlyArray<PayloadHandle>): Lines[number] => ({
+        role: "user",
+        parts: handles.map((handle) => ({ handle_id: handle.id, chars: handle.length }))
+      })
       const trim = () => {
         if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
       }
       return {
-        lines: (asked) => {
+        version: () => version,
+        lines: (asked, next) => {
           const last = asked === undefined ? undefined : lines.findLast(({ line }) => line.role === "user")
-          return lines
-            .map((entry): Lines[number] =>
-              entry === last
-                ? {
-                  role: "user",
-                  parts: (asked ?? []).map((handle) => ({ handle_id: handle.id, chars: handle.length }))
-                }
-                : entry.line
-            )
-            .filter((line) => line.parts.length > 0)
+          return [
+            ...lines.map((entry) => entry === last ? userLine(asked ?? []) : entry.line),
+            ...(next === undefined ? [] : [userLine([next])])
+          ].filter((line) => line.parts.length > 0)
         },
         userSaid: (handle) => {
-          lines.push({ line: { role: "user", parts: [{ handle_id: handle.id, chars: handle.length }] } })
+          version++
+          lines.push({ line: userLine([handle]) })
           trim()
         },
         agentSaid: (turn) => {
           const parts = turn.segments.map(partOf).filter((part) => part.chars > 0)
           const known = lines.find((entry) => entry.turnId === turn.turnId)
-          if (known !== undefined) known.line = { role: "assistant", parts }
-          else {
+          if (known !== undefined) {
+            if (!sameParts(known.line.parts, parts)) version++
+            known.line = { role: "assistant", parts }
+          } else {
+            if (parts.length > 0) version++
             // Also when nothing was heard yet: the place of the line is that of its turn.
             lines.push({ turnId: turn.turnId, line: { role: "assistant", parts } })
             trim()
@@ -81,3 +90,6 @@ export class Conversation extends Context.Service<Conversation, {
     }
   })
 }
+
+const sameParts = (a: Lines[number]["parts"], b: Lines[number]["parts"]): boolean =>
+  a.length === b.length && a.every((part, i) => part.handle_id === b[i]?.handle_id && part.chars === b[i].chars)

@@ -4,6 +4,7 @@ import type { SessionBargeIn } from "../cancellation/BargeIn.ts"
 import type { SessionCancellation } from "../cancellation/Cancellation.ts"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { Identity } from "../events/Identity.ts"
+import type { AheadCall, SessionSpeculation } from "../graph/Speculation.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
@@ -33,7 +34,8 @@ export interface LifecycleParts {
   readonly cancellation: SessionCancellation
   readonly bargeIn: SessionBargeIn
   readonly conversation: SessionConversation
-  readonly run: (turn: Turn) => TurnGraph
+  readonly speculation: SessionSpeculation
+  readonly run: (turn: Turn, ahead: ReadonlyMap<string, AheadCall>) => TurnGraph
 }
 
 /**
@@ -270,8 +272,9 @@ export class TurnLifecycle {
     gateway.signal("turn_open", "RK-03", { turn_id: turnId })
     const recognition = intent.recognition === undefined ? undefined : invocations.get(intent.recognition)
     if (recognition !== undefined) recognition.turnId = turnId
+    const ahead = this.#parts.speculation.promote(turn, intent.handle)
     conversation.userSaid(intent.handle)
-    const reply = this.#parts.run(turn)
+    const reply = this.#parts.run(turn, ahead)
     this.#active = { turn, reply }
     reply.start()
   }
@@ -289,7 +292,8 @@ export class TurnLifecycle {
     reason: string,
     intent: TurnIntent
   ): void {
-    const { context, gateway } = this.#parts
+    const { context, gateway, speculation } = this.#parts
+    speculation.withdraw("refused")
     const epoch = trigger === "stale_epoch_reject" ? intent.epoch : context.epoch
     const guarded = trigger === "stale_epoch_reject" || trigger === "deauthorized_drain"
     gateway.signal(trigger, guarded ? "RK-24" : "RK-25", {

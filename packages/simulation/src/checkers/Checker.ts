@@ -48,3 +48,63 @@ export const sequencesOf = (record: TimelineRecord): { readonly first: number; r
       return undefined
   }
 }
+
+/** The time of a record, in ms since the session's start; undefined for what has none. */
+export const timeOf = (record: TimelineRecord): number | undefined => {
+  switch (record.record) {
+    case "audio":
+      return record.first_timestamp_ms
+    case "signal":
+      return record.signal.runtime_timestamp_ms
+    case "event":
+      return record.event.runtime_timestamp_ms
+    case "decision":
+      return record.decision.runtime_timestamp_ms
+    case "input":
+    case "transition":
+    case "plan":
+    case "invocation":
+    case "command":
+    case "end":
+      return record.runtime_timestamp_ms
+    case "header":
+    case "evidence":
+    case "supplement":
+    case "payload":
+    case "caller_audio":
+      return undefined
+  }
+}
+
+/** True for what the session took in: it begins a step, and what follows up to the next one came of it. */
+export const beginsStep = (record: TimelineRecord): boolean => record.record === "input" || record.record === "audio"
+
+/** True for the words and the speech that a provider hands on, and for the end of its call. */
+export const isData = (type: string): boolean =>
+  type === "text_delta" || type === "segment" || type === "voice_chunk" || type === "transcript" ||
+  type === "invocation_ended"
+
+/** Gathers what one checker finds. */
+export class Findings {
+  readonly violations: Array<Violation> = []
+  readonly #rule: string
+  readonly #records: ReadonlyArray<TimelineRecord>
+
+  constructor(rule: string, records: ReadonlyArray<TimelineRecord>) {
+    this.#rule = rule
+    this.#records = records
+  }
+
+  /** `index` is that of the record; -1 when it is about the whole. */
+  broken(message: string, index: number, turn_id?: string): void {
+    const record = this.#records[index]
+    const sequence = record === undefined ? undefined : sequencesOf(record)?.first
+    this.violations.push({
+      rule: this.#rule,
+      message,
+      ...(record === undefined ? {} : { record: index }),
+      ...(sequence === undefined ? {} : { runtime_sequence: sequence }),
+      ...(turn_id === undefined ? {} : { turn_id })
+    })
+  }
+}

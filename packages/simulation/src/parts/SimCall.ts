@@ -2,6 +2,7 @@ import { Faults } from "../Faults.ts"
 import type { RandomStreams } from "../RandomStreams.ts"
 import type { Scenario } from "../Scenario.ts"
 import type { World } from "../World.ts"
+import { Connections } from "./SimConnection.ts"
 import { SpeechBook } from "./SpeechBook.ts"
 import { SimScript } from "./SimScript.ts"
 import { Truth } from "./Truth.ts"
@@ -15,6 +16,7 @@ export interface SimCall {
   readonly book: SpeechBook
   readonly truth: Truth
   readonly script: SimScript
+  readonly connections: Connections
   /** Told in the step in which a turn asks for its evidence: its reply is complete. */
   readonly whenComplete: Array<() => void>
   /** Told when a frame of the agent has been passed to the transport; each is told once. */
@@ -39,6 +41,7 @@ export const makeCall = (world: World, scenario: Scenario, streams: RandomStream
     book: new SpeechBook(),
     truth: new Truth(() => world.nowMs),
     script: new SimScript(world, faults, scenario.script ?? []),
+    connections: new Connections(),
     whenComplete: [],
     whenSpeaking: [],
     whenHeard: [],

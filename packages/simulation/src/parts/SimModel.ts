@@ -6,6 +6,7 @@ import { draw } from "../Latency.ts"
 import type { RandomStream } from "../RandomStreams.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
+import { connected } from "./SimConnection.ts"
 import { wordText } from "./SpeechBook.ts"
 
 const ends = [". ", ". ", ". ", "? ", "! "] as const
@@ -60,9 +61,12 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
         const some = word === undefined ? [] : [word]
         return waitMs + stallMs <= 0 ? Effect.succeed(some) : Effect.as(Effect.sleep(waitMs + stallMs), some)
       })
-      return Stream.flattenIterable(
-        Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(
-          Stream.takeUntil(() => at >= Math.max(1, words.length))
+      return connected(
+        call,
+        Stream.flattenIterable(
+          Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(
+            Stream.takeUntil(() => at >= Math.max(1, words.length))
+          )
         )
       )
     }

@@ -10,6 +10,7 @@ import { draw } from "../Latency.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { CallFaults } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
+import { connected } from "./SimConnection.ts"
 import { soundOf } from "./SpeechBook.ts"
 
 /** Samples between two looks at what is heard: 10 ms. */
@@ -28,8 +29,11 @@ export const recogniser = (call: SimCall, provider_id: string): SpeechToText["Se
   SpeechToText.of({
     descriptor: { provider_id, modality: "stt", firstResultCapMs: 4000 },
     recognise: (input, { partialIntervalMs }) =>
-      Stream.callback<RecognitionResult, ProviderFailure>((results) =>
-        listen(call, provider_id, input, partialIntervalMs, results)
+      connected(
+        call,
+        Stream.callback<RecognitionResult, ProviderFailure>((results) =>
+          listen(call, provider_id, input, partialIntervalMs, results)
+        )
       )
   })
 

@@ -13,6 +13,8 @@ export interface ScriptedCaller {
   readonly noise: (ms: number) => void
   readonly type: (words: number) => void
   readonly hangUp: () => void
+  /** The transport fails, and the call is over. */
+  readonly breaks: () => void
   /** An episode of a transport fault begins now. */
   readonly episode: (
     kind: "transport.stall" | "transport.reconnect" | "transport.half_open" | "transport.disconnect",
@@ -80,6 +82,7 @@ export class SimScript {
   readonly #timers = new Set<WorldTimer>()
   readonly #waiting = new Map<Cue, Array<{ left: number; readonly delayMs: number; readonly index: number }>>()
   readonly #calls: Array<Awaited> = []
+  #over = false
 
   constructor(world: World, faults: Faults, events: ReadonlyArray<ScriptedEvent>) {
     this.#world = world
@@ -100,6 +103,7 @@ export class SimScript {
 
   /** The call is over: what has not happened does not happen. */
   end(): void {
+    this.#over = true
     for (const timer of this.#timers) this.#world.callOff(timer)
     this.#timers.clear()
     this.#waiting.clear()
@@ -131,7 +135,11 @@ export class SimScript {
   #cue(cue: Cue): void {
     const waiting = this.#waiting.get(cue)
     if (waiting === undefined) return
-    for (const one of waiting) if (--one.left === 0) this.#at(one.delayMs * 1e6, one.index)
+    for (const one of waiting) {
+      if (--one.left > 0) continue
+      if (one.delayMs > 0) this.#at(one.delayMs * 1e6, one.index)
+      else this.#world.soon(() => this.#begin(one.index))
+    }
     const still = waiting.filter(({ left }) => left > 0)
     if (still.length === 0) this.#waiting.delete(cue)
     else this.#waiting.set(cue, still)
@@ -141,10 +149,14 @@ export class SimScript {
   #at(ns: number, index: number): void {
     const timer = this.#world.after(ns, () => {
       this.#timers.delete(timer)
-      const event = this.#events[index]
-      if (event !== undefined) this.#act(event.act, index)
+      this.#begin(index)
     })
     this.#timers.add(timer)
+  }
+
+  #begin(index: number): void {
+    const event = this.#events[index]
+    if (event !== undefined && !this.#over) this.#act(event.act, index)
   }
 
   #act(act: ScriptedAct, index: number): void {
@@ -180,7 +192,7 @@ export class SimScript {
   }
 
   #fault(kind: keyof typeof faultKinds, forMs: number): void {
-    if (faultKinds[kind].comes === "chance") return this.#faults.takeNext(kind)
+    if (kind !== "transport.break" && faultKinds[kind].comes === "chance") return this.#faults.takeNext(kind)
     this.#faults.beginNow(kind, forMs)
     switch (kind) {
       case "transport.stall":
@@ -191,6 +203,12 @@ export class SimScript {
       case "authority.partition":
         // What it holds back comes when it is over.
         this.#timers.add(this.#world.after(forMs * 1e6, () => this.healed?.()))
+        return
+      case "transport.break":
+        return this.caller?.breaks()
+      default:
+        // The parts ask whether it is on.
+        return
     }
   }
 

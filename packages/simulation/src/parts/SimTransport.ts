@@ -63,6 +63,9 @@ class Line {
           if (!this.#over) this.#caller.type(words)
         },
         hangUp: () => this.#caller.hangUp(),
+        breaks: () => {
+          if (!this.#over) this.#break()
+        },
         episode: (kind, forMs) => {
           if (!this.#over) this.#schedule({ kind, atMs: this.#call.world.nowMs, forMs })
         }

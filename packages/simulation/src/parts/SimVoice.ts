@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { draw } from "../Latency.ts"
 import { drawCallFaults, slowToCancel } from "./CallFaults.ts"
 import type { SimCall } from "./SimCall.ts"
+import { connected } from "./SimConnection.ts"
 import { replyOfText, soundOfReply } from "./Truth.ts"
 
 /** Time that a character takes to say, in ms: about 160 words a minute. */
@@ -42,8 +43,11 @@ export const voice = (call: SimCall, provider_id: string): TextToSpeech["Service
         const chunks = ms <= 0 ? [] : [new Int16Array(Math.round(ms * samplesPerMs)).fill(sound)]
         return waitMs + stallMs <= 0 ? Effect.succeed(chunks) : Effect.as(Effect.sleep(waitMs + stallMs), chunks)
       })
-      return Stream.flattenIterable(
-        Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(Stream.takeUntil(() => leftMs <= 0))
+      return connected(
+        call,
+        Stream.flattenIterable(
+          Stream.fromEffectRepeat(slowToCancel(own.cancelMs)(next)).pipe(Stream.takeUntil(() => leftMs <= 0))
+        )
       )
     }
   })

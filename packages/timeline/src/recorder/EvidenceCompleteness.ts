@@ -57,12 +57,13 @@ export const evidenceCompleteness = (records: ReadonlyArray<TimelineRecord>): Re
 const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, TurnRecords> => {
   const turns = new Map<string, TurnRecords>()
   const owners = new Map<string, string>()
-  let proposed: Placed<ControlSignal> | undefined
+  /** Intents that have not become a turn, oldest first. */
+  const intents: Array<Placed<ControlSignal>> = []
   const turnOf = (id: string): TurnRecords => {
     const known = turns.get(id)
     if (known !== undefined) return known
     const turn: TurnRecords = {
-      proposed,
+      proposed: intents.at(-1),
       opens: [],
       terminals: [],
       closes: [],
@@ -81,7 +82,7 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
   const signal = (at: number, value: ControlSignal): void => {
     const placed = { at, value }
     const turn = value.turn_id === undefined ? undefined : turnOf(value.turn_id)
-    if (value.signal === "turn_open_proposed") proposed = placed
+    if (value.signal === "turn_open_proposed") intents.push(placed)
     if (value.signal === "turn_open") turn?.opens.push(placed)
     if (value.signal === "commit" || value.signal === "abort") turn?.terminals.push(placed)
     if (value.signal === "close") turn?.closes.push(placed)
@@ -97,9 +98,15 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
       case "signal":
         signal(at, record.signal)
         break
-      case "transition":
+      case "transition": {
+        const { to_state, trigger } = record.transition
         turnOf(record.turn_id)
+        if (trigger === "turn_open") intents.length = 0
+        // `reject` meets the intent that waited, which makes way for a newer one; every other refusal the newest itself.
+        else if (trigger === "reject") intents.shift()
+        else if (to_state === "Idle") intents.pop()
         break
+      }
       case "plan":
         turnOf(record.plan.turn_id).records.push({ at, value: record })
         break

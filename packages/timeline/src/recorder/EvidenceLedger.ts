@@ -80,7 +80,8 @@ export class EvidenceLedger {
   readonly #turns = new Map<string, TurnFacts>()
   /** The turn of each invocation that runs for one. */
   readonly #owners = new Map<string, string>()
-  #proposedMs: number | undefined
+  /** When the intents that have not become a turn were proposed, oldest first. */
+  readonly #intents: Array<number> = []
   #prelude = new Map<string, Mutable<PayloadDecision>>()
   #level: RecordingLevel
 
@@ -149,9 +150,10 @@ export class EvidenceLedger {
       case "signal":
         return this.#signal(output.signal)
       case "transition": {
-        const { from_state, to_state } = output.transition
+        const { from_state, to_state, trigger } = output.transition
         if (from_state === "Idle") this.#open(output.turn_id)
-        else if (to_state === "Idle") this.#turns.delete(output.turn_id)
+        else if (to_state === "Idle") this.#refused(output.turn_id, trigger)
+        else if (trigger === "turn_open") this.#intents.length = 0
         return
       }
       case "decision": {
@@ -301,7 +303,7 @@ export class EvidenceLedger {
   #open(turnId: string): void {
     this.#turns.set(turnId, {
       turnId,
-      proposedMs: this.#proposedMs,
+      proposedMs: this.#intents.at(-1),
       admission: undefined,
       plan: undefined,
       openMs: undefined,
@@ -320,13 +322,24 @@ export class EvidenceLedger {
       migrations: [],
       written: undefined
     })
-    this.#proposedMs = undefined
     this.#prelude = new Map()
+  }
+
+  /**
+   * An intent was turned away: `reject` takes the one that waited, which makes way for the newest; every other outcome
+   * meets the newest itself. While another one waits, the payloads that came before count for that.
+   */
+  #refused(turnId: string, trigger: string): void {
+    if (trigger === "reject") this.#intents.shift()
+    else this.#intents.pop()
+    const decisions = this.#turns.get(turnId)?.decisions
+    this.#turns.delete(turnId)
+    if (decisions !== undefined && this.#intents.length > 0) this.#prelude = decisions
   }
 
   #signal(signal: ControlSignal): void {
     const { runtime_timestamp_ms: now, authority_epoch } = signal
-    if (signal.signal === "turn_open_proposed") this.#proposedMs = now
+    if (signal.signal === "turn_open_proposed") this.#intents.push(now)
     if (signal.signal === "cancel") return this.#cancelled(signal)
     if (migrationSignals.has(signal.signal)) {
       for (const turn of this.#turns.values()) {

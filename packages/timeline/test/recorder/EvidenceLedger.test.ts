@@ -72,6 +72,40 @@ describe("the ledger of a turn", () => {
     assert.include([...ledger.missing("turn_2") ?? []], "times.proposed_ms")
   })
 
+  it("takes the proposal of the intent that opens when others were turned away meanwhile", () => {
+    const play = (refused: "reject" | "stale_epoch_reject"): number | undefined => {
+      const { ledger, script } = keep()
+      script.wait(10).outputs(script.signal("turn_open_proposed", "RK-02"))
+      script.input({ type: "typed_text", handle: { id: "h_1", payload_class: "text_raw", length: 3 } })
+      script.wait(10).outputs(
+        script.signal("turn_open_proposed", "RK-02"),
+        script.transition("turn_0", "Idle", "turn_open_proposed", "Opening"),
+        script.transition("turn_0", "Opening", refused, "Idle")
+      )
+      script.wait(10)
+      const target = new Script(
+        {
+          audio: () => {},
+          input: (record) => ledger.input(record),
+          outputs: (outputs) => outputs.forEach((output) => ledger.output(output)),
+          payload: () => {},
+          callerAudio: () => {}
+        },
+        makeHeader(),
+        ["turn_open_proposed"]
+      )
+      target.now = script.now
+      const { turn } = target.open()
+      assert.isTrue(ledger.isReady(turn), refused)
+      target.end(turn, "commit")
+      const evidence = ledger.evidence(turn)
+      assert.include((evidence?.payload_decisions ?? []).map(({ payload_class }) => payload_class), "text_raw", refused)
+      return evidence?.times.proposed_ms
+    }
+    // `reject` is the older one's, which makes way; what is of another epoch is turned away at once, before the older one.
+    assert.deepStrictEqual([play("reject"), play("stale_epoch_reject")], [20, 10])
+  })
+
   it("makes evidence once", () => {
     const { ledger, script } = keep()
     const turn = script.committed()

@@ -1,0 +1,160 @@
+import type { Checker } from "./Checker.ts"
+import { beginsStep, Findings } from "./Checker.ts"
+
+/** The causes that end a turn, strongest first (CONTRACT section 4, precedence), and the reason that each gives. */
+const causes = ["authority", "cancel", "budget", "evidence", "provider", "connection"] as const
+type Cause = typeof causes[number]
+const reasons: Readonly<Record<Cause, string>> = {
+  authority: "authority_loss",
+  cancel: "cancelled",
+  budget: "turn_budget_exhausted",
+  evidence: "recording_evidence_unavailable",
+  provider: "provider_failure",
+  connection: "transport_disconnect_or_stall"
+}
+
+interface Open {
+  readonly id: string
+  readonly causes: Set<Cause>
+  /** Segments that were begun, by whether egress has accepted them. */
+  readonly segments: Map<string, boolean>
+  outputEnded: boolean
+  asked: boolean
+  fenced: boolean
+}
+
+export const terminalHasCause: Checker = {
+  id: "C12",
+  sentence:
+    "A commit comes of appended evidence of a complete reply, an abort of a reported fence, with the reason of the strongest cause that was there; whatever ends a turn fences it in its own step.",
+  check: (_header, records) => {
+    const findings = new Findings("C12", records)
+    let open: Open | undefined
+    /** What the session takes in now. */
+    let answered: string | undefined
+    let ending: Cause | undefined
+    let begun = 0
+
+    const settle = () => {
+      if (open === undefined) return
+      const { id } = open
+      if (ending !== undefined && !open.fenced) findings.broken(`${ending} ends ${id} and does not fence it`, begun, id)
+      if (
+        open.outputEnded && !open.fenced && !open.asked && [...open.segments.values()].every((accepted) => accepted)
+      ) {
+        findings.broken(`the reply of ${id} is complete and its evidence is not asked for`, begun, id)
+      }
+    }
+    const ends = (turn_id: string | undefined, cause: Cause, must: boolean) => {
+      if (open === undefined || (turn_id !== undefined && turn_id !== open.id)) return
+      open.causes.add(cause)
+      if (must) ending = cause
+    }
+
+    let index = -1
+    for (const record of records) {
+      index++
+      if (beginsStep(record)) {
+        settle()
+        begun = index
+        answered = undefined
+        ending = undefined
+      }
+      if (record.record === "input") {
+        const { input } = record
+        if (input.type === "egress_fenced") answered = `fence ${input.turn_id}`
+        else if (input.type === "evidence_appended") {
+          answered = `${input.result} ${input.turn_id}`
+          if (input.result === "refused" && open?.asked === true) ends(input.turn_id, "evidence", true)
+        } else if (input.type === "output_accepted" && open?.id === input.turn_id) {
+          open.segments.set(input.segment_id, true)
+        } else if (input.type === "shutdown") ends(undefined, "connection", true)
+      } else if (record.record === "command") {
+        const { command } = record
+        if (!("turn_id" in command) || command.turn_id !== open?.id || open === undefined) continue
+        if (
+          command.type === "start_invocation" || command.type === "enqueue_output" || command.type === "end_segment"
+        ) {
+          if (command.segment_id !== undefined && !open.segments.has(command.segment_id)) {
+            open.segments.set(command.segment_id, false)
+          }
+        } else if (command.type === "end_output") open.outputEnded = true
+        else if (command.type === "append_evidence") {
+          if (open.asked) findings.broken(`the evidence of ${open.id} is asked for twice`, index, open.id)
+          open.asked = true
+        } else if (command.type === "fence_output") {
+          open.fenced = true
+          if (open.causes.size === 0) findings.broken(`${open.id} is fenced for no cause`, index, open.id)
+        }
+      } else if (record.record === "signal") {
+        const { reason, signal, turn_id } = record.signal
+        switch (signal) {
+          case "turn_open":
+            open = {
+              id: turn_id ?? "",
+              causes: new Set(),
+              segments: new Map(),
+              outputEnded: false,
+              asked: false,
+              fenced: false
+            }
+            break
+          case "deauthorized_drain":
+            if (turn_id !== undefined) ends(turn_id, "authority", true)
+            break
+          case "cancel":
+            if (turn_id !== undefined) ends(turn_id, "cancel", true)
+            break
+          case "budget_exhausted":
+            if (reason === "turn_budget" || reason === "path_budget") ends(turn_id ?? "", "budget", true)
+            break
+          case "provider_error":
+            if (turn_id !== undefined) ends(turn_id, "provider", false)
+            break
+          case "disconnected":
+          case "stall":
+          case "ended":
+            ends(undefined, "connection", true)
+            break
+          case "commit":
+          case "abort": {
+            if (open === undefined || turn_id !== open.id) break
+            const { id } = open
+            if (signal === "commit") {
+              if (answered !== `appended ${id}` || !open.asked) {
+                findings.broken(`${id} commits without its evidence`, index, id)
+              }
+              if (!open.outputEnded) findings.broken(`${id} commits before the end of its output`, index, id)
+              for (const [segment, accepted] of open.segments) {
+                if (!accepted) findings.broken(`${id} commits before egress has accepted ${segment}`, index, id)
+              }
+              const strong = causes.find((cause) => cause !== "provider" && open?.causes.has(cause))
+              if (strong !== undefined) findings.broken(`${id} commits in spite of ${strong}`, index, id)
+            } else {
+              if (answered !== `fence ${id}` || !open.fenced) {
+                findings.broken(`${id} aborts before its fence is up`, index, id)
+              }
+              const cause = causes.find((candidate) => reasons[candidate] === reason)
+              const strongest = causes.find((candidate) => open?.causes.has(candidate))
+              // Of the causes of one rank the first that came counts.
+              const failures = cause === "evidence" || cause === "provider"
+              const sameRank = failures && (strongest === "evidence" || strongest === "provider")
+              if (cause === undefined || !open.causes.has(cause)) {
+                findings.broken(`${id} aborts with ${reason}, for which there is no cause`, index, id)
+              } else if (cause !== strongest && !sameRank && strongest !== "provider") {
+                findings.broken(`${id} aborts with ${reason} in spite of ${strongest}`, index, id)
+              }
+            }
+            open = undefined
+            ending = undefined
+            break
+          }
+          default:
+            break
+        }
+      }
+    }
+    settle()
+    return findings.violations
+  }
+}
