@@ -103,7 +103,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const invocations = ledger.open(context, budget)
           const cancel = cancellation.open({ context, gateway, invocations })
           const barge = bargeIn.open(context, gateway)
-          const conversation = conversations.open()
+          const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
           const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
