@@ -2,12 +2,15 @@ import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import type { Turn } from "../turn/Turn.ts"
+import type { KernelContext } from "../kernel/KernelContext.ts"
+import type { Segment, Turn } from "../turn/Turn.ts"
+import { heardOf } from "./Heard.ts"
 
 /** Lines of conversation that a session keeps for the model; older ones are forgotten first. */
 export const rememberedLines = 64
 
 type Lines = NonNullable<Extract<SessionCommand, { readonly type: "start_invocation" }>["conversation"]>
+type Part = Lines[number]["parts"][number]
 
 /** What one session remembers of its conversation, as handles. */
 export interface SessionConversation {
@@ -23,17 +26,30 @@ export interface SessionConversation {
   readonly version: () => number
 }
 
+/** What was heard of a sentence, as recordings of before `turnTaking` have it: without bounds. */
+const shareOf = ({ handle, heardSamples, samples }: Segment): number =>
+  samples === 0 ? 0 : Math.floor(handle.length * Math.min(1, heardSamples / samples))
+
 /**
  * Session state (RK-20): the conversation that the model is given.
  *
- * What the agent said is what the caller heard: a reply that was cut counts up to where playback had come, in
- * characters in proportion to the samples that were heard (an estimate, as long as the voice gives no word times).
+ * What the agent said is what the caller heard: a reply that was cut counts up to where playback had come. How many
+ * characters that is, is an estimate by the rule of {@link heardOf}; a part that is not certain says between what it lies
+ * (`chars_min`, `chars_max`), and what the model is given is the estimate. A sentence of which nothing was heard for
+ * certain, by that estimate, is left out.
  */
 export class Conversation extends Context.Service<Conversation, {
-  readonly open: () => SessionConversation
+  readonly open: (context: KernelContext) => SessionConversation
 }>()("rspp/Conversation") {
   static readonly layer = Layer.succeed(Conversation, {
-    open: () => {
+    open: (context) => {
+      const bounded = context.behaves("turnTaking")
+      const partOf = (segment: Segment): Part => {
+        const handle_id = segment.handle.id
+        if (!bounded) return { handle_id, chars: shareOf(segment) }
+        const { chars, max, min } = heardOf(segment)
+        return { handle_id, chars, ...(min < max ? { chars_min: min, chars_max: max } : {}) }
+      }
       const lines: Array<{ readonly turnId?: string; line: Lines[number] }> = []
       let version = 0
       const userLine = (handles: ReadonlyArray<PayloadHandle>): Lines[number] => ({
@@ -58,14 +74,7 @@ export class Conversation extends Context.Service<Conversation, {
           trim()
         },
         agentSaid: (turn) => {
-          const parts = turn.segments
-            .map((segment) => ({
-              handle_id: segment.handle.id,
-              chars: segment.samples === 0
-                ? 0
-                : Math.floor(segment.handle.length * Math.min(1, segment.heardSamples / segment.samples))
-            }))
-            .filter((part) => part.chars > 0)
+          const parts = turn.segments.map(partOf).filter((part) => part.chars > 0)
           const known = lines.find((entry) => entry.turnId === turn.turnId)
           if (known !== undefined) {
             if (!sameParts(known.line.parts, parts)) version++
