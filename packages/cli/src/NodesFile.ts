@@ -1,4 +1,4 @@
-import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
+import { builtInIds } from "@rspp/providers/nodes/BuiltInNodes"
 import { readNodesFile } from "@rspp/providers/nodes/ExternalNodes"
 import { Effect, FileSystem, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
@@ -18,6 +18,5 @@ export const loadNodes = Effect.fn("loadNodes")(function*(path: string) {
       })
     )
   )
-  const taken = [...builtInNodes.map(({ id }) => id), "builtin/sentence_segmenter"]
-  return { file: yield* readNodesFile(text, path, taken), directory: paths.resolve(paths.dirname(path)) }
+  return { file: yield* readNodesFile(text, path, builtInIds), directory: paths.resolve(paths.dirname(path)) }
 })
