@@ -12,6 +12,7 @@ export const SpecErrorCode = Schema.Literals([
   "relation",
   "profile_unknown",
   "edge_policy_unknown",
+  "action_not_allowed",
   // providers
   "provider_missing",
   "provider_unknown",
