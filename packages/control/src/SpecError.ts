@@ -41,6 +41,7 @@ export const SpecErrorCode = Schema.Literals([
   // what edges and nodes decide
   "condition_misplaced",
   "condition_type",
+  "condition_unknown",
   "fallback_misplaced",
   "fallback_payload",
   "fallback_dead_end",
