@@ -45,10 +45,13 @@ describe("contracts/pipelines", () => {
   it.effect("two-models.yaml asks two models, prefers one, and has a spare voice", () =>
     Effect.gen(function*() {
       const { graph } = (yield* load("two-models.yaml")).pipeline
-      assert.deepStrictEqual(graph.edges.filter((edge) => edge.from_node_id === "turn").map((edge) => edge.to_node_id), [
-        "careful",
-        "quick"
-      ])
+      assert.deepStrictEqual(
+        graph.edges.filter((edge) => edge.from_node_id === "turn").map((edge) => edge.to_node_id),
+        [
+          "careful",
+          "quick"
+        ]
+      )
       assert.deepStrictEqual(graph.nodes.find((node) => node.node_type === "select")?.select?.rule, "preferred")
       assert.deepStrictEqual(
         graph.edges.filter((edge) => edge.fallback_on !== undefined).map((edge) => [edge.edge_id, edge.fallback_on]),

@@ -30,7 +30,7 @@ export function* actionErrors(
   }
   for (const [i, node] of nodes.entries()) {
     const type = node.node_type as keyof typeof nodePorts
-    if (node.optional !== true || nodePorts[type]?.options.includes("optional") !== true) continue
+    if (node.optional !== true || !nodePorts[type]?.options.includes("optional")) continue
     yield* needs([...nodePath(node, i), "optional"], `node ${quote(node.node_id)} is optional`, "degrade")
   }
   for (const modality of ["llm", "tts"] as const) {

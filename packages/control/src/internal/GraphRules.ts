@@ -129,7 +129,12 @@ function* conditionErrors(edge: KnownEdge, { fact, is, value }: EdgeCondition, p
 }
 
 /** A condition on something that nobody finds out before the edge: it could never be met. */
-function* factErrors(graph: KnownGraph, edge: KnownEdge, { fact }: EdgeCondition, path: FieldPath): Generator<SpecError> {
+function* factErrors(
+  graph: KnownGraph,
+  edge: KnownEdge,
+  { fact }: EdgeCondition,
+  path: FieldPath
+): Generator<SpecError> {
   if (isFallback(edge) || !conditional.has(edge.payload_kind)) return
   if (isKnown(graph, fact, edge.from_node_id, new Set())) return
   yield graphError(
