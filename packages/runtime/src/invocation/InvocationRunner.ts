@@ -128,13 +128,13 @@ const openRunner = Effect.fnUntraced(function*(
   }
 
   /** In so many milliseconds the call is over, whether it ends or not. */
-  const bind = (call: Call, ms: number, exit: Exit.Exit<never, ProviderFailure>) => {
+  const bind = (call: Call, ms: number, exit: () => Exit.Exit<never, ProviderFailure>) => {
     forkBound(
       call.command.provider_invocation_id,
       Effect.andThen(
         Effect.sleep(ms),
         Effect.suspend(() => {
-          const report = end(call, exit)
+          const report = end(call, exit())
           call.fiber?.interruptUnsafe()
           return report
         })
@@ -304,7 +304,7 @@ const openRunner = Effect.fnUntraced(function*(
       if (call === undefined || call.cancelled) return
       call.cancelled = true
       call.fiber?.interruptUnsafe()
-      if (!call.over) bind(call, graceMs, Exit.interrupt())
+      if (!call.over) bind(call, graceMs, () => Exit.interrupt())
     },
     pause: (id) => {
       calls.get(id)?.gate.closeUnsafe()
@@ -322,7 +322,7 @@ const openRunner = Effect.fnUntraced(function*(
       else {
         feeds.delete(id)
         feed.mark({ _tag: "End" })
-        if (!call.cancelled) bind(call, call.command.cap_ms, Exit.fail(neverEnded(call.command)))
+        if (!call.cancelled) bind(call, call.command.cap_ms, () => Exit.fail(neverEnded(call.command)))
       }
     },
     audio: (samples) => {
