@@ -209,6 +209,30 @@ describe("a cut while the last of a committed turn plays", () => {
   })
 })
 
+describe("speech during a turn that says nothing", () => {
+  it("ends with the turn: it is not resumed, and the next turn can be cut", () => {
+    const h = KernelHarness.ready({
+      llm: ({ turn_id }) => turn_id === "turn_1" ? reply() : reply(40),
+      tts: () => speech(5000),
+      stt: () => ({ end: "never" })
+    })
+    h.type()
+    h.edge("speech_started", h.now)
+    assert.deepStrictEqual(h.commands("pause_output").map(({ turn_id }) => turn_id), ["turn_1"])
+    h.runFor(200)
+    h.edge("speech_ended", h.now - 50)
+    assert.include(h.signalsOf("turn_1"), "commit")
+    h.type()
+    h.runFor(1000)
+    h.edge("speech_started", h.now)
+    assert.deepStrictEqual(h.commands("pause_output").map(({ turn_id }) => turn_id), ["turn_1", "turn_2"])
+    h.runFor(3000)
+    assert.deepStrictEqual(h.commands("resume_output"), [])
+    assert.strictEqual(h.signal("cancel")?.turn_id, "turn_2")
+    h.hangUp()
+  })
+})
+
 describe("pause, resume and clear", () => {
   it("are ordered: nothing that was cleared comes back (no resume after a fence)", () => {
     const h = speaking({ stt: () => ({ end: "never" }) })

@@ -165,13 +165,13 @@ const openRunner = Effect.fnUntraced(function*(
   }
 
   /** In so many milliseconds the call is over, whether it ends or not. */
-  const bind = (call: Call, ms: number, exit: Exit.Exit<never, CallFailure>, cut = false) => {
+  const bind = (call: Call, ms: number, exit: () => Exit.Exit<never, CallFailure>, cut = false) => {
     forkBound(
       call.command.provider_invocation_id,
       Effect.andThen(
         Effect.sleep(ms),
         Effect.suspend(() => {
-          const report = end(call, exit, cut)
+          const report = end(call, exit(), cut)
           call.fiber?.interruptUnsafe()
           return report
         })
@@ -317,7 +317,7 @@ const openRunner = Effect.fnUntraced(function*(
         // After a cancel it is cancelled, and the grace is running.
         if (!call.cancelled) call.failure = failure
         call.fiber?.interruptUnsafe()
-        if (!call.cancelled && !call.over) bind(call, graceMs, Exit.fail(failure), true)
+        if (!call.cancelled && !call.over) bind(call, graceMs, () => Exit.fail(failure), true)
       }
     })
   }
@@ -407,7 +407,7 @@ const openRunner = Effect.fnUntraced(function*(
       if (call === undefined || call.cancelled) return
       call.cancelled = true
       if (call.node === undefined || call.node.cancel(reason)) call.fiber?.interruptUnsafe()
-      if (!call.over) bind(call, graceMs, Exit.interrupt(), true)
+      if (!call.over) bind(call, graceMs, () => Exit.interrupt(), true)
     },
     push: ({ edge_id, handle, payload_kind, provider_invocation_id }) => {
       if (payload_kind === "caller_audio" || payload_kind === "voice_edge") return
@@ -435,7 +435,7 @@ const openRunner = Effect.fnUntraced(function*(
       else {
         feeds.delete(id)
         feed.mark({ _tag: "End" })
-        if (!call.cancelled) bind(call, call.command.cap_ms, Exit.fail(neverEnded(call.command)))
+        if (!call.cancelled) bind(call, call.command.cap_ms, () => Exit.fail(neverEnded(call.command)))
       }
     },
     audio: (samples) => {
