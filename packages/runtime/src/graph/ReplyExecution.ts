@@ -268,7 +268,6 @@ export class ReplyExecution {
       const place = this.#places.get(segment.segmentId) ?? noPlace
       this.#places.delete(segment.segmentId)
       this.#flow.take(this.#segmentEdge, place.items, place.bytes, 0, turn.modelDone ? undefined : turn.model)
-      this.#unblock()
       if (this.#mute) {
         segment.synthesised = true
         this.#endSegment(segment)
@@ -276,6 +275,8 @@ export class ReplyExecution {
         return
       }
       this.#startVoice(segment, this.#provider("tts"), 1)
+      // After it, also in the recording: what was held takes a place that is seen to be free.
+      this.#unblock()
       if (turn.segments[turn.nextSegment] !== undefined) {
         const bound = this.#flow.policy(this.#segmentEdge).max_latency_contribution_ms
         budgets.edgeWaiting(
