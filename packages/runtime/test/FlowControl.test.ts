@@ -1,3 +1,4 @@
+// Holds I-EDGE-BOUND.
 import { assert, describe, it } from "@effect/vitest"
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import { EdgeAccount } from "@rspp/runtime/flow/EdgeBuffer"
