@@ -1,3 +1,4 @@
+// Holds I-BARGE-ORDER.
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import { KernelHarness, reply, speech } from "./support/KernelHarness.ts"

@@ -962,6 +962,13 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         Object.assign(told, { signal: "output_lost" })
       })
     ],
+    [
+      "a payload that moves along no edge",
+      "plain",
+      event(({ record }) => record === "event", (moved) => {
+        moved.edge_id = "nowhere"
+      })
+    ],
     ["two events of one id", "plain", (records) => {
       const last = records[records.findLastIndex(isSignal("output_accepted"))]
       signal(isSignal("output_accepted"), (told) => {
