@@ -4,6 +4,7 @@ import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -20,6 +21,7 @@ import { checkLiveness } from "./Liveness.ts"
 import { makeCall } from "./parts/SimCall.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import * as SimControlPlane from "./parts/SimControlPlane.ts"
+import { endOfTurnModel } from "./parts/SimEndOfTurn.ts"
 import { model } from "./parts/SimModel.ts"
 import { emptyTimeline, layer as recorderLayer } from "./parts/SimRecorder.ts"
 import type { SimTimeline } from "./parts/SimRecorder.ts"
@@ -247,6 +249,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         clock: "virtual"
       })).pipe(
         Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
+        Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),
         Effect.provideService(SessionObservers, [
           call.truth.observer,
           completionObserver(call),
