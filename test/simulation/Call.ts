@@ -44,7 +44,7 @@ export const calmMs = 12_000
 /** A call in which nothing is drawn: what does not stand in the script does not happen. */
 const calm = (drawn: Scenario): Scenario => ({
   ...drawn,
-  spec: spec({}),
+  spec: calmSpec({}),
   fallbacks: {},
   actions: [],
   ending: "all_said",
@@ -60,7 +60,8 @@ const calm = (drawn: Scenario): Scenario => ({
   reply: { sentences: [4, 4], chunkMs: 100, factor: 0.2 }
 })
 
-const spec = (more: Readonly<Record<string, unknown>>): Record<string, unknown> => ({
+/** The pipeline of every scenario, with what one writes over it. */
+export const calmSpec = (more: Readonly<Record<string, unknown>>): Record<string, unknown> => ({
   schema_version: "v1.0",
   pipeline_id: "scenario",
   pipeline_version: "scenario-1",
@@ -90,7 +91,7 @@ export const optionsOf = (
   turns: 1,
   ...(check === undefined ? {} : { check }),
   adapt: (drawn) => {
-    const own = { ...calm(drawn), ...(written === undefined ? {} : { spec: spec(written) }), ...call }
+    const own = { ...calm(drawn), ...(written === undefined ? {} : { spec: calmSpec(written) }), ...call }
     return { ...own, script, faults: planOf(call?.faults, script) }
   }
 })

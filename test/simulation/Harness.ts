@@ -40,9 +40,8 @@ const replaysFromItsFile = (title: string, result: SeedResult): void => {
   const [session] = result.sessions
   if (session?.header === undefined) return assert.fail(`${title}: nothing was recorded`)
   const decoder = new TimelineDecoder()
-  decoder.push(preamble)
-  decoder.push(encodeFrame([session.header]))
-  for (const record of session.records) decoder.push(encodeFrame([record]))
+  const frames = session.records.map((record) => encodeFrame([record]))
+  decoder.push(Buffer.concat([preamble, encodeFrame([session.header]), ...frames]))
   const read = decoder.finish()
   if (read.is !== "timeline") return assert.fail(`${title}: the recording cannot be read: ${read.is}`)
   const { header, records, tear } = read.timeline
@@ -92,6 +91,9 @@ export const runShifted = (title: string, written: ScenarioCase, check?: SeedOpt
   return variations.length
 }
 
+/** For the longest of them on a machine that is busy with other things, in ms. */
+const patienceMs = 180_000
+
 /** The tests of a scenario: each case as it stands, and with each event shifted by one place. */
 export const held = ({ cases, id, sentence }: NamedScenario): void => {
   describe(`${id} ${sentence}`, () => {
@@ -103,10 +105,10 @@ export const held = ({ cases, id, sentence }: NamedScenario): void => {
           sessions[0]?.happened[index] === undefined ? [`event ${index + 1} (${act.does})`] : []
         )
         assert.deepStrictEqual(missed, [], `${title}: events of the script that did not happen`)
-      })
+      }, patienceMs)
       it(`${one.name}: with each event shifted by one place`, () => {
         assert.isAbove(runShifted(title, one), 1)
-      })
+      }, patienceMs)
     }
   })
 }

@@ -20,6 +20,7 @@ export class Told {
   readonly struck: ReadonlyMap<FaultKind, number>
   /** When each event of the script happened, in ms of the world. */
   readonly happened: ReadonlyArray<number | undefined>
+  readonly #signals: ReadonlyArray<Placed<ControlSignal>>
 
   constructor({ happened, header, records, struck }: SessionResult) {
     if (header === undefined) throw new Error("the session has no timeline")
@@ -27,16 +28,16 @@ export class Told {
     this.records = records
     this.struck = struck
     this.happened = happened
+    this.#signals = records.flatMap((record, at) =>
+      record.record === "signal" ? [{ ...record.signal, at, ms: record.signal.runtime_timestamp_ms }] : []
+    )
   }
 
   /** The signals of these names, in order; of one turn, when it is named. */
   signals(names: Signal | ReadonlyArray<Signal>, turn?: string): ReadonlyArray<Placed<ControlSignal>> {
     const wanted: ReadonlyArray<string> = typeof names === "string" ? [names] : names
-    return this.records.flatMap((record, at) =>
-      record.record === "signal" && wanted.includes(record.signal.signal) &&
-        (turn === undefined || record.signal.turn_id === turn)
-        ? [{ ...record.signal, at, ms: record.signal.runtime_timestamp_ms }]
-        : []
+    return this.#signals.filter(({ signal, turn_id }) =>
+      wanted.includes(signal) && (turn === undefined || turn_id === turn)
     )
   }
 

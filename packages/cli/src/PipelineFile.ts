@@ -65,16 +65,23 @@ type Fields = { readonly [key: string]: unknown }
 const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const namesModel = (spec: Fields): boolean => {
-  const { nodes, providers } = spec
+/** Whether a language model of the spec gets the default: the simple graph's, or one that names none. */
+const wantsModel = (spec: Fields): boolean => {
+  const { nodes, providers, subgraphs } = spec
   // Whatever is wrong with them is for the normalizer to say.
-  if (providers !== undefined && (!isFields(providers) || Object.hasOwn(providers, "llm"))) return true
-  return Array.isArray(nodes) &&
-    nodes.some((node) => isFields(node) && node["node_type"] === "language_model" && Object.hasOwn(node, "provider_id"))
+  if (providers !== undefined && (!isFields(providers) || Object.hasOwn(providers, "llm"))) return false
+  if (!Array.isArray(nodes)) return true
+  const inner = isFields(subgraphs) ? Object.values(subgraphs) : []
+  return [spec, ...inner].some((level) =>
+    isFields(level) && Array.isArray(level["nodes"]) &&
+    level["nodes"].some((node) =>
+      isFields(node) && node["node_type"] === "language_model" && !Object.hasOwn(node, "provider_id")
+    )
+  )
 }
 
 const withDefaultModel = Effect.fnUntraced(function*(spec: unknown) {
-  if (!isFields(spec) || namesModel(spec)) return spec
+  if (!isFields(spec) || !wantsModel(spec)) return spec
   const model = yield* Catalog.defaultLanguageModel.pipe(
     Effect.mapError(({ message, remedy }) => new CliFailure({ exit: "unavailable", message, hint: remedy }))
   )

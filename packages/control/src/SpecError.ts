@@ -21,10 +21,13 @@ export const SpecErrorCode = Schema.Literals([
   "graph_incomplete",
   "graph_too_large",
   "node_id_duplicate",
+  "node_id_reserved",
   "node_type_unknown",
   "node_type_missing",
   "node_type_repeated",
+  "node_option_unused",
   "node_input_missing",
+  "node_inputs_too_few",
   "node_unreachable",
   "node_dead_end",
   "edge_id_duplicate",
@@ -32,7 +35,25 @@ export const SpecErrorCode = Schema.Literals([
   "edge_node_unknown",
   "payload_kind_unknown",
   "payload_mismatch",
-  "cycle"
+  "payload_kinds_mixed",
+  "cycle",
+  // what edges and nodes decide
+  "condition_misplaced",
+  "condition_type",
+  "fallback_misplaced",
+  "fallback_payload",
+  "fallback_dead_end",
+  "fallback_repeated",
+  "select_rule",
+  "select_order_unknown",
+  // subgraphs
+  "subgraph_missing",
+  "subgraph_unknown",
+  "subgraph_unused",
+  "subgraph_end_unknown",
+  "subgraph_recursive",
+  "subgraph_too_deep",
+  "edge_into_subgraph"
 ])
 export type SpecErrorCode = typeof SpecErrorCode.Type
 

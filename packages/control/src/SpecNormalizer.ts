@@ -92,8 +92,10 @@ const normalize = Effect.fnUntraced(
       if (graph === undefined) return yield* SpecRejected.of(form.errors)
       // the graph can be judged although another field is wrong; its unknown names are reported once, with a hint
       const compiled = yield* compile(compiler, graph)
-      const errors = form.errors.filter((error) => !isGraphName(error))
-      return yield* SpecRejected.of([...errors, ...(Result.isFailure(compiled) ? compiled.failure.errors : [])])
+      const ofGraph = Result.isFailure(compiled) ? compiled.failure.errors : []
+      const told = new Set(ofGraph.map((error) => error.path))
+      const errors = form.errors.filter((error) => !isGraphName(error) || !told.has(error.path))
+      return yield* SpecRejected.of([...errors, ...ofGraph])
     }
     const { spec } = form
     const errors: Array<SpecError> = [...versionErrors(spec)]
@@ -117,9 +119,9 @@ const normalize = Effect.fnUntraced(
 
     const resolved = resolveGraph(spec, options.providers, sources)
     errors.push(...resolved.errors)
-    const compiled = yield* compile(compiler, resolved.graph)
-    const graph = Result.isSuccess(compiled) ? compiled.success : undefined
-    if (Result.isFailure(compiled)) errors.push(...compiled.failure.errors)
+    const compiled = resolved.graph === undefined ? undefined : yield* compile(compiler, resolved.graph)
+    const graph = compiled !== undefined && Result.isSuccess(compiled) ? compiled.success : undefined
+    if (compiled !== undefined && Result.isFailure(compiled)) errors.push(...compiled.failure.errors)
 
     const session_config = overlay<SessionConfig>(
       defaultSessionConfig,

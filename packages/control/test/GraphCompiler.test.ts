@@ -4,38 +4,12 @@ import type { GraphDefinition } from "@rspp/contracts/GraphDefinition"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { GraphCompiler } from "../src/GraphCompiler.ts"
 import type { GraphSource } from "../src/GraphSource.ts"
-import { nodePorts, singleTypes } from "../src/NodeTypes.ts"
-import { simpleGraph, simpleProviders } from "../src/SimpleGraph.ts"
-
-const simple: GraphSource = {
-  pipeline_id: "demo",
-  pipeline_version: "demo/1",
-  nodes: simpleGraph.nodes.map((node) => {
-    const modality = nodePorts[node.node_type].provider
-    return modality === undefined ? node : { ...node, provider_id: simpleProviders[modality] }
-  }),
-  edges: simpleGraph.edges
-}
-
-const compile = (source: GraphSource) =>
-  Effect.flatMap(GraphCompiler, (compiler) => compiler.compile(source)).pipe(Effect.provide(GraphCompiler.layer))
-
-/** The errors of a graph, as `code path: message hint`. */
-const errorsOf = (source: GraphSource) =>
-  Effect.map(
-    Effect.flip(compile(source)),
-    ({ errors }) => errors.map(({ code, hint, message, path }) => `${code} ${path}: ${message} | ${hint}`)
-  )
+import { singleTypes } from "../src/NodeTypes.ts"
+import { simpleGraph } from "../src/SimpleGraph.ts"
+import { compile, edge, errorsOf, shuffled, simple } from "./support/Graphs.ts"
 
 type Edge = GraphSource["edges"][number]
-const edge = (from: string, kind: string, to: string, edge_id?: string): Edge => ({
-  from_node_id: from,
-  to_node_id: to,
-  payload_kind: kind,
-  ...(edge_id === undefined ? {} : { edge_id })
-})
 const withNode = (i: number, node: Partial<GraphSource["nodes"][number]>): GraphSource => ({
   ...simple,
   nodes: simple.nodes.map((old, at) => (at === i ? { ...old, ...node } : old))
@@ -45,9 +19,6 @@ const withEdge = (i: number, changed: Partial<Edge>): GraphSource => ({
   edges: simple.edges.map((old, at) => (at === i ? { ...old, ...changed } : old))
 })
 const plusEdges = (...edges: ReadonlyArray<Edge>): GraphSource => ({ ...simple, edges: [...simple.edges, ...edges] })
-const shuffled = <A>(items: ReadonlyArray<A>, order: ReadonlyArray<number>): ReadonlyArray<A> =>
-  items.map((item, i) => [order[i % Math.max(1, order.length)] ?? 0, i, item] as const)
-    .sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , item]) => item)
 
 describe("the simple graph", () => {
   it.effect("compiles to a valid definition with stable edge ids", () =>
@@ -119,7 +90,7 @@ describe("a graph is refused", () => {
     "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"speach_to_text\" | Did you mean \"speech_to_text\"?"
   ])
   refused("with a node type that is like none, and shown all", withNode(2, { node_type: "karaoke" }), [
-    "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"karaoke\" | Node types here: audio_input, voice_activity, speech_to_text, turn_detector, language_model, sentence_segmenter, text_to_speech, audio_output, text_filter, merge, select, transcript_sink, custom."
+    "node_type_unknown nodes[2].node_type: node \"stt\" has the unknown type \"karaoke\" | Node types here: audio_input, voice_activity, speech_to_text, turn_detector, language_model, sentence_segmenter, text_to_speech, audio_output, text_filter, merge, select, transcript_sink, custom, subgraph."
   ])
   refused("with an edge to a node that does not exist", withEdge(7, { to_node_id: "ttts" }), [
     "edge_node_unknown edges[7].to_node_id: edge \"sentences.segment.ttts\" names the node \"ttts\", which does not exist | Did you mean \"tts\"?"
@@ -140,7 +111,7 @@ describe("a graph is refused", () => {
   refused("with an edge twice", plusEdges(edge("llm", "text", "sentences")), [
     "edge_duplicate edges[9]: edges[9] and edges[6] both carry text from \"llm\" to \"sentences\" | Remove one of them."
   ])
-  refused("with an edge twice under another id", plusEdges(edge("llm", "text", "sentences", "again")), [
+  refused("with an edge twice under another id", plusEdges(edge("llm", "text", "sentences", { edge_id: "again" })), [
     "edge_duplicate edges[9]: edges[9] and edges[6] both carry text from \"llm\" to \"sentences\" | Remove one of them."
   ])
   refused("with a cycle, which is named", plusEdges(edge("tts", "transcript", "turn")), [
@@ -164,10 +135,10 @@ describe("a graph is refused", () => {
     "node_input_missing nodes[5]: node \"sentences\" is a sentence_segmenter and gets no text | Add an edge from llm to sentences with payload_kind text."
   ])
   refused("with a payload that its target does not accept", plusEdges(edge("input", "caller_audio", "output")), [
-    "payload_mismatch edges[9]: edge \"input.caller_audio.output\": an audio_output accepts voice, not caller_audio | An audio_output is fed by a text_to_speech (voice)."
+    "payload_mismatch edges[9]: edge \"input.caller_audio.output\": an audio_output accepts voice, not caller_audio | An audio_output is fed by a text_to_speech or select (voice)."
   ])
   refused("with a payload that comes from the wrong node", plusEdges(edge("stt", "transcript", "llm")), [
-    "payload_mismatch edges[9]: edge \"stt.transcript.llm\": a language_model does not take its transcript from a speech_to_text | A language_model is fed by a turn_detector (transcript)."
+    "payload_mismatch edges[9]: edge \"stt.transcript.llm\": a language_model does not take its transcript from a speech_to_text | A language_model is fed by a turn_detector, text_filter, merge, select or custom (transcript)."
   ])
   refused("with an edge into the audio input", plusEdges(edge("vad", "voice_edge", "input")), [
     "cycle edges[9]: the graph has a cycle: input → vad → input | Remove the edge from vad to input, or turn it round.",
@@ -193,8 +164,8 @@ describe("a graph is refused", () => {
     ...simple,
     nodes: [...simple.nodes, { node_id: "vad2", node_type: "voice_activity" }]
   }, [
-    "node_type_repeated nodes: the graph has 2 voice_activity nodes: \"vad\", \"vad2\" | Keep one: a pipeline is one chain from the caller's audio to the agent's.",
-    "node_dead_end nodes[8]: nothing that node \"vad2\" emits reaches the audio output \"output\" | Connect vad2 onwards, or remove it.",
+    "node_type_repeated nodes: the graph has 2 voice_activity nodes: \"vad\", \"vad2\" | Keep one: a pipeline listens to one caller, decides on turns in one place and speaks on one track.",
+    "node_dead_end nodes[8]: nothing that node \"vad2\" emits reaches the audio output \"output\" or a transcript sink | Connect vad2 onwards, or remove it.",
     "node_input_missing nodes[8]: node \"vad2\" is a voice_activity and gets no caller_audio | Add an edge from input to vad2 with payload_kind caller_audio.",
     "node_unreachable nodes[8]: node \"vad2\" cannot be reached from the audio input \"input\" | Connect vad2, or remove it."
   ])

@@ -79,7 +79,13 @@ describe("with min_words, speech during a reply", () => {
     const h = speaking({ min_words: 3 })
     h.speak(700)
     h.runFor(12_000)
-    assert.deepStrictEqual(cuts(h), ["barge_in(speech_started)", "barge_in(false_alarm)", "output_accepted", "commit", "close"])
+    assert.deepStrictEqual(cuts(h), [
+      "barge_in(speech_started)",
+      "barge_in(false_alarm)",
+      "output_accepted",
+      "commit",
+      "close"
+    ])
     assert.deepStrictEqual(told(h), ["passed_over: too_few_words"])
     h.hangUp()
   })
@@ -108,7 +114,10 @@ describe("with min_words, speech during a reply", () => {
   })
 
   it("while the agent is silent is an ordinary turn, whatever its length", () => {
-    const h = KernelHarness.ready({ config: { barge_in: { min_words: 5, backchannel } }, stt: () => ({ words: 1, backchannel: true }) })
+    const h = KernelHarness.ready({
+      config: { barge_in: { min_words: 5, backchannel } },
+      stt: () => ({ words: 1, backchannel: true })
+    })
     h.speak(300)
     h.runFor(500)
     assert.include(h.signals, "turn_open")
@@ -127,7 +136,13 @@ describe("back-channel words during a reply", () => {
     h.runUntil(3250)
     h.edge("speech_ended", 3000)
     h.runFor(12_000)
-    assert.deepStrictEqual(cuts(h), ["barge_in(speech_started)", "barge_in(false_alarm)", "output_accepted", "commit", "close"])
+    assert.deepStrictEqual(cuts(h), [
+      "barge_in(speech_started)",
+      "barge_in(false_alarm)",
+      "output_accepted",
+      "commit",
+      "close"
+    ])
     assert.deepStrictEqual(told(h), ["passed_over: backchannel"])
     assert.strictEqual(h.commands("pause_output").length, h.commands("resume_output").length)
     h.hangUp()
@@ -153,7 +168,9 @@ describe("back-channel words during a reply", () => {
   })
 
   it("that were told after the pause was taken back are not answered either", () => {
-    const h = speaking({ backchannel, false_alarm_ms: 100 }, { stt: () => ({ words: 1, backchannel: true, firstMs: 900 }) })
+    const h = speaking({ backchannel, false_alarm_ms: 100 }, {
+      stt: () => ({ words: 1, backchannel: true, firstMs: 900 })
+    })
     h.speak(300)
     h.runFor(12_000)
     assert.deepStrictEqual(told(h), ["passed_over: backchannel"])

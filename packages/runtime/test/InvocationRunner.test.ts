@@ -5,6 +5,7 @@ import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import type { ProviderSet } from "@rspp/runtime/invocation/ProviderManager"
 import { AudioHistory } from "@rspp/runtime/listening/AudioHistory"
+import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
@@ -26,6 +27,7 @@ const open = Effect.fnUntraced(function*(options: {
   const history = new AudioHistory()
   const scope = yield* Scope.make()
   const services = InvocationRunner.layerNoDeps.pipe(
+    Layer.provide(NodeHost.layerNoDeps),
     Layer.provide([
       ProviderManager.layerOf({
         stt: [{ descriptor: { provider_id: "test/ear", modality: "stt" }, recognise: options.stt ?? deafEar }],
@@ -42,6 +44,7 @@ const open = Effect.fnUntraced(function*(options: {
       feedBounds: { items: 50, bytes: 65_536 },
       partialIntervalMs: 500,
       graceMs,
+      nodes: { session_id: "s1", seed: 7, nowMs: () => 0, bound: { all: [], find: () => undefined } },
       offer: (input) => Queue.offer(lane, input),
       onPayload: () => {}
     })).pipe(Effect.provide(services, { local: true }), Scope.provide(scope))
@@ -84,7 +87,7 @@ describe("a provider call", () => {
       const inputs = yield* taken
       assert.deepStrictEqual(inputs.map(({ type }) => type), ["text_delta", "segment", "invocation_ended"])
       assert.isTrue(inputs.every((input) => input.type === "invocation_ended" || input.authority_epoch === 3))
-      runner.cancel("inv_1")
+      runner.cancel("inv_1", "barge_in")
       yield* TestClock.adjust(1000)
       assert.lengthOf(yield* taken, 0, "a cancel of what has ended is nothing")
     }))
@@ -109,8 +112,8 @@ describe("a provider call", () => {
     Effect.gen(function*() {
       const { runner, taken } = yield* open({})
       runner.start(command("llm"))
-      runner.cancel("inv_1")
-      runner.cancel("inv_1")
+      runner.cancel("inv_1", "barge_in")
+      runner.cancel("inv_1", "barge_in")
       yield* TestClock.adjust(1000)
       assert.deepStrictEqual((yield* taken).map(({ type }) => type), ["invocation_ended"])
     }))
@@ -121,7 +124,7 @@ describe("a provider call", () => {
       runner.start(command("llm"))
       yield* TestClock.adjust(60)
       // Delta and sentence fill the lane; its end waits at the door.
-      runner.cancel("inv_1")
+      runner.cancel("inv_1", "barge_in")
       yield* TestClock.adjust(1000)
       const inputs = yield* taken
       yield* TestClock.adjust(1000)
@@ -137,7 +140,7 @@ describe("a provider call", () => {
       })
       runner.start(command("llm"))
       yield* TestClock.adjust(10)
-      runner.cancel("inv_1")
+      runner.cancel("inv_1", "barge_in")
       yield* TestClock.adjust(graceMs - 1)
       assert.lengthOf(yield* taken, 0)
       yield* TestClock.adjust(1)
@@ -231,7 +234,7 @@ describe("speech that nobody takes", () => {
         runner.start(command("tts", `inv_${turn}`))
         yield* TestClock.adjust(55)
         assert.isAbove(payloads.waitingAudio, 0)
-        runner.cancel(`inv_${turn}`)
+        runner.cancel(`inv_${turn}`, "barge_in")
         payloads.dropAudio("turn_1")
         yield* TestClock.adjust(200)
         assert.strictEqual(payloads.waitingAudio, 0)

@@ -97,7 +97,13 @@ describe("laws", () => {
               yield* Effect.scoped(Effect.gen(function*() {
                 const session = yield* (yield* Transport).open({ session_id: "s1" })
                 yield* Effect.forkScoped(
-                  session.run({ audio: () => true, connection: () => {}, text: () => {}, pushToTalk: () => {}, audioEnded: () => {} })
+                  session.run({
+                    audio: () => true,
+                    connection: () => {},
+                    text: () => {},
+                    pushToTalk: () => {},
+                    audioEnded: () => {}
+                  })
                 )
                 const { output } = session
                 const now = Effect.map(Clock.monotonicTimeNanos, (ns) => Math.floor(Number(ns) / 62_500))

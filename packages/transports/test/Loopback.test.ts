@@ -17,7 +17,13 @@ const ms = (count: number) => count * samplesPerMs
 const speech = (lengthMs: number, value = 1_000) => new Int16Array(ms(lengthMs)).fill(value)
 const frame20 = (value: number) => new Int16Array(frameSamples).fill(value)
 
-const quiet: TransportIngress = { audio: () => true, connection: () => {}, text: () => {}, pushToTalk: () => {}, audioEnded: () => {} }
+const quiet: TransportIngress = {
+  audio: () => true,
+  connection: () => {},
+  text: () => {},
+  pushToTalk: () => {},
+  audioEnded: () => {}
+}
 
 /** The agent: says `lengthMs` of `value` from `atMs` of session time on. */
 const reply = (session: TransportSession, atMs: number, lengthMs: number, value = 2_000) =>

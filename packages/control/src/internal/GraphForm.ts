@@ -2,51 +2,50 @@ import { nodeTypes, payloadKinds } from "@rspp/contracts/GraphDefinition"
 import { edgeIdOf, maxEdges, maxNodes } from "../GraphSource.ts"
 import type { GraphSource } from "../GraphSource.ts"
 import type { SpecError } from "../SpecError.ts"
-import { duplicateEdge, graphError, quote } from "./GraphError.ts"
+import { formatPath } from "./FieldPath.ts"
+import { duplicateEdge, edgePath, graphError, nodePath, quote, tooLarge } from "./GraphError.ts"
 import { suggest } from "./Spelling.ts"
 
 /** Ids, types, kinds and references, each on its own. */
 export function* formErrors({ edges, nodes }: GraphSource): Generator<SpecError> {
   if (nodes.length > maxNodes || edges.length > maxEdges) {
-    yield graphError(
-      "graph_too_large",
-      [nodes.length > maxNodes ? "nodes" : "edges"],
-      "size",
-      `the graph has ${nodes.length} nodes and ${edges.length} edges; at most ${maxNodes} and ${maxEdges} are compiled`,
-      "Split the pipeline."
-    )
+    yield tooLarge(nodes.length, edges.length)
     return
   }
   const ids = new Map<string, number>()
-  for (const [i, { node_id, node_type }] of nodes.entries()) {
+  for (const [i, node] of nodes.entries()) {
+    const { node_id, node_type } = node
+    const path = nodePath(node, i)
     const first = ids.get(node_id)
-    if (first !== undefined) {
+    const other = first === undefined ? undefined : nodes[first]
+    if (first !== undefined && other !== undefined) {
       yield graphError(
         "node_id_duplicate",
-        ["nodes", i, "node_id"],
+        [...path, "node_id"],
         "node-ids-unique",
-        `nodes[${i}] and nodes[${first}] are both called ${quote(node_id)}`,
+        `${formatPath(path)} and ${formatPath(nodePath(other, first))} are both called ${quote(node_id)}`,
         "Give each node an id of its own."
       )
     } else ids.set(node_id, i)
     if (!isOneOf(nodeTypes, node_type)) {
       yield graphError(
         "node_type_unknown",
-        ["nodes", i, "node_type"],
+        [...path, "node_type"],
         "node-type-known",
         `node ${quote(node_id)} has the unknown type ${quote(node_type)}`,
-        suggest(node_type, nodeTypes, "node type")
+        suggest(node_type, [...nodeTypes, "subgraph"], "node type")
       )
     }
   }
   const edgeIds = new Map<string, number>()
   for (const [i, edge] of edges.entries()) {
     const id = edgeIdOf(edge)
+    const path = edgePath(edge, i)
     for (const key of ["from_node_id", "to_node_id"] as const) {
       if (ids.has(edge[key])) continue
       yield graphError(
         "edge_node_unknown",
-        ["edges", i, key],
+        [...path, key],
         "edge-nodes-exist",
         `edge ${quote(id)} names the node ${quote(edge[key])}, which does not exist`,
         suggest(edge[key], ids.keys(), "node")
@@ -55,25 +54,25 @@ export function* formErrors({ edges, nodes }: GraphSource): Generator<SpecError>
     if (!isOneOf(payloadKinds, edge.payload_kind)) {
       yield graphError(
         "payload_kind_unknown",
-        ["edges", i, "payload_kind"],
+        [...path, "payload_kind"],
         "payload-kind-known",
         `edge ${quote(id)} carries the unknown payload kind ${quote(edge.payload_kind)}`,
         suggest(edge.payload_kind, payloadKinds, "payload kind")
       )
     }
     const first = edgeIds.get(id)
-    if (first === undefined) edgeIds.set(id, i)
+    const same = first === undefined ? undefined : edges[first]
+    if (first === undefined || same === undefined) edgeIds.set(id, i)
     else {
-      const same = edges[first]
-      const twice = same?.from_node_id === edge.from_node_id && same.to_node_id === edge.to_node_id &&
-        same.payload_kind === edge.payload_kind
+      const twice = same.from_node_id === edge.from_node_id && same.to_node_id === edge.to_node_id &&
+        same.payload_kind === edge.payload_kind && (same.fallback_on === undefined) === (edge.fallback_on === undefined)
       yield twice ?
-        duplicateEdge(edge, i, first) :
+        duplicateEdge(edge, path, edgePath(same, first)) :
         graphError(
           "edge_id_duplicate",
-          ["edges", i, ...(edge.edge_id === undefined ? [] : ["edge_id"])],
+          [...path, ...(edge.edge_id === undefined ? [] : ["edge_id"])],
           "edge-ids-unique",
-          `edges[${i}] and edges[${first}] are both called ${quote(id)}`,
+          `${formatPath(path)} and ${formatPath(edgePath(same, first))} are both called ${quote(id)}`,
           "Give one of them another edge_id."
         )
     }

@@ -1,28 +1,29 @@
-import type { GraphEdge, GraphNode, NodeType, PayloadKind } from "@rspp/contracts/GraphDefinition"
-import { edgeIdOf } from "../GraphSource.ts"
-import type { GraphSource } from "../GraphSource.ts"
+import type { NodeType } from "@rspp/contracts/GraphDefinition"
 import { nodePorts, singleTypes } from "../NodeTypes.ts"
 import type { SpecError } from "../SpecError.ts"
-import { a, duplicateEdge, graphError, quote } from "./GraphError.ts"
+import { a, edgePath, graphError, nodePath, quote } from "./GraphError.ts"
+import { isFallback, portErrors } from "./GraphPorts.ts"
+import type { KnownGraph } from "./GraphPorts.ts"
+import { ruleErrors } from "./GraphRules.ts"
 import { byCodeUnit, findCycles, reachable } from "./GraphSearch.ts"
 
-/** A source whose types and kinds are known ones. */
-export interface KnownGraph extends GraphSource {
-  readonly nodes: ReadonlyArray<GraphNode>
-  readonly edges: ReadonlyArray<Omit<GraphEdge, "edge_id" | "lane"> & { readonly edge_id?: string }>
-}
-
-const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 const list = (names: Iterable<string>): string => [...names].join(" and ")
 
 /** How the parts fit together; everything named here exists. */
-export function* shapeErrors({ edges, nodes }: KnownGraph): Generator<SpecError> {
-  const typeOf = new Map(nodes.map((node) => [node.node_id, node.node_type]))
-  const idsOf = (type: NodeType) =>
-    nodes.filter((node) => node.node_type === type).map((node) => node.node_id).sort(byCodeUnit)
+export function* shapeErrors(graph: KnownGraph): Generator<SpecError> {
+  yield* countErrors(graph)
+  yield* providerErrors(graph)
+  yield* portErrors(graph)
+  yield* ruleErrors(graph)
+  yield* wayErrors(graph)
+}
 
+const idsOf = ({ nodes }: KnownGraph, type: NodeType): ReadonlyArray<string> =>
+  nodes.filter((node) => node.node_type === type).map((node) => node.node_id).sort(byCodeUnit)
+
+function* countErrors(graph: KnownGraph): Generator<SpecError> {
   for (const type of singleTypes) {
-    const ids = idsOf(type)
+    const ids = idsOf(graph, type)
     if (ids.length === 1) continue
     yield ids.length === 0
       ? graphError(
@@ -37,120 +38,89 @@ export function* shapeErrors({ edges, nodes }: KnownGraph): Generator<SpecError>
         ["nodes"],
         "one-of-each",
         `the graph has ${ids.length} ${type} nodes: ${ids.map(quote).join(", ")}`,
-        "Keep one: a pipeline is one chain from the caller's audio to the agent's."
+        "Keep one: a pipeline listens to one caller, decides on turns in one place and speaks on one track."
       )
   }
+}
 
-  for (const [i, { node_id, node_type, provider_id }] of nodes.entries()) {
-    const modality = nodePorts[node_type].provider
-    if (modality !== undefined && provider_id === undefined) {
+function* providerErrors({ nodes }: KnownGraph): Generator<SpecError> {
+  for (const [i, node] of nodes.entries()) {
+    const { node_id, node_type, provider_id } = node
+    const { implementation, provider } = nodePorts[node_type]
+    if (provider_id === undefined && (provider !== undefined || implementation === "required")) {
       yield graphError(
         "provider_missing",
-        ["nodes", i],
+        nodePath(node, i),
         "provider-given",
         `node ${quote(node_id)} is ${a(node_type)} and has no provider`,
-        `Add provider_id to the node, or providers.${modality} to the spec.`
+        provider === undefined
+          ? "Add provider_id to the node: the name of the implementation that it runs."
+          : `Add provider_id to the node, or providers.${provider} to the spec.`
       )
     }
-    if (modality === undefined && provider_id !== undefined) {
+    if (provider_id !== undefined && provider === undefined && implementation === undefined) {
       yield graphError(
         "provider_not_needed",
-        ["nodes", i, "provider_id"],
+        [...nodePath(node, i), "provider_id"],
         "provider-used",
         `node ${quote(node_id)} is ${a(node_type)}, which calls no provider, but has provider_id ${quote(provider_id)}`,
         "Remove provider_id from the node."
       )
     }
   }
+}
 
-  const connections = new Map<string, number>()
-  for (const [i, edge] of edges.entries()) {
-    const connection = JSON.stringify([edge.from_node_id, edge.payload_kind, edge.to_node_id])
-    const first = connections.get(connection)
-    if (first === undefined) connections.set(connection, i)
-    else yield duplicateEdge(edge, i, first)
-    const misfit = misfitOf(edge.payload_kind, typeOf.get(edge.from_node_id), typeOf.get(edge.to_node_id))
-    if (misfit !== undefined) {
-      const [what, hint] = misfit
-      yield graphError("payload_mismatch", ["edges", i], "payload-fits", `edge ${quote(edgeIdOf(edge))}: ${what}`, hint)
-    }
-  }
-
-  for (const [i, { node_id, node_type }] of nodes.entries()) {
-    for (const port of nodePorts[node_type].accepts) {
-      if (edges.some((edge) => edge.to_node_id === node_id && edge.payload_kind === port.kind)) continue
-      const from = idsOf(port.from)[0] ?? `<${a(port.from)} node>`
-      yield graphError(
-        "node_input_missing",
-        ["nodes", i],
-        "inputs-connected",
-        `node ${quote(node_id)} is ${a(node_type)} and gets no ${port.kind}`,
-        `Add an edge from ${from} to ${node_id} with payload_kind ${port.kind}.`
-      )
-    }
-  }
-
-  const arrows = {
+/** Cycles, and nodes that are on no way from the caller to where something comes out. */
+function* wayErrors(graph: KnownGraph): Generator<SpecError> {
+  const { edges, nodes } = graph
+  const arrowsOf = (some: KnownGraph["edges"]) => ({
     nodes: nodes.map((node) => node.node_id),
-    edges: edges.map((edge) => ({ from: edge.from_node_id, to: edge.to_node_id }))
-  }
-  const inputs = idsOf("audio_input")
-  const outputs = idsOf("audio_output")
+    edges: some.map((edge) => ({ from: edge.from_node_id, to: edge.to_node_id }))
+  })
+  const arrows = arrowsOf(edges)
+  const inputs = idsOf(graph, "audio_input")
   for (const cycle of findCycles(arrows, inputs)) {
     const closing = edges.findIndex((edge) => edge.from_node_id === cycle.at(-1) && edge.to_node_id === cycle[0])
+    const edge = edges[closing]
     yield graphError(
       "cycle",
-      ["edges", closing],
+      edge === undefined ? ["edges"] : edgePath(edge, closing),
       "acyclic",
       `the graph has a cycle: ${[...cycle, cycle[0]].join(" → ")}`,
       `Remove the edge from ${cycle.at(-1)} to ${cycle[0]}, or turn it round.`
     )
   }
+  // a node that only hands over on failure has no way out of its own
+  const onwards = arrowsOf(edges.filter((edge) => !isFallback(edge)))
+  const outputs = idsOf(graph, "audio_output")
+  const ends = nodes.filter(({ node_id, node_type }) =>
+    node_type === "audio_output" || node_type === "transcript_sink" ||
+    (node_type === "custom" && !onwards.edges.some((edge) => edge.from === node_id))
+  )
   const fromInput = reachable(arrows, inputs)
-  const toOutput = reachable(arrows, outputs, true)
-  for (const [i, { node_id }] of nodes.entries()) {
+  const toEnd = reachable(onwards, ends.map((node) => node.node_id), true)
+  for (const [i, node] of nodes.entries()) {
+    const { node_id } = node
     // a missing end has been reported; without it every node would be
     if (inputs.length > 0 && !fromInput.has(node_id)) {
       yield graphError(
         "node_unreachable",
-        ["nodes", i],
+        nodePath(node, i),
         "reachable",
         `node ${quote(node_id)} cannot be reached from the audio input ${list(inputs.map(quote))}`,
         `Connect ${node_id}, or remove it.`
       )
     }
-    if (outputs.length > 0 && !toOutput.has(node_id)) {
+    if (outputs.length > 0 && !toEnd.has(node_id)) {
       yield graphError(
         "node_dead_end",
-        ["nodes", i],
+        nodePath(node, i),
         "leads-to-output",
-        `nothing that node ${quote(node_id)} emits reaches the audio output ${list(outputs.map(quote))}`,
+        `nothing that node ${quote(node_id)} emits reaches the audio output ${
+          list(outputs.map(quote))
+        } or a transcript sink`,
         `Connect ${node_id} onwards, or remove it.`
       )
     }
   }
-}
-
-/** Why a payload of this kind cannot go from one type of node to the other, and what to do; undefined when it can. */
-const misfitOf = (
-  kind: PayloadKind,
-  from: NodeType | undefined,
-  to: NodeType | undefined
-): readonly [string, string] | undefined => {
-  if (from === undefined || to === undefined) return undefined
-  const { emits } = nodePorts[from]
-  const { accepts } = nodePorts[to]
-  const kinds = [...new Set(accepts.map((port) => port.kind))]
-  const emitted = emits.length === 0 ? "nothing" : list(emits)
-  const accepted = kinds.length === 0 ? "nothing" : list(kinds)
-  const between = accepts.filter((port) => port.from === from).map((port) => port.kind)
-  const hint = between.length > 0
-    ? `Between ${a(from)} and ${a(to)} only ${list(between)} can be carried.`
-    : accepts.length > 0
-    ? `${capital(a(to))} is fed by ${list(accepts.map((port) => `${a(port.from)} (${port.kind})`))}.`
-    : `No edge ends at ${a(to)}.`
-  if (!emits.includes(kind)) return [`${a(from)} emits ${emitted}, not ${kind}`, hint]
-  if (!kinds.includes(kind)) return [`${a(to)} accepts ${accepted}, not ${kind}`, hint]
-  if (!between.includes(kind)) return [`${a(to)} does not take its ${kind} from ${a(from)}`, hint]
-  return undefined
 }

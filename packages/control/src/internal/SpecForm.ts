@@ -97,4 +97,4 @@ const choicesAt = (path: FieldPath): ReadonlyArray<string> => {
 
 /** Paths whose only fault may be an unknown name, which the graph compiler explains better. */
 export const isGraphName = (error: SpecError): boolean =>
-  error.rule === "enum" && /^(?:nodes\[\d+\]\.node_type|edges\[\d+\]\.payload_kind)$/u.test(error.path)
+  error.rule === "enum" && /(?:^|\.|\])(?:nodes\[\d+\]\.node_type|edges\[\d+\]\.payload_kind)$/u.test(error.path)

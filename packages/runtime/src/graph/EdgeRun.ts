@@ -1,5 +1,7 @@
 import type { GraphEdge } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { SyncIds } from "../flow/SyncIntegrity.ts"
+import { groupOf } from "../flow/SyncIntegrity.ts"
 import { samplesPerMs } from "../ports/AudioFrame.ts"
 import type { Segment } from "../turn/Turn.ts"
 import { passes } from "./EdgeCondition.ts"
@@ -35,6 +37,12 @@ const placeOf = ({ end, handle }: Item): Place => {
     ? { items: 1, bytes: handle.length * 2, ms: Math.ceil(handle.length / samplesPerMs) }
     : { items: 1, bytes: handle.length, ms: 0 }
 }
+
+const syncIdsOf = ({ handle, segment }: Item): SyncIds => ({
+  event: handle.id,
+  sync: segment?.handle.id ?? handle.id,
+  custom: handle.facts?.label ?? handle.id
+})
 
 /** Strategies that lose what has waited for too long. The others hold their producer instead. */
 const forgetful: ReadonlySet<string> = new Set(["drop", "sample", "latest_only"])
@@ -87,7 +95,13 @@ export class EdgeRun {
   /** `producer`: the invocation that is held while there is no room. */
   offer(item: Item, producer: string | undefined): void {
     if (this.#closed || this.#ended) return
-    if (item.end !== true && !passes(this.edge.condition, item.handle)) return
+    if (item.end !== true) {
+      if (!passes(this.edge.condition, item.handle)) return
+      if (this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {
+        this.#work.lost(item, "sync_group", this.edge.edge_id)
+        return
+      }
+    }
     this.#producer = producer
     if (this.#blocked.length > 0) {
       // Behind the one that waits: a shorter one must not overtake it.
@@ -109,11 +123,11 @@ export class EdgeRun {
         this.#add(item, { ...place, items: 0 }, this.#waiting.at(-1)?.event)
         return
       case "replace":
-        for (const lost of this.#waiting.splice(0)) this.#work.lost(lost.handle, "latest_only", edge_id)
+        for (const lost of this.#waiting.splice(0)) this.#work.lost(lost, "latest_only", edge_id)
         this.#add(item, place)
         return
       case "drop":
-        this.#work.lost(item.handle, "edge_full", edge_id)
+        this.#work.lost(item, "edge_full", edge_id)
         return
       case "block": {
         this.#blocked.push(item)
@@ -135,13 +149,29 @@ export class EdgeRun {
     this.#forgetOld()
     const first = this.#waiting.shift()
     if (first === undefined) return undefined
+    if (first.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(first))
     this.#release(first.place)
     return first
   }
 
   /** Hands on the first that waits, which goes on taking its place: its consumer says when it is gone, by `release`. */
   pass(): WaitingItem | undefined {
-    return this.#waiting.shift()
+    const first = this.#waiting.shift()
+    if (first !== undefined && first.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(first))
+    return first
+  }
+
+  /** What waits of this group is lost with the rest of it. */
+  dropGroup(key: string): void {
+    const { edge_id } = this.edge
+    const policies = this.#work.turn.plan.edge_buffer_policies
+    const isOf = (item: Item) => item.end !== true && groupOf(policies, edge_id, syncIdsOf(item)) === key
+    const lost = this.#waiting.filter(isOf)
+    this.#waiting = this.#waiting.filter((item) => !isOf(item))
+    const blocked = this.#blocked.filter(isOf)
+    for (const item of blocked) this.#blocked.splice(this.#blocked.indexOf(item), 1)
+    for (const item of [...lost, ...blocked]) this.#work.lost(item, "sync_group", edge_id)
+    for (const { place } of lost) this.#release(place)
   }
 
   /** What was handed on is gone. */
@@ -200,17 +230,17 @@ export class EdgeRun {
         break
       case "latest_only": {
         const last = blocked.pop()
-        for (const { handle } of blocked) this.#work.lost(handle, "latest_only", edge_id)
+        for (const item of blocked) this.#work.lost(item, "latest_only", edge_id)
         if (last !== undefined) this.#add(last, noPlace)
         break
       }
       case "degrade":
       case "fallback":
         gateway.signal(strategy, "RK-13", { turn_id: turn.turnId, reason: "edge_pressure" })
-        for (const { handle } of blocked) this.#work.lost(handle, "edge_full", edge_id)
+        for (const item of blocked) this.#work.lost(item, "edge_full", edge_id)
         break
       case "drop":
-        for (const { handle } of blocked) this.#work.lost(handle, "edge_full", edge_id)
+        for (const item of blocked) this.#work.lost(item, "edge_full", edge_id)
     }
     this.#work.flow.relieve(edge_id, this.#producer)
   }
@@ -218,8 +248,8 @@ export class EdgeRun {
   /** Nothing of it is wanted any more. What waits is lost, and that is said unless the whole turn is over. */
   close(reason?: string): void {
     if (reason !== undefined) {
-      for (const { end, handle } of [...this.#waiting, ...this.#blocked]) {
-        if (end !== true) this.#work.lost(handle, reason, this.edge.edge_id)
+      for (const item of [...this.#waiting, ...this.#blocked]) {
+        if (item.end !== true) this.#work.lost(item, reason, this.edge.edge_id)
       }
     }
     this.#closed = true
@@ -255,7 +285,7 @@ export class EdgeRun {
       if (context.now - Math.max(first.sinceMs, this.#heldMs) <= policy.max_queue_ms) return
       this.#waiting.shift()
       this.#release(first.place)
-      this.#work.lost(first.handle, "too_old", edge_id)
+      this.#work.lost(first, "too_old", edge_id)
     }
   }
 

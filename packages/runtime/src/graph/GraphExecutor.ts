@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Identity } from "../events/Identity.ts"
 import { FlowControl } from "../flow/FlowControl.ts"
+import { SyncIntegrity } from "../flow/SyncIntegrity.ts"
 import type { Turn } from "../turn/Turn.ts"
 import type { AheadCall } from "./Speculation.ts"
 import type { SessionGraph } from "./SessionGraph.ts"
@@ -29,20 +30,24 @@ export class GraphExecutor extends Context.Service<GraphExecutor, {
     GraphExecutor,
     Effect.gen(function*() {
       const flow = yield* FlowControl
+      const sync = yield* SyncIntegrity
       const identity = yield* Identity
       return GraphExecutor.of({
         open: openGraph,
         run: (turn, parts, ahead) =>
-          new TurnGraph(
-            turn,
-            { ...parts, identity },
-            flow.open({ context: parts.context, gateway: parts.gateway, plan: turn.plan }),
-            ahead
-          )
+          new TurnGraph(turn, { ...parts, identity }, {
+            ahead,
+            flow: flow.open({ context: parts.context, gateway: parts.gateway, plan: turn.plan }),
+            sync: sync.open({
+              context: parts.context,
+              gateway: parts.gateway,
+              policies: turn.plan.edge_buffer_policies
+            })
+          })
       })
     })
   )
   static readonly layer = GraphExecutor.layerNoDeps.pipe(
-    Layer.provideMerge(Layer.mergeAll(FlowControl.layer, Identity.layer))
+    Layer.provideMerge(Layer.mergeAll(FlowControl.layer, SyncIntegrity.layer, Identity.layer))
   )
 }

@@ -1,6 +1,7 @@
 import type { GraphEdge, PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { TurnFlow } from "../flow/FlowControl.ts"
+import type { EdgeSync } from "../flow/SyncIntegrity.ts"
 import type { Invocation, StartOptions } from "../invocation/InvocationLedger.ts"
 import type { Segment, Turn } from "../turn/Turn.ts"
 import type { Item } from "./EdgeRun.ts"
@@ -28,6 +29,7 @@ export type Notice = "barge_in" | "false_alarm" | "budget_warning"
 export class TurnGraph implements TurnWork {
   readonly turn: Turn
   readonly flow: TurnFlow
+  readonly sync: EdgeSync
   readonly context
   readonly gateway
   readonly graph
@@ -44,8 +46,14 @@ export class TurnGraph implements TurnWork {
   #segments = 0
   #stopped = false
 
-  constructor(turn: Turn, parts: TurnGraphParts, flow: TurnFlow, ahead: ReadonlyMap<string, AheadCall>) {
+  constructor(
+    turn: Turn,
+    parts: TurnGraphParts,
+    works: { readonly flow: TurnFlow; readonly sync: EdgeSync; readonly ahead: ReadonlyMap<string, AheadCall> }
+  ) {
+    const { ahead, flow, sync } = works
     this.turn = turn
+    this.sync = sync
     this.#ahead = ahead
     this.flow = flow
     this.context = parts.context
@@ -261,7 +269,8 @@ export class TurnGraph implements TurnWork {
     })
   }
 
-  lost(handle: PayloadHandle, reason: string, edgeId: string): void {
+  lost(item: Item, reason: string, edgeId: string): void {
+    const { handle, segment } = item
     const { causeSequence } = this.context
     this.gateway.signal("drop_notice", "RK-12", {
       turn_id: this.turn.turnId,
@@ -270,6 +279,10 @@ export class TurnGraph implements TurnWork {
       reason: `${reason}:${handle.id}`,
       seq_range: { start: causeSequence, end: causeSequence }
     })
+    const ids = { event: handle.id, sync: segment?.handle.id ?? handle.id, custom: handle.facts?.label ?? handle.id }
+    for (const group of this.sync.lost(edgeId, ids, reason, this.turn.turnId)) {
+      this.#edges.get(group.edgeId)?.dropGroup(group.key)
+    }
   }
 
   abandon(edges: ReadonlyArray<GraphEdge>, reason: string): void {

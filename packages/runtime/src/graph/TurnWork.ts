@@ -2,6 +2,7 @@ import type { GraphEdge } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { TurnFlow } from "../flow/FlowControl.ts"
+import type { EdgeSync } from "../flow/SyncIntegrity.ts"
 import type { Invocation, SessionInvocations, StartOptions } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
@@ -27,6 +28,7 @@ export interface TurnGraphParts {
 export interface TurnWork extends TurnGraphParts {
   readonly turn: Turn
   readonly flow: TurnFlow
+  readonly sync: EdgeSync
   /** The edges of a node at work. */
   readonly edges: (edges: ReadonlyArray<GraphEdge>) => ReadonlyArray<EdgeRun>
   readonly nextArrival: () => number
@@ -42,7 +44,7 @@ export interface TurnWork extends TurnGraphParts {
     joins: string | undefined
   ) => string | undefined
   /** Says that an item was lost. */
-  readonly lost: (handle: PayloadHandle, reason: string, edgeId: string) => void
+  readonly lost: (item: Item, reason: string, edgeId: string) => void
   /** The call that was made for this node before the turn was open, if there is one; from now on it is the node's. */
   readonly adopt: (run: NodeRun) => AheadCall | undefined
   /** Names the work of a node in this turn: stable across attempts. */

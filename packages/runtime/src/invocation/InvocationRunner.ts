@@ -16,6 +16,11 @@ import type { AudioHistory } from "../listening/AudioHistory.ts"
 import type { Backchannel } from "../listening/Backchannel.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
 import { makeUtteranceFeed } from "../listening/UtteranceFeed.ts"
+import type { BoundNodes } from "../nodes/NodeBinding.ts"
+import { NodeFailure } from "../nodes/NodeFailure.ts"
+import { NodeHost } from "../nodes/NodeHost.ts"
+import type { SessionNodes } from "../nodes/NodeHost.ts"
+import type { GivenOutput, NodeInvocation } from "../nodes/NodeIo.ts"
 import { ProviderFailure } from "../ports/ProviderFailure.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
@@ -38,6 +43,13 @@ export interface RunnerOptions {
   readonly backchannel?: Backchannel | undefined
   /** The data lane: waits while it is full. */
   readonly offer: (input: SessionInput) => Effect.Effect<unknown>
+  /** What the nodes of the pipeline that are not the kernel's own need to know. */
+  readonly nodes: {
+    readonly session_id: string
+    readonly seed: number
+    readonly nowMs: () => number
+    readonly bound: BoundNodes
+  }
   /** Keeps the content behind a handle for the recorder. */
   readonly onPayload: (handle: PayloadHandle, content: string | Int16Array) => void
 }
@@ -49,14 +61,21 @@ interface Call {
   readonly gate: Latch.Latch
   fiber: Fiber.Fiber<void> | undefined
   cancelled: boolean
+  /** Where it is a node's. */
+  node: NodeInvocation | undefined
+  /** Why it was ended from outside, where it was no cancel. */
+  failure: NodeFailure | undefined
   /** Its end is reported: whatever it still yields is nobody's. */
   over: boolean
 }
 
-/** The provider calls of one session. Every call is synchronous. */
+/** The provider calls and the nodes' work of one session. Every call is synchronous. */
 export interface SessionRunner {
   readonly start: (command: Start) => void
-  readonly cancel: (id: string) => void
+  readonly cancel: (id: string, reason: string) => void
+  readonly push: (command: CommandOf<"push_item">) => void
+  readonly endItems: (id: string) => void
+  readonly notify: (command: CommandOf<"notify_node">) => void
   readonly pause: (id: string) => void
   readonly resume: (id: string) => void
   readonly mark: (command: CommandOf<"mark_utterance">) => void
@@ -81,15 +100,22 @@ export class InvocationRunner extends Context.Service<InvocationRunner, {
     Effect.gen(function*() {
       const providers = yield* ProviderManager
       const segmenter = yield* SentenceSegmenter
-      return InvocationRunner.of({ open: (options) => openRunner(options, providers, segmenter) })
+      const host = yield* NodeHost
+      return InvocationRunner.of({ open: (options) => openRunner(options, providers, segmenter, host) })
     })
   )
 }
 
+type CallFailure = ProviderFailure | NodeFailure
+
+/** Why a call that outlived its grace is over. */
+const cutOff = "cut_off"
+
 const openRunner = Effect.fnUntraced(function*(
   options: RunnerOptions,
   providers: ProviderManager["Service"],
-  segmenter: SentenceSegmenter["Service"]
+  segmenter: SentenceSegmenter["Service"],
+  host: NodeHost["Service"]
 ) {
   const { graceMs, payloads } = options
   const context = yield* Effect.context<never>()
@@ -108,20 +134,29 @@ const openRunner = Effect.fnUntraced(function*(
           : Effect.logWarning(`${running.size} provider calls do not end; the session does not wait for them`))
     })
   )
+  const nodes: SessionNodes = yield* host.open({
+    session_id: options.nodes.session_id,
+    seed: options.nodes.seed,
+    nowMs: options.nodes.nowMs,
+    nodes: options.nodes.bound,
+    graceMs,
+    readText: (id) => payloads.readText(id),
+    readVoice: (id) => payloads.readAudio(id)
+  })
   const bounds = yield* FiberMap.make<string>()
   const forkBound = yield* FiberMap.runtime(bounds)<never>()
 
   const offer = (call: Call, input: SessionInput): Effect.Effect<unknown> =>
     call.over ? Effect.void : options.offer(input)
 
-  /** Reports the end of a call, the first time that it is asked. */
-  const end = (call: Call, exit: Exit.Exit<void, ProviderFailure>): Effect.Effect<unknown> => {
+  /** Reports the end of a call, the first time that it is asked. `cut`: it did not end by itself. */
+  const end = (call: Call, exit: Exit.Exit<void, CallFailure>, cut = false): Effect.Effect<unknown> => {
     if (call.over) return Effect.void
     const id = call.command.provider_invocation_id
     call.over = true
     calls.delete(id)
     feeds.delete(id)
-    return options.offer(ended(call.command, exit))
+    return options.offer(ended(call, exit, cut))
   }
 
   const unbound = (id: string) => {
@@ -130,13 +165,13 @@ const openRunner = Effect.fnUntraced(function*(
   }
 
   /** In so many milliseconds the call is over, whether it ends or not. */
-  const bind = (call: Call, ms: number, exit: Exit.Exit<never, ProviderFailure>) => {
+  const bind = (call: Call, ms: number, exit: Exit.Exit<never, CallFailure>, cut = false) => {
     forkBound(
       call.command.provider_invocation_id,
       Effect.andThen(
         Effect.sleep(ms),
         Effect.suspend(() => {
-          const report = end(call, exit)
+          const report = end(call, exit, cut)
           call.fiber?.interruptUnsafe()
           return report
         })
@@ -188,7 +223,8 @@ const openRunner = Effect.fnUntraced(function*(
     const { command } = call
     const provider = providers.llm(command.provider_id)
     if (provider === undefined) return missing(command)
-    const run = segmenter.start()
+    // Its text goes on to nodes as it comes; or, next to a segmenter, as sentences.
+    const run = command.emits === "text" ? undefined : segmenter.start()
     const about = {
       provider_invocation_id: command.provider_invocation_id,
       authority_epoch: command.authority_epoch
@@ -201,15 +237,17 @@ const openRunner = Effect.fnUntraced(function*(
     }
     return Stream.concat(
       provider.reply(payloads.messages(command.conversation ?? [])).pipe(
-        Stream.mapEffect((delta) =>
-          Effect.andThen(
-            offer(call, { type: "text_delta", ...about, handle: payloads.text(delta, undefined, "no") }),
-            Effect.forEach(run.push(delta), sentence, { discard: true })
+        Stream.mapEffect((delta) => {
+          const handle = payloads.text(delta, undefined, run === undefined && !call.cancelled ? "passing" : "no")
+          if (run === undefined) options.onPayload(handle, delta)
+          return Effect.andThen(
+            offer(call, { type: "text_delta", ...about, handle }),
+            Effect.forEach(run?.push(delta) ?? [], sentence, { discard: true })
           )
-        )
+        })
       ),
       Stream.fromEffect(Effect.suspend(() => {
-        const rest = run.flush()
+        const rest = run?.flush()
         return rest === undefined ? Effect.void : sentence(rest)
       }))
     )
@@ -239,6 +277,51 @@ const openRunner = Effect.fnUntraced(function*(
     )
   }
 
+  /** One output of a node: kept for whoever it goes to, unless it comes too late for anybody. */
+  const give = (call: Call, output: GivenOutput): Effect.Effect<unknown> => {
+    const { command } = call
+    const one = (handle: PayloadHandle, content: string | Int16Array) => {
+      options.onPayload(handle, content)
+      const item = {
+        type: "node_item",
+        provider_invocation_id: command.provider_invocation_id,
+        payload_kind: output.kind,
+        handle,
+        authority_epoch: command.authority_epoch
+      } as const
+      return Effect.andThen(offer(call, item), call.gate.await)
+    }
+    return Effect.suspend(() => {
+      if (call.over) return Effect.void
+      if (output.kind !== "voice") {
+        const remembered = output.kind === "transcript" || output.kind === "segment" ? "conversation" : "passing"
+        return one(payloads.text(output.text, output.facts, call.cancelled ? "no" : remembered), output.text)
+      }
+      return Effect.forEach(pieces(output.samples), (piece) =>
+        Effect.suspend(() => {
+          if (call.over) return Effect.void
+          const handle = payloads.audio(piece, call.cancelled ? undefined : command.turn_id)
+          const { label } = output.facts
+          return one(label === undefined ? handle : { ...handle, facts: { ...handle.facts, label } }, piece)
+        }), { discard: true })
+    })
+  }
+
+  const invoke = (call: Call): NodeInvocation => {
+    const { authority_epoch, provider_invocation_id } = call.command
+    return nodes.invoke(call.command, {
+      give: (output) => give(call, output),
+      done: Effect.suspend(() => offer(call, { type: "item_done", provider_invocation_id, authority_epoch })),
+      stop: (failure) => {
+        if (call.over || call.failure !== undefined) return
+        // After a cancel it is cancelled, and the grace is running.
+        if (!call.cancelled) call.failure = failure
+        call.fiber?.interruptUnsafe()
+        if (!call.cancelled && !call.over) bind(call, graceMs, Exit.fail(failure), true)
+      }
+    })
+  }
+
   const neverEnded = (command: Start) =>
     new ProviderFailure({
       provider_id: command.provider_id,
@@ -247,7 +330,11 @@ const openRunner = Effect.fnUntraced(function*(
       message: `the call did not end within ${command.cap_ms} ms after its utterance`
     })
 
-  const ended = (command: Start, exit: Exit.Exit<void, ProviderFailure>): SessionInput => {
+  const ended = (
+    { command, failure: stopped }: Call,
+    exit: Exit.Exit<void, CallFailure>,
+    cut: boolean
+  ): SessionInput => {
     const about = {
       type: "invocation_ended",
       provider_invocation_id: command.provider_invocation_id,
@@ -256,20 +343,35 @@ const openRunner = Effect.fnUntraced(function*(
     } as const
     if (Exit.isSuccess(exit)) return { ...about, outcome_class: "success", retryable: false }
     const failure = Exit.findErrorOption(exit)
-    if (failure._tag === "Some") {
-      const { outcome_class, retryable, message } = failure.value
-      return { ...about, outcome_class, retryable, reason: message }
+    if (failure._tag === "Some" || (stopped !== undefined && !Cause.hasDies(exit.cause))) {
+      const { outcome_class, retryable = false, message } = failure._tag === "Some"
+        ? failure.value
+        : stopped as NodeFailure
+      return { ...about, outcome_class, retryable, reason: cut ? `${message}, ${cutOff}` : message }
     }
-    if (Cause.hasInterruptsOnly(exit.cause)) return { ...about, outcome_class: "cancelled", retryable: false }
-    // A defect of an adapter is this provider's failure; it must not take the session with it.
-    return { ...about, outcome_class: "infrastructure_failure", retryable: false, reason: "provider_defect" }
+    if (Cause.hasInterruptsOnly(exit.cause)) {
+      return { ...about, outcome_class: "cancelled", retryable: false, ...(cut ? { reason: cutOff } : {}) }
+    }
+    // A defect of an adapter or a node is its own failure; it must not take the session with it.
+    const reason = command.modality === "external" ? "node_defect" : "provider_defect"
+    return { ...about, outcome_class: "infrastructure_failure", retryable: false, reason }
   }
 
   return {
     start: (command) => {
       const id = command.provider_invocation_id
-      const call: Call = { command, gate: Latch.makeUnsafe(true), fiber: undefined, cancelled: false, over: false }
+      const call: Call = {
+        command,
+        gate: Latch.makeUnsafe(true),
+        fiber: undefined,
+        cancelled: false,
+        node: undefined,
+        failure: undefined,
+        over: false
+      }
       calls.set(id, call)
+      if (command.modality === "external") call.node = invoke(call)
+      const { node } = call
       // The feed is open before the next frame is applied, so that no word is lost.
       const feed = command.modality === "stt" ? makeUtteranceFeed(options.feedBounds, context) : undefined
       if (feed !== undefined) {
@@ -282,8 +384,9 @@ const openRunner = Effect.fnUntraced(function*(
         return command.modality === "llm" ? reply(call) : voice(call)
       })
       // Held by back-pressure: the result in hand was taken, the next one waits here.
+      const work: Effect.Effect<void, CallFailure> = node?.run ?? Stream.runForEach(results, () => call.gate.await)
       const fiber = fork(
-        Stream.runForEach(results, () => call.gate.await).pipe(
+        work.pipe(
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               // After a cut the bound's own fiber is at work on the report.
@@ -299,12 +402,22 @@ const openRunner = Effect.fnUntraced(function*(
       running.add(fiber)
       fiber.addObserver(() => running.delete(fiber))
     },
-    cancel: (id) => {
+    cancel: (id, reason) => {
       const call = calls.get(id)
       if (call === undefined || call.cancelled) return
       call.cancelled = true
-      call.fiber?.interruptUnsafe()
-      if (!call.over) bind(call, graceMs, Exit.interrupt())
+      if (call.node === undefined || call.node.cancel(reason)) call.fiber?.interruptUnsafe()
+      if (!call.over) bind(call, graceMs, Exit.interrupt(), true)
+    },
+    push: ({ edge_id, handle, payload_kind, provider_invocation_id }) => {
+      if (payload_kind === "caller_audio" || payload_kind === "voice_edge") return
+      calls.get(provider_invocation_id)?.node?.push({ edgeId: edge_id, kind: payload_kind, handle })
+    },
+    endItems: (id) => {
+      calls.get(id)?.node?.endItems()
+    },
+    notify: ({ notice, provider_invocation_id }) => {
+      calls.get(provider_invocation_id)?.node?.notify(notice)
     },
     pause: (id) => {
       calls.get(id)?.gate.closeUnsafe()

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { isNodeBinding } from "../nodes/NodeBinding.ts"
 import { LanguageModel } from "../ports/LanguageModel.ts"
 import type { ProviderDescriptor } from "../ports/ProviderDescriptor.ts"
 import { SpeechToText } from "../ports/SpeechToText.ts"
@@ -62,6 +63,8 @@ const makeManager = (providers: ProviderSet): ProviderManager["Service"] => {
     check: (bindings) =>
       Effect.suspend(() => {
         for (const [key, provider_id] of Object.entries(bindings)) {
+          // The node host checks those of its nodes.
+          if (isNodeBinding(key)) continue
           const modality = key.split(".")[0] ?? key
           const available = descriptors.filter((one) => one.modality === modality).map((one) => one.provider_id)
           if (!available.includes(provider_id)) {

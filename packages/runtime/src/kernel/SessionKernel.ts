@@ -18,6 +18,8 @@ import type { SessionGateway } from "../events/EventGateway.ts"
 import { EventGateway } from "../events/EventGateway.ts"
 import type { SeenKeys } from "../events/Identity.ts"
 import { Identity } from "../events/Identity.ts"
+import type { EdgeSync } from "../flow/SyncIntegrity.ts"
+import { SyncIntegrity } from "../flow/SyncIntegrity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
 import type { SessionSpeculation } from "../graph/Speculation.ts"
 import { Speculation } from "../graph/Speculation.ts"
@@ -88,6 +90,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
       const conversations = yield* Conversation
       const graphs = yield* GraphExecutor
       const speculation = yield* Speculation
+      const syncs = yield* SyncIntegrity
       const arbiter = yield* TurnArbiter
       const admission = yield* LocalAdmission
       const plans = yield* PlanResolver
@@ -139,6 +142,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             connection: connection.open(gateway),
             delivery: delivery.open(gateway, conversation),
             snapshots,
+            sync: syncs.open({ context, gateway, policies: header.pipeline.edge_buffer_policies }),
             turns,
             speculation: ahead,
             keys: identity.openKeys()
@@ -204,6 +208,7 @@ interface KernelModules {
   readonly connection: SessionConnection
   readonly delivery: SessionDelivery
   readonly snapshots: SnapshotStore
+  readonly sync: EdgeSync
   readonly turns: TurnLifecycle
   readonly speculation: SessionSpeculation
   readonly keys: SeenKeys
@@ -712,21 +717,15 @@ class Kernel implements KernelSession {
   }
 
   #mediaLoss(input: InputOf<"media_loss">): void {
-    const { context, gateway } = this.#m
-    const policy = context.header.pipeline.edge_buffer_policies[input.edge_id]?.sync_drop_policy
+    const { gateway, sync } = this.#m
     gateway.signal("drop_notice", "RK-12", {
       edge_id: input.edge_id,
       target_lane: "DataLane",
       reason: "ingress_full",
       seq_range: { start: input.first, end: input.last }
     })
-    if (policy?.policy === "drop_with_discontinuity" && policy.sync_domain !== undefined) {
-      gateway.signal("discontinuity", "RK-15", {
-        sync_domain: policy.sync_domain,
-        discontinuity_id: `disc_${context.causeSequence}`,
-        reason: "ingress_full"
-      })
-    }
+    const frames = `frames_${input.first}`
+    sync.lost(input.edge_id, { event: frames, sync: frames, custom: frames }, "ingress_full")
   }
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */

@@ -12,8 +12,14 @@ export const rememberedTexts = 1024
 /** Interim texts that a session keeps for whoever watches; the conversation never asks for them. */
 export const rememberedInterims = 64
 
-/** How long a text is asked for: `conversation`, `interim` (only while it is new), or not at all. */
-export type Keep = "conversation" | "interim" | "no"
+/**
+ * Texts on their way from node to node that a session keeps, until the next node has room for them: more than edges
+ * hold. A node whose item is forgotten fails, and says so.
+ */
+export const rememberedPassing = 4096
+
+/** How long a text is asked for: `conversation`, `passing` (until the next node), `interim` (only while it is new), or not at all. */
+export type Keep = "conversation" | "passing" | "interim" | "no"
 
 /**
  * The payloads of one session, outside of the kernel: the kernel sees handles, ports ask here for what is behind them.
@@ -26,6 +32,7 @@ export class PayloadStore {
   /** Keyed once; each text works on a copy. */
   readonly #mac: ReturnType<typeof hmac.create>
   readonly #texts = new Map<string, string>()
+  readonly #passing = new Map<string, string>()
   readonly #interims = new Map<string, string>()
   readonly #audio = new Map<string, { readonly owner: string; readonly samples: Int16Array }>()
   #ordinal = 0
@@ -37,6 +44,7 @@ export class PayloadStore {
   text(content: string, facts?: PayloadHandle["facts"], keep: Keep = "conversation"): PayloadHandle {
     const id = `h_${++this.#ordinal}`
     if (keep === "conversation") remember(this.#texts, id, content, rememberedTexts)
+    else if (keep === "passing") remember(this.#passing, id, content, rememberedPassing)
     else if (keep === "interim") remember(this.#interims, id, content, rememberedInterims)
     return {
       id,
@@ -60,7 +68,12 @@ export class PayloadStore {
   }
 
   readText(id: string): string | undefined {
-    return this.#texts.get(id) ?? this.#interims.get(id)
+    return this.#texts.get(id) ?? this.#passing.get(id) ?? this.#interims.get(id)
+  }
+
+  /** What a node is to work on. It stays: others may have it too; it goes with its owner's, at the latest. */
+  readAudio(id: string): Int16Array | undefined {
+    return this.#audio.get(id)?.samples
   }
 
   /** The lines of a conversation, as texts; what is forgotten is empty. */

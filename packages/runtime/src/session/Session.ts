@@ -22,6 +22,8 @@ import { InvocationRunner } from "../invocation/InvocationRunner.ts"
 import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
+import type { NodeError } from "../nodes/NodeBinding.ts"
+import { NodeHost } from "../nodes/NodeHost.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import { makeBackchannel } from "../listening/Backchannel.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
@@ -36,6 +38,7 @@ import { Transport, TransportFailure } from "../ports/Transport.ts"
 import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
 import { SessionObservers } from "./SessionObserver.ts"
+import { openTranscripts } from "./TranscriptWriter.ts"
 
 /** Version of the program, as recordings state it. */
 export const rsppVersion = "0.1.0"
@@ -83,6 +86,7 @@ export type SessionError =
   | RecorderFailure
   | ProviderFailure
   | ProviderMissing
+  | NodeError
   | ControlPlaneFailure
 
 /**
@@ -104,6 +108,7 @@ export class Session extends Context.Service<Session, {
         | Timebase
         | InvocationRunner
         | ProviderManager
+        | NodeHost
         | Transport
         | VoiceActivity
         | Recorder
@@ -123,7 +128,8 @@ export class Session extends Context.Service<Session, {
       LaneRouter.layer,
       Timebase.layer,
       InvocationRunner.layerNoDeps
-    ))
+    )),
+    Layer.provideMerge(NodeHost.layerNoDeps)
   )
 }
 
@@ -160,6 +166,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const settings = completeSessionConfig(pipeline.session_config)
   const providers = yield* ProviderManager
   yield* providers.check(pipeline.provider_bindings)
+  const nodes = yield* (yield* NodeHost).bind(pipeline)
   const observers = yield* SessionObservers
   const inbox = yield* (yield* LaneRouter).open
   const payloads = new PayloadStore(options.payloadKey)
@@ -186,6 +193,11 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   for (const { provider_id, firstResultCapMs } of providers.descriptors) {
     if (firstResultCapMs !== undefined) caps[provider_id] = firstResultCapMs
   }
+  for (const { definition: { id, timeouts: { itemMs, startMs } } } of nodes.all) {
+    if (itemMs !== undefined || startMs !== undefined) {
+      caps[id] = (startMs ?? 0) + (itemMs ?? pipeline.provider_first_result_ms)
+    }
+  }
   const header = makeHeader(options, timebase.wallClockStartMs, caps)
   const kernel = (yield* SessionKernel).open(header)
   const recorder: SessionRecorder = yield* (yield* Recorder).open({
@@ -211,9 +223,11 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     partialIntervalMs: settings.recognition.partial_interval_ms,
     backchannel: makeBackchannel(settings.barge_in.backchannel),
     graceMs: pipeline.cancellation_grace_ms,
+    nodes: { session_id: options.session_id, seed: options.seed, nowMs: timebase.nowMs, bound: nodes },
     offer: inbox.data,
     onPayload: recorder.payload
   })
+  const transcripts = yield* openTranscripts({ closingMs: shutdownBudgetMs })
   const timers = yield* FiberMap.make<string>()
   const forkTimer = yield* FiberMap.runtime(timers)<never>()
 
@@ -272,7 +286,27 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "predict_turn":
         return predict(command)
       case "cancel_invocation":
-        return runner.cancel(command.provider_invocation_id)
+        return runner.cancel(command.provider_invocation_id, command.reason)
+      case "push_item":
+        return runner.push(command)
+      case "end_items":
+        return runner.endItems(command.provider_invocation_id)
+      case "notify_node":
+        return runner.notify(command)
+      case "write_transcript": {
+        const { handle, node_id, role, turn_id } = command
+        const text = payloads.readText(handle.id)
+        if (text !== undefined) {
+          transcripts.write({
+            session_id: options.session_id,
+            turn_id,
+            node_id,
+            role,
+            text: text.slice(0, handle.length)
+          })
+        }
+        return
+      }
       case "pause_invocation":
         return runner.pause(command.provider_invocation_id)
       case "resume_invocation":

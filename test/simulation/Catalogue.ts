@@ -1,0 +1,250 @@
+/** A scenario that the kernel shows: every test of its file holds it. */
+export interface Held {
+  readonly id: string
+  readonly sentence: string
+  /** In `test/simulation/scenarios`. */
+  readonly file: string
+  /** What of it a later issue widens. */
+  readonly widens?: string
+}
+
+/** A scenario that the kernel cannot show yet, or not the whole of it. */
+export interface Open {
+  readonly id: string
+  readonly sentence: string
+  /** What is missing. */
+  readonly why: string
+  /** The issues that bring it. */
+  readonly issues: ReadonlyArray<number>
+  /** The file that holds the part which can be shown. */
+  readonly part?: string
+}
+
+/** Every failure from the field and every class of the failure matrix is in one of the two lists, once. */
+export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: ReadonlyArray<Open> } = {
+  held: [
+    {
+      id: "S01",
+      sentence: "cancel at any point before playout closes the turn once; the next turn plays",
+      file: "S01-cancel-before-playout.ts"
+    },
+    {
+      id: "S02",
+      sentence: "delivery state is per segment id; `playback_completed` only when all of it was accepted",
+      file: "S02-delivery-by-segment.ts"
+    },
+    {
+      id: "S03",
+      sentence: "pause, resume and clear are ordered by the sequencer; nothing cleared returns",
+      file: "S03-pause-resume-clear.ts"
+    },
+    {
+      id: "S04",
+      sentence: "the fence clears the transport queue; audible tail ≤ the declared transport queue",
+      file: "S04-fence-clears-the-transport.ts",
+      widens: "the queue of a real room: issue 7"
+    },
+    {
+      id: "S05",
+      sentence: "a chunk belongs to the turn of its invocation for ever",
+      file: "S05-chunks-keep-their-turn.ts"
+    },
+    {
+      id: "S06",
+      sentence: "clearing a finished segment never affects a live one",
+      file: "S06-live-segments-survive.ts"
+    },
+    { id: "S08", sentence: "at most one open turn; one reply per accepted turn", file: "S08-one-open-turn.ts" },
+    {
+      id: "S09",
+      sentence: "late transcripts merge or are re-proposed by the session policy, and the decision is recorded",
+      file: "S09-late-transcripts.ts"
+    },
+    {
+      id: "S11",
+      sentence: "disconnect during speech ends with one recorded outcome for that utterance",
+      file: "S11-last-utterance.ts"
+    },
+    {
+      id: "S12",
+      sentence: "audio before the recogniser is ready is held in a bounded, declared buffer",
+      file: "S12-recogniser-connects.ts"
+    },
+    {
+      id: "S13",
+      sentence: "close of the session's scope has a budget; an overrun is an abort with a reason; nothing is left",
+      file: "S13-end-marker-lost.ts"
+    },
+    {
+      id: "S14",
+      sentence: "heap is flat over a soak of an hour of audio",
+      file: "S14-an-hour-of-audio.ts",
+      widens: "50 sessions at once, in the benchmarks of issue 3"
+    },
+    {
+      id: "S15",
+      sentence: "queue age is bounded and reported; overload sheds by rule",
+      file: "S15-bounded-age.ts",
+      widens: "every overflow policy on every edge: issue 4"
+    },
+    {
+      id: "S17",
+      sentence: "first-output budget per invocation; switch or abort, recorded",
+      file: "S17-silent-model.ts"
+    },
+    {
+      id: "S18",
+      sentence: "after 1,000 interruptions the number of open sockets is what it was",
+      file: "S18-a-thousand-interruptions.ts",
+      widens: "connections of simulated providers here; real sockets of real adapters: issue 8"
+    },
+    { id: "S20", sentence: "finalizers run whatever fails before them", file: "S20-finalizers-run.ts" },
+    {
+      id: "S21",
+      sentence: "one monotonic timebase per session; times never negative, never mixed",
+      file: "S21-one-timebase.ts"
+    },
+    {
+      id: "S22",
+      sentence: "durations are typed",
+      file: "S22-typed-durations.ts",
+      widens: "waits between attempts, which the kernel has none of yet: issue 8"
+    },
+    {
+      id: "F3",
+      sentence:
+        "provider failure: `provider_error`, then `provider_switch`/`fallback`; if it ends the turn, `provider_failure`",
+      file: "F3-provider-failure.ts",
+      widens: "`circuit_event`, which no circuit breaker gives yet: issue 4; real sockets: issue 8"
+    },
+    {
+      id: "F4",
+      sentence:
+        "edge pressure: `watermark`, `flow_xoff`/`flow_xon`, `drop_notice`, `shed`; the turn ends only if the plan says so",
+      file: "F4-edge-pressure.ts"
+    },
+    {
+      id: "F6",
+      sentence:
+        "transport disconnect or stall: `reconnecting`, `disconnected`, `stall`, `silence`, `ended`; if it ends the turn, `transport_disconnect_or_stall`",
+      file: "F6-transport.ts",
+      widens: "a real room: issue 7"
+    },
+    {
+      id: "F7",
+      sentence: "authority conflict: `stale_epoch_reject`, `deauthorized_drain`; if it ends the turn, `authority_loss`",
+      file: "F7-authority.ts"
+    },
+    {
+      id: "X1",
+      sentence:
+        "cancel with lease loss in one instant: authority loss prevails over the cancel, and the turn ends once",
+      file: "X1-cancel-and-lease-loss.ts"
+    }
+  ],
+  open: [
+    {
+      id: "S07",
+      sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
+      why: "nothing is done before a turn opens: there is no speculative work",
+      issues: [4]
+    },
+    {
+      id: "S10",
+      sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
+      why: "the truncation holds; how uncertain it is stands nowhere in the timeline",
+      issues: [4],
+      part: "S10-what-was-heard.ts"
+    },
+    {
+      id: "S16",
+      sentence: "admission reserves before it accepts",
+      why: "a session counts its own turns (F1); jobs of a process and quotas over sessions are not there",
+      issues: [4, 7],
+      part: "F1-admission.ts"
+    },
+    {
+      id: "S19",
+      sentence:
+        "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
+      why: "there is one runtime; the takeover by another is not there",
+      issues: [6, 7],
+      part: "F8-old-writer.ts"
+    },
+    {
+      id: "F1",
+      sentence: "admission overload: `reject`/`defer` before the turn, `shed` at scheduling points",
+      why: "before the turn and at enqueue (F4); nothing sheds at dequeue and dispatch",
+      issues: [4],
+      part: "F1-admission.ts"
+    },
+    {
+      id: "F2",
+      sentence:
+        "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
+      why: "budgets hold; there is no node host, so no node that throws or dies",
+      issues: [4],
+      part: "F2-node-budget.ts"
+    },
+    {
+      id: "F5",
+      sentence:
+        "partial loss in a sync domain: `discontinuity`, or atomic `drop_notice`; ends the turn if not recoverable",
+      why: "a domain that goes on holds; atomic drops, and a loss that cannot be recovered, are not there",
+      issues: [4],
+      part: "F5-partial-loss.ts"
+    },
+    {
+      id: "F8",
+      sentence:
+        "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
+      why: "the old placement's half holds; the new one, and the markers of a migration, are not there",
+      issues: [6, 7],
+      part: "F8-old-writer.ts"
+    }
+  ]
+}
+
+const link = (file: string): string => `[${file}](../test/simulation/scenarios/${file})`
+const cell = (text: string): string => text.replaceAll("|", "\\|")
+
+/** The page `docs/scenarios.md`. */
+export const page = (): string => {
+  const { held, open } = catalogue
+  const issues = (numbers: ReadonlyArray<number>) => numbers.map(String).join(" and ")
+  const rows = [
+    ...held.map(({ file, id, sentence, widens }) => ({
+      id,
+      row: `| ${id} | ${cell(sentence)} | ${link(file)} | held${
+        widens === undefined ? "" : `; to be widened by ${cell(widens)}`
+      } |`
+    })),
+    ...open.map((one) => ({
+      id: one.id,
+      row: `| ${one.id} | ${cell(one.sentence)} | ${one.part === undefined ? "–" : link(one.part)} | open: ${
+        cell(one.why)
+      } (issue ${issues(one.issues)}) |`
+    }))
+  ]
+  const rank = (id: string) => "SFX".indexOf(id[0] ?? "")
+  const sorted = rows.toSorted((a, b) => rank(a.id) - rank(b.id) || (a.id < b.id ? -1 : 1))
+  return `# Scenarios
+
+Failures that users of other frameworks reported (S), the failure matrix of the contract (F), and one that the matrix
+does not name (X). Each runs the real session in the seeded world: the script says what happens and when, faults strike
+where they happen, and the timeline is read for what must hold. Each recording is written, read back and replayed; then
+the script runs again with each event shifted by one place (neighbours exchanged, a frame earlier, a frame later, in one
+instant with a neighbour; a provider's fault one call and one result earlier and later), with every checker clean and the
+replay identical.
+
+\`vitest run --config vitest.workspace.ts --project cross test/simulation\` runs them all. A failure names the scenario,
+the variation, the seed and the rule.
+
+${held.length} are held, ${open.length} are open. This page is written by \`node test/simulation/writePage.ts\` from
+[Catalogue.ts](../test/simulation/Catalogue.ts); a test compares them.
+
+| id | what must hold | file | state |
+| --- | --- | --- | --- |
+${sorted.map(({ row }) => row).join("\n")}
+`
+}
