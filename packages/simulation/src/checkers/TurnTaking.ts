@@ -54,7 +54,9 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
         if (command.type === "start_invocation" || command.type === "predict_turn") {
           for (const { parts } of command.conversation ?? []) {
             for (const { chars, chars_max = chars, chars_min = chars } of parts) {
-              if (chars_min > chars || chars > chars_max) findings.broken("what was heard is not within its bounds", index)
+              if (chars_min > chars || chars > chars_max) {
+                findings.broken("what was heard is not within its bounds", index)
+              }
             }
           }
         }
