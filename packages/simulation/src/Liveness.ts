@@ -123,8 +123,11 @@ const lastWordsAnswered = ({ call, exit, timeline }: Lived): ReadonlyArray<Viola
   const { saidLastMs } = call
   if (exit === undefined || saidLastMs === undefined) return []
   const answered = timeline.records.some((record) =>
-    record.record === "signal" && record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
-    answers.has(record.signal.signal)
+    record.record === "signal"
+      ? record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs && answers.has(record.signal.signal)
+      // Said over the agent, and too little to take the turn: that is told.
+      : record.record === "event" && record.event.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
+        record.event.reason?.startsWith("passed_over") === true
   )
   return answered ? [] : [{ rule: "L06", message: `what the caller said at ${saidLastMs} ms was never answered` }]
 }

@@ -5,6 +5,7 @@ import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import * as NodeRegistry from "@rspp/runtime/nodes/NodeRegistry"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -21,6 +22,7 @@ import { checkLiveness, errorTag } from "./Liveness.ts"
 import { makeCall } from "./parts/SimCall.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import * as SimControlPlane from "./parts/SimControlPlane.ts"
+import { endOfTurnModel } from "./parts/SimEndOfTurn.ts"
 import { model } from "./parts/SimModel.ts"
 import { simNodes } from "./parts/SimNodes.ts"
 import { emptyTimeline, layer as recorderLayer } from "./parts/SimRecorder.ts"
@@ -259,6 +261,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         clock: "virtual"
       })).pipe(
         Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
+        Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),
         Effect.provideService(SessionObservers, [
           call.truth.observer,
           completionObserver(call),

@@ -4,6 +4,7 @@ import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
 import type { ScriptedEvent, ScriptedReply } from "./Script.ts"
+import { drawTurnTaking, laidOver, withSigns } from "./TurnTaking.ts"
 
 /** When the caller does the next thing. It does it in any case once `patienceMs` have passed. */
 export interface When {
@@ -20,8 +21,8 @@ export interface When {
 export type CallerAction =
   & { readonly when: When }
   & (
-    /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. */
-    | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean }
+    /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. A `sign` means no more than "I listen". */
+    | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean; readonly sign?: boolean }
     /** Types messages, all in one instant. */
     | { readonly does: "type"; readonly words: number; readonly messages: number }
     | { readonly does: "noise"; readonly ms: number }
@@ -141,7 +142,7 @@ export const drawScenario = (
 ): Scenario => {
   const stream = streams.of("scenario/call")
   const turns = options.turns ?? (stream.chance(0.1) ? stream.between(9, 20) : stream.between(1, 8))
-  const actions = actionsOf(streams.of("scenario/caller"), turns)
+  const actions = withSigns(actionsOf(streams.of("scenario/caller"), turns), streams.of("scenario/signs"))
   const faultsUntilMs = 4000 + turns * stream.between(3000, 9000)
   const plan = faults(faultsUntilMs)
   const ending = options.ending ?? (["all_said", "all_said", "all_said", "hang_up", "hang_up", "shutdown"] as const)[
@@ -156,10 +157,13 @@ export const drawScenario = (
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
     spec: options.graph === true
       ? graphed(
-        ahead(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/speculation")),
+        ahead(
+          withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+          streams.of("scenario/speculation")
+        ),
         drawGraph(streams.of("scenario/graph"))
       )
-      : specOf(streams.of("scenario/spec"), plan),
+      : withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
     fallbacks: {
       ...fallbacksOf(streams.of("scenario/fallbacks")),
       ...(refused === "provider" ? { "llm.fallback": "sim/none" } : {})
@@ -195,6 +199,12 @@ const outputQueue = (stream: RandomStream, refused: StartPart | undefined): numb
   const ms = stream.pick([20, 60, 100, 200, 200])
   return refused === "transport" ? 10 : ms
 }
+
+/** The pipeline, with the turn taking that its author might want. */
+const withTurnTaking = (spec: Record<string, unknown>, stream: RandomStream): Record<string, unknown> => ({
+  ...spec,
+  session_config: laidOver(spec["session_config"] as Record<string, unknown>, drawTurnTaking(stream))
+})
 
 /** Short where snapshots may fail to come again. */
 const snapshotTtl = (stream: RandomStream, plan: FaultPlan): number => {

@@ -1,3 +1,4 @@
+import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { OverflowMarks } from "./OverflowMarks.ts"
 
@@ -75,6 +76,19 @@ export const sometimes = {
   "utterance.lost": "a recogniser gave an utterance up",
   "utterance.at_the_end": "a call ended in the middle of an utterance",
   "typed": "a caller typed",
+  "passed_over.backchannel": "a sign of attention took no turn",
+  "passed_over.too_few_words": "too few words over the agent took no turn",
+  "barge_in.after_words": "a cut came with the words that it waited for",
+  "endpoint.learned": "an endpoint waited for what was learned of the caller's pauses",
+  "endpoint.likely": "the end-of-turn model made an endpoint early",
+  "endpoint.unlikely": "the end-of-turn model made an endpoint late",
+  "endpoint.released": "a key that was released ended an utterance",
+  "prediction.failed": "the end-of-turn model failed",
+  "prediction.missing": "the end-of-turn model did not answer in time",
+  "key.cut": "a key that was pressed cut the agent",
+  "idle.told": "a caller was idle",
+  "idle.hang_up": "a session ended because its caller was idle",
+  "heard.bounded": "a reply that was cut was remembered with its bounds",
   "invocation.timeout": "a call timed out",
   "invocation.overload": "a call met an overload",
   "invocation.blocked": "a call was refused",
@@ -107,6 +121,9 @@ interface Stage {
   askedMs: number | undefined
 }
 
+const isBounded = (conversation: NonNullable<CommandOf<"start_invocation">["conversation"]>): boolean =>
+  conversation.some(({ parts }) => parts.some(({ chars_max }) => chars_max !== undefined))
+
 /** How long a cancelled call may take to end, in ms (CONTRACT section 5). */
 const graceMs = 75
 
@@ -122,12 +139,15 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
   const owners = new Map<string, string>()
   const stageOf = (turnId: string | undefined) => turnId === undefined ? undefined : turns.get(turnId)
   let lostMs: number | undefined
+  /** What the session took in last: the cause of what follows. */
+  let cause = ""
   for (const record of records) {
     const overflowed = overflow.read(record)
     if (overflowed !== undefined) marks.add(overflowed)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record
+        cause = input.type
         switch (input.type) {
           case "text_delta": {
             const stage = stageOf(owners.get(input.provider_invocation_id))
@@ -183,6 +203,8 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
       }
       case "command": {
         const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "end_session" && command.reason === "idle") marks.add("idle.hang_up")
+        if (command.type === "start_invocation" && isBounded(command.conversation ?? [])) marks.add("heard.bounded")
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
           owners.set(command.provider_invocation_id, command.turn_id)
         } else if (command.type === "enqueue_output") {
@@ -222,7 +244,16 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
       }
       case "event": {
         const { reason } = record.event
-        if (reason === "late_dropped") marks.add("row.T11.dropped")
+        if (reason === "passed_over: backchannel") marks.add("passed_over.backchannel")
+        else if (reason === "passed_over: too_few_words") marks.add("passed_over.too_few_words")
+        else if (reason === "endpoint_learned") marks.add("endpoint.learned")
+        else if (reason === "endpoint_likely") marks.add("endpoint.likely")
+        else if (reason === "endpoint_unlikely") marks.add("endpoint.unlikely")
+        else if (reason === "turn_prediction_missing") marks.add("prediction.missing")
+        else if (reason?.startsWith("turn_prediction_failed") === true) marks.add("prediction.failed")
+        else if (reason === "endpoint_released") marks.add("endpoint.released")
+        else if (reason === "user_idle") marks.add("idle.told")
+        else if (reason === "late_dropped") marks.add("row.T11.dropped")
         else if (reason === "late_remapped") marks.add("row.T11.remapped")
         else if (reason === "late_diagnostic") marks.add("row.T11.diagnostic")
         break
@@ -267,7 +298,11 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
             else if (turn_id === undefined) marks.add("utterance.at_the_end")
             break
           case "cancel":
-            if (reason === "barge_in") marks.add("barge_in.cut")
+            if (reason === "barge_in") {
+              marks.add("barge_in.cut")
+              if (cause === "transcript") marks.add("barge_in.after_words")
+              if (cause === "push_to_talk") marks.add("key.cut")
+            }
             if (reason === "superseded") marks.add("superseded")
             if (stage === undefined) break
             if (stage.committed) marks.add("cut.after_commit")

@@ -389,15 +389,9 @@ const openRunner = Effect.fnUntraced(function*(
         if (feed !== undefined) return transcripts(call, feed)
         return command.modality === "llm" ? reply(call) : voice(call)
       })
-<<<<<<< HEAD
-      // Held by back-pressure: the result in hand was taken, the next one waits here.
-      const work: Effect.Effect<void, CallFailure> = node?.run ?? Stream.runForEach(results, () => call.gate.await)
+      const work: Effect.Effect<void, CallFailure> = node?.run ?? results
       const fiber = fork(
         work.pipe(
-=======
-      const fiber = fork(
-        results.pipe(
->>>>>>> main
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               // After a cut the bound's own fiber is at work on the report.
