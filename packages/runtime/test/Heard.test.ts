@@ -45,7 +45,10 @@ describe("what was heard of a sentence", () => {
       const samples = 2000 + dice.below(200_000)
       const heard = dice.below(samples + 1)
       const { chars, max, min } = heardOf(segment(length, samples, heard, dice.chance(0.5)))
-      assert.isTrue(0 <= min && min <= chars && chars <= max && max <= length, JSON.stringify({ length, samples, heard }))
+      assert.isTrue(
+        0 <= min && min <= chars && chars <= max && max <= length,
+        JSON.stringify({ length, samples, heard })
+      )
     }
     for (let i = 0; i < 500; i++) {
       const [samples, share] = [100_000, (1 + dice.below(98)) / 100]
@@ -60,7 +63,12 @@ describe("what was heard of a sentence", () => {
 
 describe("the conversation says how certain it is (S10)", () => {
   const cutAt = (samples: number, options: HarnessOptions = {}) => {
-    const h = KernelHarness.ready({ llm: () => reply(100), tts: () => speech(2000), withhold: ["playback_cancelled"], ...options })
+    const h = KernelHarness.ready({
+      llm: () => reply(100),
+      tts: () => speech(2000),
+      withhold: ["playback_cancelled"],
+      ...options
+    })
     h.type()
     h.runFor(1180)
     h.cancel()

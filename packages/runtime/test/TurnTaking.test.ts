@@ -72,7 +72,9 @@ describe("dynamic endpointing", () => {
   })
 
   it("stays between min_ms and max_ms, in whole milliseconds, whatever the pauses are", () => {
-    for (const pauses of [[0, 0, 0], [1500, 1500, 1500], [20, 1400, 3, 900, 77, 640], [1500, 0, 0, 0, 0, 0, 0, 0, 0, 0]]) {
+    for (
+      const pauses of [[0, 0, 0], [1500, 1500, 1500], [20, 1400, 3, 900, 77, 640], [1500, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+    ) {
       const rule = new Endpointing({ ...defaultSessionConfig, ...config })
       for (const ms of pauses) {
         rule.paused(ms)
@@ -410,13 +412,23 @@ describe("typed text", () => {
 
   it("while a turn is open takes its place, with or without barge-in", () => {
     for (const enabled of [true, false]) {
-      const h = KernelHarness.ready({ llm: () => reply(40), tts: () => speech(5000), config: { barge_in: { enabled } } })
+      const h = KernelHarness.ready({
+        llm: () => reply(40),
+        tts: () => speech(5000),
+        config: { barge_in: { enabled } }
+      })
       h.type()
       h.runFor(1000)
       h.forget()
       h.type()
       h.settle()
-      assert.deepStrictEqual(cuts(h), ["turn_open_proposed", "cancel(superseded)", "abort(cancelled)", "close", "turn_open"])
+      assert.deepStrictEqual(cuts(h), [
+        "turn_open_proposed",
+        "cancel(superseded)",
+        "abort(cancelled)",
+        "close",
+        "turn_open"
+      ])
       h.hangUp()
     }
   })
