@@ -18,8 +18,11 @@ const overridesOf = (stream: SeededStream): ReadonlyArray<string> =>
     [`barge_in.min_ms=${stream.between(0, 1500)}`],
     [`barge_in.false_alarm_ms=${stream.between(0, 3000)}`],
     [`recognition.max_utterance_ms=${stream.between(300, 20_000)}`],
-    ["barge_in.enabled=false"]
-  ][stream.between(0, 5)] ?? []
+    ["barge_in.enabled=false"],
+    ["endpointing.mode=dynamic"],
+    [`barge_in.min_words=${stream.between(1, 4)}`],
+    [`idle.timeout_ms=${stream.between(500, 5000)}`]
+  ][stream.between(0, 8)] ?? []
 
 describe("the outlook of a what-if replay", () => {
   layer(Layer.mergeAll(Replayer.layer, SessionKernel.layer))((it) => {

@@ -4,6 +4,7 @@ import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
 import type { ScriptedEvent, ScriptedReply } from "./Script.ts"
+import { drawTurnTaking, laidOver, withSigns } from "./TurnTaking.ts"
 
 /** When the caller does the next thing. It does it in any case once `patienceMs` have passed. */
 export interface When {
@@ -20,12 +21,30 @@ export interface When {
 export type CallerAction =
   & { readonly when: When }
   & (
-    /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. */
-    | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean }
+    /** Speaks: one entry a word, its duration in ms; a negative entry is a pause. A `sign` means no more than "I listen". */
+    | { readonly does: "say"; readonly words: ReadonlyArray<number>; readonly final?: boolean; readonly sign?: boolean }
     /** Types messages, all in one instant. */
     | { readonly does: "type"; readonly words: number; readonly messages: number }
     | { readonly does: "noise"; readonly ms: number }
   )
+
+/** What a session opens when it starts, and the error that it fails with where that cannot be opened. */
+export const startParts = {
+  /** A plan names a provider that the runtime lacks. */
+  provider: "ProviderMissing",
+  /** The transport's queue has no room for a frame. */
+  transport: "TransportFailure",
+  /** There is no place to record to. */
+  recorder: "RecorderFailure",
+  /** The models of voice activity cannot be loaded. */
+  voice_activity: "ProviderFailure",
+  /** Another placement has the session. */
+  lease: "ControlPlaneFailure"
+} as const
+export type StartPart = keyof typeof startParts
+
+/** The edge of the usual graph on which sentences wait for a voice. */
+export const segmentEdge = "sentences.segment.tts"
 
 /** Everything about one simulated call that is decided before it begins. */
 export interface Scenario {
@@ -57,6 +76,8 @@ export interface Scenario {
   readonly preemptOps: number
   /** Sentences of a reply: at least 1, at most this. */
   readonly replySentences: number
+  /** What cannot be opened when the session starts, so that it fails at once. */
+  readonly refused?: StartPart
   /** What happens besides, at pinned moments. */
   readonly script?: ReadonlyArray<ScriptedEvent>
   /** Every reply, where it is not to be drawn. */
@@ -121,7 +142,7 @@ export const drawScenario = (
 ): Scenario => {
   const stream = streams.of("scenario/call")
   const turns = options.turns ?? (stream.chance(0.1) ? stream.between(9, 20) : stream.between(1, 8))
-  const actions = actionsOf(streams.of("scenario/caller"), turns)
+  const actions = withSigns(actionsOf(streams.of("scenario/caller"), turns), streams.of("scenario/signs"))
   const faultsUntilMs = 4000 + turns * stream.between(3000, 9000)
   const plan = faults(faultsUntilMs)
   const ending = options.ending ?? (["all_said", "all_said", "all_said", "hang_up", "hang_up", "shutdown"] as const)[
@@ -129,17 +150,24 @@ export const drawScenario = (
   ] ?? "all_said"
   const provider = streams.of("scenario/latency")
   const timing = streams.of("scenario/timing")
+  const refused = refusedPart(streams.of("scenario/start"), plan)
   // Drawn in any case: a kind of fault that is taken away must not shift what is drawn after it.
   const endsEarly = timing.unit()
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
     spec: options.graph === true
       ? graphed(
-        ahead(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/speculation")),
+        ahead(
+          withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+          streams.of("scenario/speculation")
+        ),
         drawGraph(streams.of("scenario/graph"))
       )
-      : specOf(streams.of("scenario/spec"), plan),
-    fallbacks: fallbacksOf(streams.of("scenario/fallbacks")),
+      : withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+    fallbacks: {
+      ...fallbacksOf(streams.of("scenario/fallbacks")),
+      ...(refused === "provider" ? { "llm.fallback": "sim/none" } : {})
+    },
     actions,
     ending,
     faultsUntilMs,
@@ -148,17 +176,35 @@ export const drawScenario = (
       : Math.round(500 + (faultsUntilMs + 8000) * endsEarly),
     faults: plan,
     latencies: { stt: provider.pick(recognisers), llm: provider.pick(models), tts: provider.pick(voices) },
-    outputQueueMs: timing.pick([20, 60, 100, 200, 200]),
+    outputQueueMs: outputQueue(timing, refused),
     voiceActivityMs: timing.pick([0, 0, 16, 40]),
     leaseTtlMs: timing.pick([1000, 4000, 10_000, 10_000]),
     snapshotTtlMs: snapshotTtl(timing, plan),
     preemptOps: plan.rates["runtime.preempt"] === undefined
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
+    ...(refused === undefined ? {} : { refused }),
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
 }
+
+const refusedPart = (stream: RandomStream, plan: FaultPlan): StartPart | undefined => {
+  const part = stream.pick<StartPart>(["provider", "transport", "recorder", "voice_activity", "lease"])
+  return stream.chance(plan.rates["start.refused"] ?? 0) ? part : undefined
+}
+
+/** Too short for a frame where the transport is to be refused. */
+const outputQueue = (stream: RandomStream, refused: StartPart | undefined): number => {
+  const ms = stream.pick([20, 60, 100, 200, 200])
+  return refused === "transport" ? 10 : ms
+}
+
+/** The pipeline, with the turn taking that its author might want. */
+const withTurnTaking = (spec: Record<string, unknown>, stream: RandomStream): Record<string, unknown> => ({
+  ...spec,
+  session_config: laidOver(spec["session_config"] as Record<string, unknown>, drawTurnTaking(stream))
+})
 
 /** Short where snapshots may fail to come again. */
 const snapshotTtl = (stream: RandomStream, plan: FaultPlan): number => {
@@ -258,7 +304,7 @@ const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, u
   if (faults.rates["runtime.full_edge"] === undefined) return undefined
   const which = stream.between(1, 7)
   return {
-    ...(which & 1 ? { "sentences.segment.tts": segment } : {}),
+    ...(which & 1 ? { [segmentEdge]: segment } : {}),
     ...(which & 2 ? { "tts.voice.output": voice } : {}),
     ...(which & 4 ? { "input.caller_audio.stt": audio } : {})
   }

@@ -1,4 +1,6 @@
+import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { OverflowMarks } from "./OverflowMarks.ts"
 
 /**
  * What a long run must have seen at least once, by id, each in a few words. A world in which one of them never happens
@@ -40,10 +42,16 @@ export const sometimes = {
   "recover.provider_switch": "another provider stood in by a switch",
   "recover.fallback": "another provider stood in as a fallback",
   "recover.degrade": "a reply went on without speech",
-  "overflow.block": "a full edge held its producer",
-  "overflow.drop": "a full edge dropped",
-  "overflow.latest_only": "a full edge kept the latest",
-  "overflow.shed": "a blocked edge was shed",
+  "overflow.block": "a full edge of strategy block held its producer",
+  "overflow.drop": "a full edge of strategy drop dropped",
+  "overflow.merge": "a full edge of strategy merge joined what came to what waited",
+  "overflow.sample": "a full edge of strategy sample dropped",
+  "overflow.latest_only": "a full edge of strategy latest_only kept the latest",
+  "shed.drop": "a producer was held for too long, and what it held back was dropped",
+  "shed.merge": "… joined to what waited",
+  "shed.latest_only": "… dropped but for the latest",
+  "shed.degrade": "… dropped, and the reply said to be degraded",
+  "shed.fallback": "… dropped, and the reply said to fall back",
   "flow.xoff": "a producer was told to stop",
   "flow.xon": "a producer was told to go on",
   "flow.credit": "credit was granted",
@@ -58,17 +66,42 @@ export const sometimes = {
   "connection.stall": "a transport stalled",
   "connection.silence": "a peer fell silent",
   "lease.rotated": "the lease moved",
+  "lease.revoked": "the lease was revoked",
+  "lease.expired": "the lease ran out",
+  "lease.of_an_older_epoch": "news of an older lease was refused",
+  "lease.of_a_lost_epoch": "news of a lease that had been lost was refused",
   "lease.expired_at_egress": "egress noticed that the lease had run out",
   "utterance.limit": "an utterance reached its length limit",
   "utterance.nothing": "a sound held no words",
   "utterance.lost": "a recogniser gave an utterance up",
   "utterance.at_the_end": "a call ended in the middle of an utterance",
   "typed": "a caller typed",
+  "passed_over.backchannel": "a sign of attention took no turn",
+  "passed_over.too_few_words": "too few words over the agent took no turn",
+  "barge_in.after_words": "a cut came with the words that it waited for",
+  "endpoint.learned": "an endpoint waited for what was learned of the caller's pauses",
+  "endpoint.likely": "the end-of-turn model made an endpoint early",
+  "endpoint.unlikely": "the end-of-turn model made an endpoint late",
+  "endpoint.released": "a key that was released ended an utterance",
+  "prediction.failed": "the end-of-turn model failed",
+  "prediction.missing": "the end-of-turn model did not answer in time",
+  "key.cut": "a key that was pressed cut the agent",
+  "idle.told": "a caller was idle",
+  "idle.hang_up": "a session ended because its caller was idle",
+  "heard.bounded": "a reply that was cut was remembered with its bounds",
   "invocation.timeout": "a call timed out",
   "invocation.overload": "a call met an overload",
   "invocation.blocked": "a call was refused",
   "invocation.infrastructure_failure": "a call met a fault",
-  "invocation.cut_off": "a call did not end in time and was cut off",
+  "invocation.cancelled": "a call was cancelled",
+  "invocation.defect": "an adapter threw",
+  "invocation.cut_off": "a cancelled call did not end within its grace and was cut off",
+  "invocation.never_ended": "a recogniser did not end after its utterance and was cut off",
+  "error.ProviderMissing": "a session did not start: its plan names a provider that the runtime lacks",
+  "error.TransportFailure": "a transport failed",
+  "error.RecorderFailure": "a session did not start: there was no place to record to",
+  "error.ProviderFailure": "a session did not start: voice activity could not",
+  "error.ControlPlaneFailure": "a session did not start: another placement had it",
   "shutdown": "a process was told to stop",
   "quiet": "a turn committed without speech"
 } as const
@@ -88,17 +121,33 @@ interface Stage {
   askedMs: number | undefined
 }
 
-/** What happened in one timeline. */
-export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mark> => {
+const isBounded = (conversation: NonNullable<CommandOf<"start_invocation">["conversation"]>): boolean =>
+  conversation.some(({ parts }) => parts.some(({ chars_max }) => chars_max !== undefined))
+
+/** How long a cancelled call may take to end, in ms (CONTRACT section 5). */
+const graceMs = 75
+
+/** What happened in one timeline, and in a session that ended with the error of that tag. */
+export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string): ReadonlySet<Mark> => {
   const marks = new Set<Mark>()
+  const error = allMarks.find((mark) => mark === `error.${failure}`)
+  if (error !== undefined) marks.add(error)
+  const overflow = new OverflowMarks()
+  /** When each call was told to end. */
+  const cancelledMs = new Map<string, number>()
   const turns = new Map<string, Stage>()
   const owners = new Map<string, string>()
   const stageOf = (turnId: string | undefined) => turnId === undefined ? undefined : turns.get(turnId)
   let lostMs: number | undefined
+  /** What the session took in last: the cause of what follows. */
+  let cause = ""
   for (const record of records) {
+    const overflowed = overflow.read(record)
+    if (overflowed !== undefined) marks.add(overflowed)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record
+        cause = input.type
         switch (input.type) {
           case "text_delta": {
             const stage = stageOf(owners.get(input.provider_invocation_id))
@@ -117,10 +166,18 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
           }
           case "lease":
             if (input.status !== "issued" && input.status !== "renewed") lostMs = atMs
+            if (input.status === "revoked" || input.status === "expired") marks.add(`lease.${input.status}`)
             break
           case "evidence_appended":
             if (lostMs === atMs) marks.add("tie.authority_and_commit")
             break
+          case "invocation_ended": {
+            const sentMs = cancelledMs.get(input.provider_invocation_id)
+            if (sentMs !== undefined && input.outcome_class === "cancelled" && atMs - sentMs >= graceMs) {
+              marks.add("invocation.cut_off")
+            }
+            break
+          }
           case "media_loss":
             marks.add("loss.media")
             break
@@ -146,6 +203,8 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
       }
       case "command": {
         const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "end_session" && command.reason === "idle") marks.add("idle.hang_up")
+        if (command.type === "start_invocation" && isBounded(command.conversation ?? [])) marks.add("heard.bounded")
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
           owners.set(command.provider_invocation_id, command.turn_id)
         } else if (command.type === "enqueue_output") {
@@ -154,14 +213,15 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
         } else if (command.type === "append_evidence") {
           const stage = stageOf(command.turn_id)
           if (stage !== undefined) stage.askedMs = atMs
-        } else if (command.type === "pause_invocation") marks.add("overflow.block")
+        } else if (command.type === "cancel_invocation") cancelledMs.set(command.provider_invocation_id, atMs)
         break
       }
       case "invocation": {
         const { outcome_class, reason, retry_decision } = record.invocation
-        if (outcome_class !== "success" && outcome_class !== "cancelled") marks.add(`invocation.${outcome_class}`)
+        if (outcome_class !== "success") marks.add(`invocation.${outcome_class}`)
         if (retry_decision === "retry") marks.add("recover.retry")
-        if (reason === "cut_off") marks.add("invocation.cut_off")
+        if (reason === "provider_defect") marks.add("invocation.defect")
+        if (reason?.startsWith("the call did not end within") ?? false) marks.add("invocation.never_ended")
         break
       }
       case "transition": {
@@ -173,7 +233,10 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
         break
       }
       case "decision": {
-        const { outcome_kind, phase, scope } = record.decision
+        const { outcome_kind, phase, reason, scope } = record.decision
+        if (reason === "lease_of_an_older_epoch" || reason === "lease_of_a_lost_epoch") {
+          marks.add(`lease.${reason.slice("lease_".length) as "of_an_older_epoch" | "of_a_lost_epoch"}`)
+        }
         if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
           marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
         }
@@ -181,7 +244,16 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
       }
       case "event": {
         const { reason } = record.event
-        if (reason === "late_dropped") marks.add("row.T11.dropped")
+        if (reason === "passed_over: backchannel") marks.add("passed_over.backchannel")
+        else if (reason === "passed_over: too_few_words") marks.add("passed_over.too_few_words")
+        else if (reason === "endpoint_learned") marks.add("endpoint.learned")
+        else if (reason === "endpoint_likely") marks.add("endpoint.likely")
+        else if (reason === "endpoint_unlikely") marks.add("endpoint.unlikely")
+        else if (reason === "turn_prediction_missing") marks.add("prediction.missing")
+        else if (reason?.startsWith("turn_prediction_failed") === true) marks.add("prediction.failed")
+        else if (reason === "endpoint_released") marks.add("endpoint.released")
+        else if (reason === "user_idle") marks.add("idle.told")
+        else if (reason === "late_dropped") marks.add("row.T11.dropped")
         else if (reason === "late_remapped") marks.add("row.T11.remapped")
         else if (reason === "late_diagnostic") marks.add("row.T11.diagnostic")
         break
@@ -226,7 +298,11 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
             else if (turn_id === undefined) marks.add("utterance.at_the_end")
             break
           case "cancel":
-            if (reason === "barge_in") marks.add("barge_in.cut")
+            if (reason === "barge_in") {
+              marks.add("barge_in.cut")
+              if (cause === "transcript") marks.add("barge_in.after_words")
+              if (cause === "push_to_talk") marks.add("key.cut")
+            }
             if (reason === "superseded") marks.add("superseded")
             if (stage === undefined) break
             if (stage.committed) marks.add("cut.after_commit")
@@ -248,13 +324,6 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
             break
           case "degrade":
             marks.add("recover.degrade")
-            break
-          case "drop_notice":
-            if (reason.startsWith("edge_full")) marks.add("overflow.drop")
-            else if (reason.startsWith("latest_only")) marks.add("overflow.latest_only")
-            break
-          case "shed":
-            marks.add("overflow.shed")
             break
           case "flow_xoff":
             marks.add("flow.xoff")

@@ -98,6 +98,27 @@ describe("the caller", () => {
       assert.match(silent.report.notices.join(), /hung up without an answer: no agent audio within 6000 ms/)
     }))
 
+  it.live("holds its key while it says what the script wants it to, and no longer", () =>
+    Effect.gen(function*() {
+      const heard: Array<string> = []
+      let frames = 0
+      const ingress: TransportIngress = {
+        ...quiet,
+        audio: () => {
+          frames++
+          return true
+        },
+        pushToTalk: (state) => void heard.push(`${state} ${frames}`)
+      }
+      const script = makeCallScript([
+        { say: speech(500), hold_key: true },
+        { say: speech(300), at: { after: "previous", delay_ms: 200 } },
+        { say: speech(100), hold_key: true, at: { after: "previous", delay_ms: 0 } }
+      ])
+      yield* call(script, () => Effect.void, ingress)
+      assert.deepStrictEqual(heard, ["pressed 0", "released 25", "pressed 50", "released 55"])
+    }))
+
   it.live("counts an answer that begins in the recording's trailing silence", () =>
     Effect.gen(function*() {
       const recording = new Int16Array(ms(4_000))

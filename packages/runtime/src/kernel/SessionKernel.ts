@@ -413,7 +413,7 @@ class Kernel implements KernelSession {
 
   /** What was said over the agent's speech and takes no turn is told, and the agent goes on. */
   #passesOver(handle: PayloadHandle, recognition: string): boolean {
-    const { bargeIn, gateway } = this.#m
+    const { bargeIn, gateway, speculation } = this.#m
     const reason = bargeIn.passedOver(handle)
     if (reason === undefined) return false
     gateway.event({
@@ -422,13 +422,14 @@ class Kernel implements KernelSession {
       provider_invocation_id: recognition,
       reason: `passed_over: ${reason}`
     })
+    speculation.withdraw("passed_over")
     bargeIn.falseAlarm()
     return true
   }
 
   /** The caller's key: a press cuts at once what may be heard. */
   #key(input: InputOf<"push_to_talk">): void {
-    const { gateway, idle, listening, turns } = this.#m
+    const { gateway, idle, listening, speculation, turns } = this.#m
     if (this.#over) return
     const pressed = input.state === "pressed"
     if (!listening.key(input.state)) {
@@ -440,6 +441,7 @@ class Kernel implements KernelSession {
       return
     }
     idle.active()
+    if (pressed) speculation.withdraw("caller_went_on")
     if (pressed && this.#bargeInEnabled) this.#cut(turns.audible)
   }
 

@@ -74,8 +74,27 @@ const drawHeader = (dice: Dice): TimelineHeader => {
   const min_ms = dice.below(400)
   const config = sessionConfigWith({
     late_event_policy: dice.pick(["drop", "remap", "diagnostics"] as const),
-    endpointing: { min_ms, unfinished_ms: min_ms + 300, max_ms: min_ms + 1000 },
-    barge_in: { enabled: dice.chance(0.9), min_ms: dice.below(600), false_alarm_ms: dice.below(2500) },
+    turn_detection: dice.chance(0.15) ? "push_to_talk" : "automatic",
+    endpointing: {
+      min_ms,
+      unfinished_ms: min_ms + 300,
+      max_ms: min_ms + 1000,
+      mode: dice.pick(["fixed", "dynamic"] as const)
+    },
+    barge_in: {
+      enabled: dice.chance(0.9),
+      min_ms: dice.below(600),
+      false_alarm_ms: dice.below(2500),
+      min_words: dice.chance(0.3) ? dice.below(4) : 0,
+      backchannel: dice.chance(0.3) ? ["mhm"] : []
+    },
+    end_of_turn: {
+      enabled: dice.chance(0.3),
+      timeout_ms: 1 + dice.below(400),
+      likely_percent: 70,
+      unlikely_percent: 30
+    },
+    idle: { timeout_ms: dice.chance(0.3) ? 50 + dice.below(3000) : 0, hang_up_after: 0 },
     recognition: { partial_interval_ms: 500, max_utterance_ms: dice.chance(0.2) ? 400 : 20_000 }
   })
   const base = literalPipeline(config)
@@ -266,6 +285,9 @@ export class RandomWorld {
         this.inputs.push({ at: this.#now, input: { audio: frame } })
         this.laws.audio(sequence, this.#now)
         if (dice.chance(0.95)) this.#speaking = !this.#speaking
+        if (this.header.session_config.turn_detection === "push_to_talk") {
+          return this.#step({ type: "push_to_talk", state: this.#speaking ? "pressed" : "released" })
+        }
         return this.#step({
           type: "voice_activity",
           edge: this.#speaking ? "speech_started" : "speech_ended",
@@ -365,7 +387,11 @@ export class RandomWorld {
   }
 
   #text(length: number): PayloadHandle {
-    const facts = this.#dice.chance(0.5) ? { facts: { complete: this.#dice.chance(0.5) } } : {}
+    const facts = this.#dice.chance(0.5)
+      ? {
+        facts: { complete: this.#dice.chance(0.5), words: this.#dice.below(5), backchannel: this.#dice.chance(0.4) }
+      }
+      : {}
     return { id: `text_${++this.#handles}`, payload_class: "text_raw", length, ...facts }
   }
 
@@ -392,6 +418,12 @@ export class RandomWorld {
         return this.#start(command)
       case "mark_utterance":
         return this.#utterance(command)
+      case "predict_turn": {
+        if (dice.chance(0.2)) return
+        const { pause_id, provider_invocation_id } = command
+        const said = dice.chance(0.8) ? { percent: dice.below(101) } : { reason: "timeout" }
+        return this.#say("predictions", { type: "turn_prediction", provider_invocation_id, pause_id, ...said })
+      }
       case "cancel_invocation": {
         const id = command.provider_invocation_id
         const queue = this.#lanes.get(id) ?? []

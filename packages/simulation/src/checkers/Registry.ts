@@ -22,6 +22,7 @@ import { signalsRegistered } from "./SignalsRegistered.ts"
 import { terminalHasCause } from "./TerminalHasCause.ts"
 import { timeForward } from "./TimeForward.ts"
 import { timerGeneration } from "./TimerGeneration.ts"
+import { turnTaking } from "./TurnTaking.ts"
 import { utteranceEnds } from "./UtteranceEnds.ts"
 
 /** Every checker, in the order of its number. A new one is added here. */
@@ -48,7 +49,8 @@ export const checkers: ReadonlyArray<Checker> = [
   flowSignalled,
   playbackOnce,
   utteranceEnds,
-  signalsRegistered
+  signalsRegistered,
+  turnTaking
 ]
 
 /** What a timeline breaks. */

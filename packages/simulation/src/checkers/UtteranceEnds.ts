@@ -13,8 +13,9 @@ interface Utterance {
 
 export const utteranceEnds: Checker = {
   id: "C22",
+  holds: ["I-LISTEN-ONE"],
   sentence:
-    "Each utterance ends once: its words propose a turn, or it held none, or its loss is told; nothing that the caller said is answered twice.",
+    "Each utterance ends once: its words propose a turn or are passed over, or it held none, or its loss is told; nothing that the caller said is answered twice.",
   check: (_header, records) => {
     const findings = new Findings("C22", records)
     const open = new Map<string, Utterance>()
@@ -43,6 +44,10 @@ export const utteranceEnds: Checker = {
         if (utterance.speaking || pause_id !== utterance.pauseId) continue
         fresh = { utterance, before: utterance.final }
         utterance.final = handle.length
+      } else if (record.record === "event") {
+        // Words over the agent's speech that take no turn: C24 says whether that was right.
+        const { provider_invocation_id: id, reason = "" } = record.event
+        if (id !== undefined && reason.startsWith("passed_over")) due.delete(id)
       } else if (record.record === "signal") {
         const { provider_invocation_id: id, signal, turn_id } = record.signal
         if (signal === "stale_epoch_reject" && fresh !== undefined) {

@@ -1,6 +1,7 @@
 import { frameMs } from "@rspp/runtime/ports/AudioFrame"
 import type { Faults } from "../Faults.ts"
 import type { CallerAction, Scenario } from "../Scenario.ts"
+import { signsOfAttention } from "../TurnTaking.ts"
 import { soundOf } from "./SpeechBook.ts"
 import type { SpeechBook } from "./SpeechBook.ts"
 
@@ -31,6 +32,10 @@ export class SimCaller {
   readonly #faults: Faults
   readonly #scenario: Scenario
   readonly #type: (text: string) => void
+  /** The caller holds a key while it speaks. */
+  readonly #key: ((state: "pressed" | "released") => void) | undefined
+  #holds = false
+  #signs = 0
   #at = 0
   #typed = 0
   /** Sounds that are being made: one entry a frame. */
@@ -51,12 +56,15 @@ export class SimCaller {
     readonly faults: Faults
     readonly book: SpeechBook
     readonly type: (text: string) => void
+    readonly key: (state: "pressed" | "released") => void
   }) {
     this.#scenario = options.scenario
     this.#actions = [...options.scenario.actions]
     this.#book = options.book
     this.#faults = options.faults
     this.#type = options.type
+    const { turn_detection } = options.scenario.spec["session_config"] as { readonly turn_detection?: string }
+    this.#key = turn_detection === "push_to_talk" ? options.key : undefined
   }
 
   /** What the microphone hears in the 20 ms that end now. */
@@ -66,6 +74,11 @@ export class SimCaller {
       const sound = this.#sounds[this.#soundAt++] as number
       if (this.#soundAt === this.#sounds.length) this.#freeMs = nowMs
       return sound
+    }
+    if (this.#holds) {
+      // With the first frame after its last one, so that nothing is cut off.
+      this.#holds = false
+      this.#key?.("released")
     }
     if (nowMs >= this.#scenario.hangUpMs && this.#scenario.ending !== "shutdown") {
       this.gone = true
@@ -109,7 +122,7 @@ export class SimCaller {
     this.#freeMs = nowMs
     switch (action.does) {
       case "say":
-        return this.#say(action.words)
+        return this.#say(action.words, action.sign)
       case "noise":
         this.#sounds = Array.from({ length: Math.max(1, Math.round(action.ms / frameMs)) }, () => soundOf.noise)
         this.#soundAt = 0
@@ -157,6 +170,10 @@ export class SimCaller {
     if (!this.gone) this.#typeWords(2)
   }
 
+  #sign(): string {
+    return signsOfAttention[this.#signs++ % signsOfAttention.length] as string
+  }
+
   /** Scripted: it speaks behind what it is saying. */
   say(words: ReadonlyArray<number>): void {
     const rest = this.#sounds.slice(this.#soundAt)
@@ -181,11 +198,15 @@ export class SimCaller {
     this.#type(Array.from({ length: words }, (_, i) => `typed${this.#typed++}${i}`).join(" "))
   }
 
-  #say(words: ReadonlyArray<number>): void {
+  #say(words: ReadonlyArray<number>, sign = false): void {
+    if (this.#key !== undefined && !this.#holds) {
+      this.#holds = true
+      this.#key("pressed")
+    }
     this.#sounds = []
     this.#soundAt = 0
     for (const ms of words) {
-      const sound = ms > 0 ? this.#book.add(ms) : soundOf.silence
+      const sound = ms > 0 ? this.#book.add(ms, sign ? this.#sign() : undefined) : soundOf.silence
       for (let i = 0; i < Math.max(1, Math.round(Math.abs(ms) / frameMs)); i++) this.#sounds.push(sound)
     }
   }

@@ -89,6 +89,7 @@ const open = (
       for (const deliver of held.splice(0)) deliver()
     }
     yield* leases.subscribe(session_id, (change) => tell(() => onLease({ type: "lease", ...change })))
+    if (call.scenario.refused === "lease") yield* leases.acquire(session_id, elsewhere)
     const lease = yield* leases.hold(session_id, home)
     yield* control.openSession({
       session_id,

@@ -49,7 +49,13 @@ class Line {
     if (drifts) faults.count("media.drift")
     this.#frameNs = frameMs * 1e6 * (1 + ppm() / 1e6)
     this.output = new SimOutput(call, scenario.outputQueueMs, ppm())
-    this.#caller = new SimCaller({ scenario, faults, book: call.book, type: (text) => this.#ingress?.text(text) })
+    this.#caller = new SimCaller({
+      scenario,
+      faults,
+      book: call.book,
+      type: (text) => this.#ingress?.text(text),
+      key: (state) => this.#ingress?.pushToTalk(state)
+    })
   }
 
   readonly run = (ingress: TransportIngress): Effect.Effect<void, TransportFailure> =>

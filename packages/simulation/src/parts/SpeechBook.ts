@@ -30,10 +30,10 @@ export class SpeechBook {
   readonly #words: Array<Word> = []
   readonly #frames = new Map<number, Int16Array>([[0, silence]])
 
-  /** A new word of so many ms; returns its sound. */
-  add(ms: number): number {
+  /** A new word of so many ms; returns its sound. Without a text of its own it says its number. */
+  add(ms: number, text = wordText(this.#words.length + 1)): number {
     const ordinal = this.#words.length % maxWords
-    this.#words.push({ text: wordText(this.#words.length + 1), frames: Math.max(1, Math.round(ms / frameMs)) })
+    this.#words.push({ text, frames: Math.max(1, Math.round(ms / frameMs)) })
     return soundOf.word + ordinal
   }
 

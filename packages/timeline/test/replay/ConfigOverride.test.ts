@@ -59,7 +59,7 @@ describe("an override", () => {
     fails(["endpointing.min_ms=900"], /endpointing.min_ms: min_ms 900 is above unfinished_ms 800/u))
 
   it("can be made of every setting", () => {
-    assert.strictEqual(settingPaths(defaultSessionConfig).length, 25)
+    assert.strictEqual(settingPaths(defaultSessionConfig).length, 26)
   })
 
   it.effect("may set what an older recording does not have", () =>

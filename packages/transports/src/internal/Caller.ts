@@ -14,6 +14,8 @@ export interface CallerFrame {
   readonly samples: Int16Array
   /** What the caller typed within it. */
   readonly texts: ReadonlyArray<string>
+  /** What became of its key within it, in order. */
+  readonly keys: ReadonlyArray<"pressed" | "released">
   /** The caller hangs up at its end. */
   readonly ended: boolean
 }
@@ -73,6 +75,7 @@ export class Caller {
   frame(from: number): CallerFrame {
     const samples = new Int16Array(frameSamples)
     const texts: Array<string> = []
+    const keys: Array<"pressed" | "released"> = []
     const end = from + frameSamples
     let at = from
     while (this.index < this.script.steps.length) {
@@ -89,12 +92,14 @@ export class Caller {
           continue
         }
         this.playing = step.say
+        if (step.hold_key === true) keys.push("pressed")
       }
       const done = at - this.stepStart
       const n = Math.min(end - at, this.playing.length - done)
       samples.set(this.playing.subarray(done, done + n), at - from)
       at += n
       if (done + n < this.playing.length) break
+      if ("say" in step && step.hold_key === true) keys.push("released")
       this.finish(at, this.stepStart + speechLength(this.playing))
       this.playing = undefined
     }
@@ -106,7 +111,7 @@ export class Caller {
       ended = true
       this.notices.push(`The caller hung up after ${this.script.max_call_ms} ms, the bound on the call.`)
     }
-    return { samples, texts, ended }
+    return { samples, texts, keys, ended }
   }
 
   private finish(end: number, spokenEnd: number): void {

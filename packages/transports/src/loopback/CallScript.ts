@@ -45,6 +45,7 @@ export const callScriptDefaults = {
 /**
  * A script as a JSON file: what the caller says (WAV files, relative to the script) or types, and when.
  *
+ * With `hold_key` the caller holds its key while it says that (sessions with `turn_detection: push_to_talk`).
  * Without `at`, the first step is at the start and each other one when the agent has finished; `hang_up` is when the
  * agent has finished.
  *
@@ -57,7 +58,11 @@ export const callScriptDefaults = {
  */
 export const CallScriptFile = Schema.Struct({
   steps: Schema.Array(Schema.Union([
-    Schema.Struct({ say: Schema.NonEmptyString, at: Schema.optionalKey(CallTrigger) }),
+    Schema.Struct({
+      say: Schema.NonEmptyString,
+      at: Schema.optionalKey(CallTrigger),
+      hold_key: Schema.optionalKey(Schema.Boolean)
+    }),
     Schema.Struct({ text: Schema.NonEmptyString, at: Schema.optionalKey(CallTrigger) })
   ])).pipe(Schema.check(Schema.isMinLength(1), Schema.isMaxLength(1_000))),
   hang_up: Schema.optionalKey(CallTrigger),
@@ -69,7 +74,7 @@ export type CallScriptFile = typeof CallScriptFile.Type
 
 /** One thing that the caller does: says samples (mono, 16 kHz) or types. */
 export type CallStep =
-  | { readonly say: Int16Array; readonly at: CallTrigger }
+  | { readonly say: Int16Array; readonly at: CallTrigger; readonly hold_key?: boolean }
   | { readonly text: string; readonly at: CallTrigger }
 
 /** What the caller does in a call. */
