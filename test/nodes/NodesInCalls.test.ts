@@ -211,8 +211,7 @@ describe("a caller who cuts in on a node", () => {
           timeouts: { itemMs: 5000 }
         })
       ], steps)
-      assert.strictEqual(told[0], "barge-in")
-      assert.lengthOf(told, 2)
+      assert.deepStrictEqual(told.slice(0, 2), ["barge-in", "barge_in"])
       assert.strictEqual(ends[0], "abort cancelled")
       assert.deepInclude(work, { outcome_class: "cancelled" })
     }))
