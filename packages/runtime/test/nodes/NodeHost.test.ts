@@ -20,7 +20,7 @@ const graceMs = 75
 const after = <A>(ms: number, value: A) => Effect.as(Effect.sleep(ms), value)
 const segments = { inputs: ["segment"], outputs: ["segment"] } as const
 
-describe("a node", () => {
+describe("a node (I-NODE-ORDER)", () => {
   it.effect("is given one item at a time, in order, and each is done when all that it gave is out", () =>
     Effect.gen(function*() {
       let working = 0
@@ -209,7 +209,7 @@ describe("a node", () => {
     }))
 })
 
-describe("a node that fails", () => {
+describe("a node that fails (I-NODE-ISOLATED)", () => {
   const one = [text(0, "segment", "x")]
   const failing = (onItem: () => never | Effect.Effect<string>) => defineNode({ ...segments, id: "test/bad", onItem })
 
@@ -303,7 +303,7 @@ describe("a node that fails", () => {
     }))
 })
 
-describe("a node's time", () => {
+describe("a node's time (I-NODE-LIMIT)", () => {
   const one = [text(0, "segment", "x")]
 
   it.effect("to start, for an item and to stop is limited", () =>
@@ -386,7 +386,7 @@ describe("a node's time", () => {
     }))
 })
 
-describe("a cancel", () => {
+describe("a cancel (I-NODE-SCOPE)", () => {
   const one = [text(0, "segment", "x")]
 
   it.effect("interrupts the work, tells the node and closes what it opened, in this order", () =>
