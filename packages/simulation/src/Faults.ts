@@ -67,7 +67,11 @@ export const faultKinds = {
   "recorder.refused": chance(0.2, 1, "evidence is refused"),
   "recorder.slow": chance(0.05, 0.8, "the answer about evidence takes up to 2 s"),
   "recorder.full": episode(0.3, 2, [1000, 20_000], "the disk is full"),
-  "recorder.torn": chance(1, 1, "the process dies while it writes: the file ends in the middle of a record")
+  "recorder.torn": chance(1, 1, "the process dies while it writes: the file ends in the middle of a record"),
+  "node.slow": chance(0.05, 0.5, "a custom node takes 0.3 to 6 s for an item"),
+  "node.crash": chance(0.05, 0.5, "a custom node throws, dies, fails or refuses an item"),
+  "node.swallows": chance(0.05, 0.5, "a filter gives nothing for an item"),
+  "node.ignores_cancel": chance(0.1, 0.9, "a custom node goes on for up to 3 s after it was told to stop")
 } as const satisfies Record<string, Kind>
 
 export type FaultKind = keyof typeof faultKinds

@@ -3,6 +3,7 @@ import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { named } from "@rspp/runtime/determinism/FiberName"
+import * as NodeRegistry from "@rspp/runtime/nodes/NodeRegistry"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
 import { Session } from "@rspp/runtime/session/Session"
@@ -23,6 +24,7 @@ import type { SimCall } from "./parts/SimCall.ts"
 import * as SimControlPlane from "./parts/SimControlPlane.ts"
 import { endOfTurnModel } from "./parts/SimEndOfTurn.ts"
 import { model } from "./parts/SimModel.ts"
+import { simNodes } from "./parts/SimNodes.ts"
 import { emptyTimeline, layer as recorderLayer } from "./parts/SimRecorder.ts"
 import type { SimTimeline } from "./parts/SimRecorder.ts"
 import { recogniser } from "./parts/SimRecogniser.ts"
@@ -229,6 +231,7 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         tts: [voice(call, "sim/tts"), voice(call, "sim/tts-b")]
       }),
       SimSegmenter.layer,
+      NodeRegistry.layerOf(simNodes(call)),
       SimVoiceActivity.layer(call),
       SimControlPlane.layer(call, spec),
       SimTransport.layer(call),

@@ -1,4 +1,5 @@
 import type { FaultPlan } from "./Faults.ts"
+import { drawGraph, graphed } from "./Graphs.ts"
 import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
@@ -67,6 +68,8 @@ export interface ScenarioOptions {
   /** Turns that the caller takes; the seed decides by default. */
   readonly turns?: number
   readonly ending?: Scenario["ending"]
+  /** Whether the seed also draws the graph and speculation; the plain pipeline otherwise. */
+  readonly graph?: boolean
 }
 
 /** Words last 160 to 520 ms (120 to 200 words a minute). */
@@ -131,7 +134,15 @@ export const drawScenario = (
   const endsEarly = timing.unit()
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
-    spec: withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+    spec: withTurnTaking(
+      options.graph === true
+        ? graphed(
+          ahead(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/speculation")),
+          drawGraph(streams.of("scenario/graph"))
+        )
+        : specOf(streams.of("scenario/spec"), plan),
+      streams.of("scenario/turn_taking")
+    ),
     fallbacks: fallbacksOf(streams.of("scenario/fallbacks")),
     actions,
     ending,
@@ -225,6 +236,12 @@ const specOf = (stream: RandomStream, faults: FaultPlan): Record<string, unknown
     ...(policies === undefined ? {} : { edge_buffer_policies: policies })
   }
 }
+
+/** Some let the model start before the endpoint. */
+const ahead = (spec: Record<string, unknown>, stream: RandomStream): Record<string, unknown> =>
+  stream.chance(0.3)
+    ? { ...spec, session_config: { ...(spec["session_config"] as object), speculation: { preemptive: true } } }
+    : spec
 
 const streamedQuota = (stream: RandomStream, faults: FaultPlan): number | undefined => {
   const quota = stream.between(0, 3)
