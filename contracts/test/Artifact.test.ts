@@ -129,7 +129,8 @@ describe("profile simple/v1", () => {
 
 describe("contracts/pipelines", () => {
   const folder = fileURLToPath(new URL("../pipelines/", import.meta.url))
-  for (const file of readdirSync(folder)) {
+  // Those in YAML are read where YAML is: in the tests of the control package.
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
     it(`${file} is a pipeline spec`, () => {
       const spec: unknown = JSON.parse(readFileSync(folder + file, "utf8"))
       assert.strictEqual(guessKind(spec), "pipeline_spec")

@@ -12,6 +12,7 @@ export const SpecErrorCode = Schema.Literals([
   "relation",
   "profile_unknown",
   "edge_policy_unknown",
+  "action_not_allowed",
   // providers
   "provider_missing",
   "provider_unknown",
@@ -40,6 +41,7 @@ export const SpecErrorCode = Schema.Literals([
   // what edges and nodes decide
   "condition_misplaced",
   "condition_type",
+  "condition_unknown",
   "fallback_misplaced",
   "fallback_payload",
   "fallback_dead_end",

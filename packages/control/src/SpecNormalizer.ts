@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { GraphCompiler } from "./GraphCompiler.ts"
 import type { GraphSource } from "./GraphSource.ts"
+import { actionErrors } from "./internal/ActionRules.ts"
 import { edgePolicies, edgePolicyErrors, watermarkErrors } from "./internal/EdgePolicies.ts"
 import { formatPath, parsePath } from "./internal/FieldPath.ts"
 import { overlay } from "./internal/Overlay.ts"
@@ -122,6 +123,11 @@ const normalize = Effect.fnUntraced(
     const compiled = resolved.graph === undefined ? undefined : yield* compile(compiler, resolved.graph)
     const graph = compiled !== undefined && Result.isSuccess(compiled) ? compiled.success : undefined
     if (compiled !== undefined && Result.isFailure(compiled)) errors.push(...compiled.failure.errors)
+
+    if (resolved.graph !== undefined) {
+      const allowed = spec.allowed_adaptive_actions ?? defaults.allowed_adaptive_actions
+      errors.push(...actionErrors(resolved.graph, spec.fallback_providers, allowed))
+    }
 
     const session_config = overlay<SessionConfig>(
       defaultSessionConfig,

@@ -319,7 +319,11 @@ describe("options", () => {
 
 describe("conditions", () => {
   const withCondition = (condition: EdgeCondition) =>
-    extended({}, [edge("turn", "transcript", "llm", onWords(condition))], ["turn.transcript.llm"])
+    extended(
+      { topic: custom() },
+      [edge("turn", "transcript", "topic"), edge("topic", "transcript", "llm", onWords(condition))],
+      ["turn.transcript.llm"]
+    )
   const legal: ReadonlyArray<EdgeCondition> = [
     { fact: "words", is: "at_least", value: 4 },
     { fact: "words", is: "equals", value: 0 },
@@ -334,22 +338,22 @@ describe("conditions", () => {
     accepted(`${condition.fact} ${condition.is} ${condition.value}`, withCondition(condition))
   }
   refused("words are counted", withCondition({ fact: "words", is: "at_most", value: "three" }), [
-    "condition_type edges[8].condition.value: edge \"turn.transcript.llm\" compares words, which is a number, with \"three\" | Write a number, such as 4."
+    "condition_type edges[9].condition.value: edge \"topic.transcript.llm\" compares words, which is a number, with \"three\" | Write a number, such as 4."
   ])
   refused("a length is counted", withCondition({ fact: "length", is: "equals", value: true }), [
-    "condition_type edges[8].condition.value: edge \"turn.transcript.llm\" compares length, which is a number, with true | Write a number, such as 4."
+    "condition_type edges[9].condition.value: edge \"topic.transcript.llm\" compares length, which is a number, with true | Write a number, such as 4."
   ])
   refused(
     "complete is true or false, and has no order",
     withCondition({ fact: "complete", is: "at_least", value: 1 }),
     [
-      "condition_type edges[8].condition.is: edge \"turn.transcript.llm\" asks whether complete is at_least something; complete is a boolean | Write equals or not_equals.",
-      "condition_type edges[8].condition.value: edge \"turn.transcript.llm\" compares complete, which is a boolean, with 1 | Write a boolean, such as true."
+      "condition_type edges[9].condition.is: edge \"topic.transcript.llm\" asks whether complete is at_least something; complete is a boolean | Write equals or not_equals.",
+      "condition_type edges[9].condition.value: edge \"topic.transcript.llm\" compares complete, which is a boolean, with 1 | Write a boolean, such as true."
     ]
   )
   refused("a label is a name, and has no order", withCondition({ fact: "label", is: "at_most", value: 3 }), [
-    "condition_type edges[8].condition.is: edge \"turn.transcript.llm\" asks whether label is at_most something; label is a string | Write equals or not_equals.",
-    "condition_type edges[8].condition.value: edge \"turn.transcript.llm\" compares label, which is a string, with 3 | Write a string, such as smalltalk."
+    "condition_type edges[9].condition.is: edge \"topic.transcript.llm\" asks whether label is at_most something; label is a string | Write equals or not_equals.",
+    "condition_type edges[9].condition.value: edge \"topic.transcript.llm\" compares label, which is a string, with 3 | Write a string, such as smalltalk."
   ])
   refused(
     "the prelude and the voice have none",
@@ -372,6 +376,34 @@ describe("conditions", () => {
     [
       "condition_misplaced edges[9].condition: edge \"llm.transcript.second.fallback\" is a fallback and has a condition: what it does not let through would be lost | Remove the condition, or put it on the edges of the node that takes over."
     ]
+  )
+  const labelled: EdgeCondition = { fact: "label", is: "equals", value: "question" }
+  const unfinished: EdgeCondition = { fact: "complete", is: "equals", value: false }
+  refused(
+    "ask only for what somebody finds out",
+    extended({ second: model, mask: ["text_filter"] }, [
+      edge("turn", "transcript", "second", onWords(labelled)),
+      edge("second", "text", "mask", onWords(unfinished)),
+      edge("mask", "text", "sentences", onWords(labelled)),
+      edge("second", "text", "sentences", onWords(short))
+    ]),
+    [
+      "condition_unknown edges[9].condition.fact: edge \"turn.transcript.second\" asks for label, which is not known of what \"turn\" gives | Put a custom node before it that labels what it gives.",
+      "condition_unknown edges[10].condition.fact: edge \"second.text.mask\" asks for complete, which is not known of what \"second\" gives | Ask for length, or put a custom node before it that finds out.",
+      "condition_unknown edges[11].condition.fact: edge \"mask.text.sentences\" asks for label, which is not known of what \"mask\" gives | Put a custom node before it that labels what it gives.",
+      "condition_unknown edges[12].condition.fact: edge \"second.text.sentences\" asks for words, which is not known of what \"second\" gives | Ask for length, or put a custom node before it that finds out."
+    ]
+  )
+  accepted(
+    "know a label behind filters, merges and selects, and the words of a transcript",
+    extended({ topic: custom(), both: ["merge"], mask: ["text_filter"], second: model }, [
+      edge("turn", "transcript", "topic", onWords(unfinished)),
+      edge("turn", "transcript", "both", onWords(short)),
+      edge("topic", "transcript", "both"),
+      edge("both", "transcript", "mask", onWords(labelled)),
+      edge("mask", "transcript", "second", onWords(labelled)),
+      edge("second", "text", "sentences", onWords({ fact: "length", is: "at_most", value: 500 }))
+    ])
   )
 })
 

@@ -18,7 +18,12 @@ const errorsOf = (spec: unknown, options?: NormalizeOptions) =>
 const bindingsOf = (spec: unknown, options?: NormalizeOptions) =>
   Effect.map(normalize(spec, options), ({ pipeline }) => pipeline.provider_bindings)
 
-const minimal = { schema_version: "v1.0", pipeline_id: "demo", pipeline_version: "demo/1" }
+const minimal = {
+  schema_version: "v1.0",
+  pipeline_id: "demo",
+  pipeline_version: "demo/1",
+  allowed_adaptive_actions: ["fallback"]
+}
 const plain = ["language_model"] as const
 
 /** A spec of the simple graph, whose own nodes name no provider, with more models, voices and custom nodes. */
@@ -200,6 +205,25 @@ describe("edges of a graph", () => {
       assert.deepStrictEqual(policies["mask.transcript.llm"], policies["turn.transcript.llm"])
       assert.deepStrictEqual(policies["spare.voice.output"], policies["tts.voice.output"])
     }))
+})
+
+describe("what stands by for failures", () => {
+  const unused = {
+    ...specOf({ mask: ["text_filter", { optional: true }], b: ["language_model", { provider_id: "x/y" }] }, {
+      allowed_adaptive_actions: ["retry"],
+      fallback_providers: { llm: "x/z" }
+    })
+  }
+  refused("is refused where the plan does not allow what it needs", {
+    ...unused,
+    edges: [...unused.edges, edge("llm", "transcript", "b", { fallback_on: ["error"] })]
+  }, [
+    "action_not_allowed edges[13].fallback_on: edge \"llm.transcript.b.fallback\" is a fallback, which allowed_adaptive_actions does not allow | Add fallback to allowed_adaptive_actions.",
+    "action_not_allowed fallback_providers.llm: fallback_providers.llm stands in for another, which allowed_adaptive_actions does not allow | Add provider_switch or fallback to allowed_adaptive_actions.",
+    "action_not_allowed nodes[8].optional: node \"mask\" is optional, which allowed_adaptive_actions does not allow | Add degrade to allowed_adaptive_actions."
+  ])
+  it.effect("is accepted where the plan allows one of what it needs", () =>
+    bindingsOf({ ...unused, allowed_adaptive_actions: ["provider_switch", "degrade"] }))
 })
 
 describe("a spec whose form is wrong", () => {

@@ -1,3 +1,4 @@
+// Holds I-BARGE-ORDER.
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import { KernelHarness, reply, speech } from "./support/KernelHarness.ts"
@@ -228,6 +229,30 @@ describe("a cut while the last of a committed turn plays", () => {
     h.runFor(2500)
     assert.deepStrictEqual(h.signalsOf("turn_1"), [])
     assert.deepStrictEqual(cuts(h).slice(0, 2), ["barge_in(speech_started)", "cancel(barge_in)"])
+    assert.strictEqual(h.signal("cancel")?.turn_id, "turn_2")
+    h.hangUp()
+  })
+})
+
+describe("speech during a turn that says nothing", () => {
+  it("ends with the turn: it is not resumed, and the next turn can be cut", () => {
+    const h = KernelHarness.ready({
+      llm: ({ turn_id }) => turn_id === "turn_1" ? reply() : reply(40),
+      tts: () => speech(5000),
+      stt: () => ({ end: "never" })
+    })
+    h.type()
+    h.edge("speech_started", h.now)
+    assert.deepStrictEqual(h.commands("pause_output").map(({ turn_id }) => turn_id), ["turn_1"])
+    h.runFor(200)
+    h.edge("speech_ended", h.now - 50)
+    assert.include(h.signalsOf("turn_1"), "commit")
+    h.type()
+    h.runFor(1000)
+    h.edge("speech_started", h.now)
+    assert.deepStrictEqual(h.commands("pause_output").map(({ turn_id }) => turn_id), ["turn_1", "turn_2"])
+    h.runFor(3000)
+    assert.deepStrictEqual(h.commands("resume_output"), [])
     assert.strictEqual(h.signal("cancel")?.turn_id, "turn_2")
     h.hangUp()
   })

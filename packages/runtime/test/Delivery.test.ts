@@ -1,3 +1,4 @@
+// Holds I-PLAY-ID, I-PLAY-ONCE.
 import { assert, describe, it } from "@effect/vitest"
 import type { InputOf } from "@rspp/contracts/SessionInput"
 import { KernelHarness, reply, speech } from "./support/KernelHarness.ts"

@@ -1,3 +1,4 @@
+// Holds I-OUT-FENCE, I-OUT-EPOCH, I-OUT-QUEUE.
 import { assert, describe, it } from "@effect/vitest"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import { EgressWriter } from "@rspp/runtime/connection/EgressWriter"

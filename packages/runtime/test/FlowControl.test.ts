@@ -1,3 +1,4 @@
+// Holds I-EDGE-BOUND.
 import { assert, describe, it } from "@effect/vitest"
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import { EdgeAccount } from "@rspp/runtime/flow/EdgeBuffer"
@@ -268,6 +269,30 @@ describe("sentences", () => {
     h.runFor(10_000)
     assert.deepStrictEqual(h.started("tts").map((start) => start.text?.length), [10, 80, 90, 5])
     assert.include(h.signals, "commit")
+    h.hangUp()
+  })
+
+  it("one that waited for room comes onto the edge after the one before it has left", () => {
+    const h = KernelHarness.ready({
+      llm: () => silent,
+      ...slow,
+      ...edge(segmentEdge, { max_queue_bytes: 60, max_block_time_ms: 10_000, watermarks: never })
+    })
+    h.type()
+    h.runFor(100)
+    for (const length of [22, 31, 32]) {
+      h.step({ type: "segment", provider_invocation_id: "inv_1", authority_epoch: 1, handle: h.text(length) })
+    }
+    h.forget()
+    h.runFor(1500)
+    const places = h.since.flatMap((output) =>
+      output.record === "event" && output.event.edge_id === segmentEdge
+        ? ["queued"]
+        : output.record === "command" && output.command.type === "start_invocation"
+        ? ["started"]
+        : []
+    )
+    assert.deepStrictEqual(places.slice(0, 2), ["started", "queued"])
     h.hangUp()
   })
 

@@ -1,3 +1,4 @@
+// Holds I-ID-STABLE, I-IDEMPOTENT.
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, rememberedKeys } from "@rspp/runtime/events/Identity"
 import { Effect } from "effect"

@@ -1,3 +1,4 @@
+// Holds I-INV-FIBER, I-INV-BOUND, I-INV-EPOCH.
 import { assert, describe, it } from "@effect/vitest"
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"

@@ -1,3 +1,4 @@
+// Holds I-LANE-CONTROL, I-LANE-BOUND.
 import { assert, describe, it } from "@effect/vitest"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import { laneCapacity, LaneRouter } from "@rspp/runtime/events/LaneRouter"

@@ -1,3 +1,4 @@
+// Holds I-LISTEN-ONE.
 import { assert, describe, it } from "@effect/vitest"
 import { ended, KernelHarness, reply, silent, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"

@@ -1,3 +1,4 @@
+// Holds I-ADMIT-LOCAL, I-ADMIT-RESERVE.
 import { assert, describe, it } from "@effect/vitest"
 import { KernelHarness, reply } from "./support/KernelHarness.ts"
 

@@ -1,3 +1,4 @@
+// Holds I-PLAN-HASH, I-PLAN-LOCAL, I-PLAN-FROZEN.
 import { assert, describe, it } from "@effect/vitest"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"

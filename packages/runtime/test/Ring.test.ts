@@ -33,3 +33,63 @@ describe("bell", () => {
       yield* bell.wait
     }))
 })
+
+describe("a bell that is answered", () => {
+  it.effect("is answered at once, then for each ring as a task of its own, and for rings that come meanwhile", () =>
+    Effect.gen(function*() {
+      const bell = yield* Bell.make
+      let answers = 0
+      let ringAgain = 0
+      bell.answerWith(() => {
+        answers++
+        if (ringAgain-- > 0) bell.ring()
+        return false
+      })
+      assert.strictEqual(answers, 1)
+      bell.ring()
+      bell.ring()
+      assert.strictEqual(answers, 1)
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.strictEqual(answers, 2)
+      ringAgain = 3
+      bell.ring()
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.strictEqual(answers, 6)
+      bell.answerWith(undefined)
+      bell.ring()
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.strictEqual(answers, 6)
+    }))
+
+  it.effect("is asked again, as the next task, while there is more than one task may take", () =>
+    Effect.gen(function*() {
+      const bell = yield* Bell.make
+      let left = 3
+      bell.answerWith(() => --left > 0)
+      assert.strictEqual(left, 2)
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.strictEqual(left, 0)
+    }))
+
+  it.effect("may be taken over in the middle of an answer", () =>
+    Effect.gen(function*() {
+      const bell = yield* Bell.make
+      const order: Array<string> = []
+      bell.answerWith(() => {
+        order.push("first begins")
+        bell.answerWith(() => {
+          order.push("second")
+          return false
+        })
+        order.push("first ends")
+        return false
+      })
+      assert.deepStrictEqual(order, ["first begins", "first ends", "second"])
+    }))
+})

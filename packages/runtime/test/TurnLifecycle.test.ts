@@ -1,3 +1,5 @@
+// Holds I-TURN-LEGAL, I-TURN-ORDER, I-TURN-PRECEDENCE, I-TURN-ONE, I-TURN-CLOSE, I-FENCE-FIRST, I-EVIDENCE-FIRST,
+// I-CANCEL-FENCE, I-CANCEL-ONCE, I-EPOCH-MONOTONE, I-SNAP-MONOTONE, I-BUDGET-NAMED, I-INV-CANCEL.
 import { assert, describe, it } from "@effect/vitest"
 import { failing, KernelHarness, reply, silent, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"

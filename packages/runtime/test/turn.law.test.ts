@@ -1,3 +1,4 @@
+// Holds I-TURN-TERMINAL, I-SEQ-DENSE, I-OUT-AFTER-END.
 import { assert, describe, it } from "@effect/vitest"
 import { openKernel } from "./support/KernelHarness.ts"
 import { RandomWorld } from "./support/RandomWorld.ts"

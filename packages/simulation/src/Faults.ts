@@ -34,6 +34,7 @@ export const faultKinds = {
   "media.mute": episode(1, 4, [300, 8000], "the microphone is muted"),
   "media.noise": chance(0.0005, 0.01, "a noise of 40 to 600 ms that is no speech"),
   "caller.types_at_commit": chance(0.2, 1, "the caller types in the instant in which a reply is complete"),
+  "start.refused": chance(0.1, 0.5, "a part of the session cannot be opened when it starts"),
   "transport.stall": episode(0.5, 3, [200, 12_000], "nothing is played and nothing comes in"),
   "transport.reconnect": episode(0.5, 3, [100, 6000], "the connection is gone and comes back"),
   "transport.late_join": chance(1, 1, "the caller comes seconds after the session"),
@@ -60,6 +61,7 @@ export const faultKinds = {
   "authority.revoked": episode(0.2, 1, [0, 0], "the lease is revoked"),
   "authority.partition": episode(0.3, 2, [1000, 30_000], "the control plane is out of reach; the lease is not renewed"),
   "authority.lost_at_commit": chance(0.2, 1, "the lease is lost in the instant of a commit"),
+  "authority.late_news": chance(0.05, 0.6, "a renewal of the lease is told a second time, up to 2 s late"),
   "control.stale_snapshots": episode(0.3, 2, [5000, 30_000], "snapshots are not issued again"),
   "control.incompatible": episode(0.3, 2, [1000, 10_000], "the snapshots speak of another contract version"),
   "control.quota": chance(1, 1, "the quota of turns is small"),
@@ -104,7 +106,7 @@ export const drawFaults = (streams: RandomStreams, options: {
   /** Instead of the swarm's choice. */
   readonly kinds?: ReadonlyArray<FaultKind>
 }): FaultPlan => {
-  const kinds = options.kinds ?? swarm(streams.of("faults/swarm"))
+  const kinds = options.kinds ?? withCompanions(swarm(streams.of("faults/swarm")), streams.of("faults/companions"))
   const rates: Partial<Record<FaultKind, number>> = {}
   const episodes: Array<Episode> = []
   for (const kind of kinds) {
@@ -121,6 +123,23 @@ export const drawFaults = (streams: RandomStreams, options: {
     }
   }
   return { kinds, rates, episodes: episodes.sort((a, b) => a.atMs - b.atMs) }
+}
+
+/** Kinds that show more when another one comes with them. */
+const companions: ReadonlyArray<readonly [kind: FaultKind, companion: FaultKind]> = [
+  // An edge is full where much comes at once.
+  ["runtime.full_edge", "provider.burst"],
+  // Late news of a lease, and work of an old epoch, need a takeover and something slow.
+  ["authority.rotated", "provider.slow_first"],
+  ["authority.partition", "authority.rotated"],
+  // Old news is only old where something has happened since.
+  ["authority.late_news", "authority.revoked"]
+]
+
+const withCompanions = (kinds: ReadonlyArray<FaultKind>, stream: RandomStream): ReadonlyArray<FaultKind> => {
+  const chosen = new Set(kinds)
+  for (const [kind, companion] of companions) if (stream.chance(0.4) && chosen.has(kind)) chosen.add(companion)
+  return allFaultKinds.filter((kind) => chosen.has(kind))
 }
 
 const swarm = (stream: RandomStream): ReadonlyArray<FaultKind> => {

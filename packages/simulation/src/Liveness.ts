@@ -2,6 +2,8 @@ import { TransportFailure } from "@rspp/runtime/ports/Transport"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { Violation } from "./checkers/Checker.ts"
+import { startParts } from "./Scenario.ts"
+import type { StartPart } from "./Scenario.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import type { SimTimeline } from "./parts/SimRecorder.ts"
 
@@ -25,13 +27,44 @@ export interface Lived {
  * L01 nothing is left (checked by the world) · L02 the session ended as it should · L03 in time · L04 every invocation
  * has ended · L05 every frame that the session refused is told as a loss · L06 the last words got an answer.
  */
-export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> => [
+export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> =>
+  lived.call.scenario.refused === undefined ? checkLived(lived) : failedToStart(lived, lived.call.scenario.refused)
+
+const checkLived = (lived: Lived): ReadonlyArray<Violation> => [
   ...endedWell(lived),
   ...endedInTime(lived),
   ...invocationsEnded(lived),
   ...lossesTold(lived),
   ...lastWordsAnswered(lived)
 ]
+
+/** The error that ended a session, by its tag; undefined where it ended in another way. */
+export const errorTag = (exit: Exit.Exit<unknown, unknown> | undefined): string | undefined => {
+  if (exit === undefined || Exit.isSuccess(exit)) return undefined
+  const failure = Cause.findErrorOption(exit.cause)
+  if (failure._tag === "None") return undefined
+  const { value } = failure
+  const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
+  return typeof tag === "string" ? tag : undefined
+}
+
+/** A session that cannot start says why, at once, and has done nothing. */
+const failedToStart = ({ atMs, exit, timeline }: Lived, part: StartPart): ReadonlyArray<Violation> => {
+  const tag = errorTag(exit)
+  const done = timeline.records.find(({ record }) => record === "command")
+  return [
+    ...(tag === startParts[part] ? [] : [{
+      rule: "L02",
+      message: `the session cannot open its ${part} and must fail with ${startParts[part]}; it ${
+        tag === undefined ? "did not fail" : `failed with ${tag}`
+      }`
+    }]),
+    ...(atMs <= endWithinMs
+      ? []
+      : [{ rule: "L03", message: `the session took ${atMs.toFixed(0)} ms to fail to start` }]),
+    ...(done === undefined ? [] : [{ rule: "L02", message: "the session gave a command although it could not start" }])
+  ]
+}
 
 const endedWell = ({ call, exit }: Lived): ReadonlyArray<Violation> => {
   if (exit === undefined) return [{ rule: "L02", message: "the session did not end" }]

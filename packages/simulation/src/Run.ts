@@ -18,7 +18,7 @@ import type { Violation } from "./checkers/Checker.ts"
 import { checkTimeline } from "./checkers/Registry.ts"
 import { drawFaults } from "./Faults.ts"
 import type { FaultKind } from "./Faults.ts"
-import { checkLiveness } from "./Liveness.ts"
+import { checkLiveness, errorTag } from "./Liveness.ts"
 import { makeCall } from "./parts/SimCall.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import * as SimControlPlane from "./parts/SimControlPlane.ts"
@@ -64,6 +64,8 @@ export interface SessionResult {
   readonly disk: SimTimeline["disk"]
   /** How often each kind of fault struck. */
   readonly struck: ReadonlyMap<FaultKind, number>
+  /** The error that the session ended with, by its tag; absent where it ended in another way. */
+  readonly failure?: string
   /** Frames of the agent that reached the transport. */
   readonly frames: number
   /** When each event of the script happened, in ms of the world. */
@@ -165,12 +167,13 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
   }
   return {
     seed,
-    sessions: calls.map(({ call, timeline }) => ({
+    sessions: calls.map(({ call, ended, timeline }) => ({
       scenario: call.scenario,
       header: timeline.header,
       records: timeline.records,
       disk: timeline.disk,
       struck: call.faults.struck,
+      ...failureOf(ended.exit),
       frames: call.truth.frames,
       happened: call.script.happened,
       connections: call.connections
@@ -180,6 +183,11 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     realMs: performance.now() - began,
     tasks
   }
+}
+
+const failureOf = (exit: Exit.Exit<unknown, unknown> | undefined): { readonly failure?: string } => {
+  const failure = errorTag(exit)
+  return failure === undefined ? {} : { failure }
 }
 
 /** The bytes of a result that must be the same for the same seed: every record of every session, as canonical JSON. */
@@ -223,6 +231,7 @@ const normalise = (scenario: Scenario) =>
 const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) =>
   Effect.gen(function*() {
     const { faults, scenario, streams, world } = call
+    if (scenario.refused !== undefined) faults.count("start.refused")
     const spec = yield* normalise(scenario)
     const ports = Layer.mergeAll(
       ProviderManager.layerOf({

@@ -1,3 +1,4 @@
+import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import type { FaultPlan } from "./Faults.ts"
 import { drawGraph, graphed } from "./Graphs.ts"
 import { recognisers, models, voices } from "./Latency.ts"
@@ -27,6 +28,24 @@ export type CallerAction =
     | { readonly does: "type"; readonly words: number; readonly messages: number }
     | { readonly does: "noise"; readonly ms: number }
   )
+
+/** What a session opens when it starts, and the error that it fails with where that cannot be opened. */
+export const startParts = {
+  /** A plan names a provider that the runtime lacks. */
+  provider: "ProviderMissing",
+  /** The transport's queue has no room for a frame. */
+  transport: "TransportFailure",
+  /** There is no place to record to. */
+  recorder: "RecorderFailure",
+  /** The models of voice activity cannot be loaded. */
+  voice_activity: "ProviderFailure",
+  /** Another placement has the session. */
+  lease: "ControlPlaneFailure"
+} as const
+export type StartPart = keyof typeof startParts
+
+/** The edge of the usual graph on which sentences wait for a voice. */
+export const segmentEdge = "sentences.segment.tts"
 
 /** Everything about one simulated call that is decided before it begins. */
 export interface Scenario {
@@ -58,6 +77,8 @@ export interface Scenario {
   readonly preemptOps: number
   /** Sentences of a reply: at least 1, at most this. */
   readonly replySentences: number
+  /** What cannot be opened when the session starts, so that it fails at once. */
+  readonly refused?: StartPart
   /** What happens besides, at pinned moments. */
   readonly script?: ReadonlyArray<ScriptedEvent>
   /** Every reply, where it is not to be drawn. */
@@ -130,20 +151,24 @@ export const drawScenario = (
   ] ?? "all_said"
   const provider = streams.of("scenario/latency")
   const timing = streams.of("scenario/timing")
+  const refused = refusedPart(streams.of("scenario/start"), plan)
   // Drawn in any case: a kind of fault that is taken away must not shift what is drawn after it.
   const endsEarly = timing.unit()
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
-    spec: withTurnTaking(
-      options.graph === true
-        ? graphed(
-          ahead(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/speculation")),
-          drawGraph(streams.of("scenario/graph"))
-        )
-        : specOf(streams.of("scenario/spec"), plan),
-      streams.of("scenario/turn_taking")
-    ),
-    fallbacks: fallbacksOf(streams.of("scenario/fallbacks")),
+    spec: options.graph === true
+      ? graphed(
+        ahead(
+          withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+          streams.of("scenario/speculation")
+        ),
+        drawGraph(streams.of("scenario/graph"))
+      )
+      : withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking")),
+    fallbacks: {
+      ...fallbacksOf(streams.of("scenario/fallbacks")),
+      ...(refused === "provider" ? { "llm.fallback": "sim/none" } : {})
+    },
     actions,
     ending,
     faultsUntilMs,
@@ -152,16 +177,28 @@ export const drawScenario = (
       : Math.round(500 + (faultsUntilMs + 8000) * endsEarly),
     faults: plan,
     latencies: { stt: provider.pick(recognisers), llm: provider.pick(models), tts: provider.pick(voices) },
-    outputQueueMs: timing.pick([20, 60, 100, 200, 200]),
+    outputQueueMs: outputQueue(timing, refused),
     voiceActivityMs: timing.pick([0, 0, 16, 40]),
     leaseTtlMs: timing.pick([1000, 4000, 10_000, 10_000]),
     snapshotTtlMs: snapshotTtl(timing, plan),
     preemptOps: plan.rates["runtime.preempt"] === undefined
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
+    ...(refused === undefined ? {} : { refused }),
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
+}
+
+const refusedPart = (stream: RandomStream, plan: FaultPlan): StartPart | undefined => {
+  const part = stream.pick<StartPart>(["provider", "transport", "recorder", "voice_activity", "lease"])
+  return stream.chance(plan.rates["start.refused"] ?? 0) ? part : undefined
+}
+
+/** Too short for a frame where the transport is to be refused. */
+const outputQueue = (stream: RandomStream, refused: StartPart | undefined): number => {
+  const ms = stream.pick([20, 60, 100, 200, 200])
+  return refused === "transport" ? 10 : ms
 }
 
 /** The pipeline, with the turn taking that its author might want. */
@@ -248,12 +285,13 @@ const streamedQuota = (stream: RandomStream, faults: FaultPlan): number | undefi
   return faults.rates["control.quota"] === undefined ? undefined : quota
 }
 
-const strategies = ["block", "drop", "merge", "sample", "latest_only"] as const
+type Strategies = readonly [EdgeBufferPolicy["strategy"], ...ReadonlyArray<EdgeBufferPolicy["strategy"]>]
+const strategies: Strategies = ["block", "drop", "merge", "sample", "latest_only"]
 
 /** Edges that are soon full. */
 const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, unknown> | undefined => {
-  const policy = (items: number, ms: number, bytes: number) => {
-    const strategy = stream.pick(strategies)
+  const policy = (items: number, ms: number, bytes: number, of = strategies) => {
+    const strategy = stream.pick(of)
     return {
       strategy,
       max_queue_items: items,
@@ -262,13 +300,14 @@ const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, u
       ...(strategy === "block" ? { max_block_time_ms: stream.pick([1, 50, 200, 1000]) } : {})
     }
   }
-  const segment = policy(stream.between(1, 3), 1000, stream.pick([60, 300, 65_536]))
+  // Mostly block: what is held for too long is shed, in one of five ways.
+  const segment = policy(stream.between(1, 3), 1000, stream.pick([60, 300, 65_536]), ["block", "block", ...strategies])
   const voice = policy(stream.between(1, 4), stream.pick([100, 300, 1000]), stream.pick([6400, 20_000, 1_048_576]))
   const audio = policy(stream.between(1, 10), 1000, stream.pick([640, 6400, 65_536]))
   if (faults.rates["runtime.full_edge"] === undefined) return undefined
   const which = stream.between(1, 7)
   return {
-    ...(which & 1 ? { "sentences.segment.tts": segment } : {}),
+    ...(which & 1 ? { [segmentEdge]: segment } : {}),
     ...(which & 2 ? { "tts.voice.output": voice } : {}),
     ...(which & 4 ? { "input.caller_audio.stt": audio } : {})
   }

@@ -1,5 +1,6 @@
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { OverflowMarks } from "./OverflowMarks.ts"
 
 /**
  * What a long run must have seen at least once, by id, each in a few words. A world in which one of them never happens
@@ -41,10 +42,16 @@ export const sometimes = {
   "recover.provider_switch": "another provider stood in by a switch",
   "recover.fallback": "another provider stood in as a fallback",
   "recover.degrade": "a reply went on without speech",
-  "overflow.block": "a full edge held its producer",
-  "overflow.drop": "a full edge dropped",
-  "overflow.latest_only": "a full edge kept the latest",
-  "overflow.shed": "a blocked edge was shed",
+  "overflow.block": "a full edge of strategy block held its producer",
+  "overflow.drop": "a full edge of strategy drop dropped",
+  "overflow.merge": "a full edge of strategy merge joined what came to what waited",
+  "overflow.sample": "a full edge of strategy sample dropped",
+  "overflow.latest_only": "a full edge of strategy latest_only kept the latest",
+  "shed.drop": "a producer was held for too long, and what it held back was dropped",
+  "shed.merge": "… joined to what waited",
+  "shed.latest_only": "… dropped but for the latest",
+  "shed.degrade": "… dropped, and the reply said to be degraded",
+  "shed.fallback": "… dropped, and the reply said to fall back",
   "flow.xoff": "a producer was told to stop",
   "flow.xon": "a producer was told to go on",
   "flow.credit": "credit was granted",
@@ -59,6 +66,9 @@ export const sometimes = {
   "connection.stall": "a transport stalled",
   "connection.silence": "a peer fell silent",
   "lease.rotated": "the lease moved",
+  "lease.revoked": "the lease was revoked",
+  "lease.expired": "the lease ran out",
+  "lease.of_a_lost_epoch": "news of a lease that had been lost was refused",
   "lease.expired_at_egress": "egress noticed that the lease had run out",
   "utterance.limit": "an utterance reached its length limit",
   "utterance.nothing": "a sound held no words",
@@ -82,7 +92,15 @@ export const sometimes = {
   "invocation.overload": "a call met an overload",
   "invocation.blocked": "a call was refused",
   "invocation.infrastructure_failure": "a call met a fault",
-  "invocation.cut_off": "a call did not end in time and was cut off",
+  "invocation.cancelled": "a call was cancelled",
+  "invocation.defect": "an adapter threw",
+  "invocation.cut_off": "a cancelled call did not end within its grace and was cut off",
+  "invocation.never_ended": "a recogniser did not end after its utterance and was cut off",
+  "error.ProviderMissing": "a session did not start: its plan names a provider that the runtime lacks",
+  "error.TransportFailure": "a transport failed",
+  "error.RecorderFailure": "a session did not start: there was no place to record to",
+  "error.ProviderFailure": "a session did not start: voice activity could not",
+  "error.ControlPlaneFailure": "a session did not start: another placement had it",
   "shutdown": "a process was told to stop",
   "quiet": "a turn committed without speech"
 } as const
@@ -105,9 +123,17 @@ interface Stage {
 const isBounded = (conversation: NonNullable<CommandOf<"start_invocation">["conversation"]>): boolean =>
   conversation.some(({ parts }) => parts.some(({ chars_max }) => chars_max !== undefined))
 
-/** What happened in one timeline. */
-export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mark> => {
+/** How long a cancelled call may take to end, in ms (CONTRACT section 5). */
+const graceMs = 75
+
+/** What happened in one timeline, and in a session that ended with the error of that tag. */
+export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string): ReadonlySet<Mark> => {
   const marks = new Set<Mark>()
+  const error = allMarks.find((mark) => mark === `error.${failure}`)
+  if (error !== undefined) marks.add(error)
+  const overflow = new OverflowMarks()
+  /** When each call was told to end. */
+  const cancelledMs = new Map<string, number>()
   const turns = new Map<string, Stage>()
   const owners = new Map<string, string>()
   const stageOf = (turnId: string | undefined) => turnId === undefined ? undefined : turns.get(turnId)
@@ -115,6 +141,8 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
   /** What the session took in last: the cause of what follows. */
   let cause = ""
   for (const record of records) {
+    const overflowed = overflow.read(record)
+    if (overflowed !== undefined) marks.add(overflowed)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record
@@ -137,10 +165,18 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
           }
           case "lease":
             if (input.status !== "issued" && input.status !== "renewed") lostMs = atMs
+            if (input.status === "revoked" || input.status === "expired") marks.add(`lease.${input.status}`)
             break
           case "evidence_appended":
             if (lostMs === atMs) marks.add("tie.authority_and_commit")
             break
+          case "invocation_ended": {
+            const sentMs = cancelledMs.get(input.provider_invocation_id)
+            if (sentMs !== undefined && input.outcome_class === "cancelled" && atMs - sentMs >= graceMs) {
+              marks.add("invocation.cut_off")
+            }
+            break
+          }
           case "media_loss":
             marks.add("loss.media")
             break
@@ -176,14 +212,15 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
         } else if (command.type === "append_evidence") {
           const stage = stageOf(command.turn_id)
           if (stage !== undefined) stage.askedMs = atMs
-        } else if (command.type === "pause_invocation") marks.add("overflow.block")
+        } else if (command.type === "cancel_invocation") cancelledMs.set(command.provider_invocation_id, atMs)
         break
       }
       case "invocation": {
         const { outcome_class, reason, retry_decision } = record.invocation
-        if (outcome_class !== "success" && outcome_class !== "cancelled") marks.add(`invocation.${outcome_class}`)
+        if (outcome_class !== "success") marks.add(`invocation.${outcome_class}`)
         if (retry_decision === "retry") marks.add("recover.retry")
-        if (reason === "cut_off") marks.add("invocation.cut_off")
+        if (reason === "provider_defect") marks.add("invocation.defect")
+        if (reason?.startsWith("the call did not end within") ?? false) marks.add("invocation.never_ended")
         break
       }
       case "transition": {
@@ -195,7 +232,8 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
         break
       }
       case "decision": {
-        const { outcome_kind, phase, scope } = record.decision
+        const { outcome_kind, phase, reason, scope } = record.decision
+        if (reason === "lease_of_a_lost_epoch") marks.add("lease.of_a_lost_epoch")
         if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
           marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
         }
@@ -283,13 +321,6 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>): ReadonlySet<Mar
             break
           case "degrade":
             marks.add("recover.degrade")
-            break
-          case "drop_notice":
-            if (reason.startsWith("edge_full")) marks.add("overflow.drop")
-            else if (reason.startsWith("latest_only")) marks.add("overflow.latest_only")
-            break
-          case "shed":
-            marks.add("overflow.shed")
             break
           case "flow_xoff":
             marks.add("flow.xoff")

@@ -1,3 +1,4 @@
+// Holds I-KERNEL-PURE.
 import { assert, describe, it } from "@effect/vitest"
 import { allFaultKinds } from "@rspp/simulation/Faults"
 import type { FaultKind } from "@rspp/simulation/Faults"

@@ -1,3 +1,4 @@
+// Holds W-SAME, W-TIME, W-PICK, W-CLOSED, W-END.
 import { assert, describe, it } from "@effect/vitest"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import { AmbientUse } from "@rspp/simulation/Ambient"

@@ -58,6 +58,21 @@ export const scenario: NamedScenario = {
       always: oneEpochAtATime
     },
     {
+      name: "the lease is rotated while the agent speaks: the turn ends with its epoch, and the next has the new one",
+      script: [
+        speech,
+        { when: { on: "input:playback_started", delayMs: 400 }, act: { does: "lease", order: "rotate_home" } }
+      ],
+      holds: (told) => {
+        drained(told)
+        assert.lengthOf(told.signals("lease_rotated"), 1)
+        const last = told.turns.at(-1)
+        assert.strictEqual(told.terminal(last), "commit")
+        assert.strictEqual(told.evidence(last).epoch_at_open, 2)
+      },
+      always: oneEpochAtATime
+    },
+    {
       name: "the lease is revoked while the model is asked",
       script: [speech, {
         when: { on: "command:start_invocation:llm", delayMs: 50 },

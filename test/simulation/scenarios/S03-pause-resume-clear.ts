@@ -1,4 +1,5 @@
 import { assert } from "@effect/vitest"
+import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { NamedScenario } from "../Call.ts"
 import type { Told } from "../Told.ts"
 
@@ -34,13 +35,16 @@ export const scenario: NamedScenario = {
     {
       name: "a false interruption gives every sample back, once",
       script: cough,
-      holds: (told) => {
+      holds: (told, { sessions }) => {
         const [turn] = told.turns
         assert.deepStrictEqual(told.words(["barge_in"], turn), ["barge_in(speech_started)", "barge_in(false_alarm)"])
         assert.strictEqual(told.terminal(turn), "commit")
         for (const { completed, enqueued } of told.segments(turn)) assert.strictEqual(completed, enqueued)
         const [paused] = told.inputs("egress_paused")
         assert.isAbove(paused?.samples ?? 0, 0, "the transport's queue was taken back")
+        // What was taken back reached the transport a second time.
+        const enqueued = told.turns.flatMap((one) => told.segments(one)).reduce((sum, one) => sum + one.enqueued, 0)
+        assert.isAtLeast((sessions[0]?.frames ?? 0) * frameSamples, enqueued + (paused?.samples ?? 0))
       },
       always: ordered
     },

@@ -23,6 +23,18 @@ export const scenario: NamedScenario = {
         { when: { atMs: 400 }, act: { does: "say", words: [300, 300] } },
         { when: { on: "signal:commit" }, act: { does: "type", words: 2 } }
       ],
+      // Chunks of the live turn wait for room when the turn before is sealed.
+      spec: {
+        edge_buffer_policies: {
+          "tts.voice.output": {
+            strategy: "block",
+            max_queue_items: 10,
+            max_queue_ms: 60,
+            max_queue_bytes: 1_048_576,
+            max_block_time_ms: 200
+          }
+        }
+      },
       call: {
         latencies: { stt: fixed(150), llm: { ...fixed(10), perTokenMs: 1 }, tts: fixed(15) },
         reply: { sentences: [3, 3, 3], chunkMs: 40, factor: 0.1 }

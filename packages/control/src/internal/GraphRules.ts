@@ -1,6 +1,6 @@
 import type { EdgeCondition } from "@rspp/contracts/GraphDefinition"
 import { edgeIdOf } from "../GraphSource.ts"
-import { nodeOptionNames, nodePorts, singleTypes } from "../NodeTypes.ts"
+import { builtInTextFilter, nodeOptionNames, nodePorts, singleTypes } from "../NodeTypes.ts"
 import type { SpecError } from "../SpecError.ts"
 import type { FieldPath } from "./FieldPath.ts"
 import { a, edgePath, graphError, nodePath, oneOf, quote } from "./GraphError.ts"
@@ -17,7 +17,10 @@ export function* ruleErrors(graph: KnownGraph): Generator<SpecError> {
     if (node.node_type === "select") yield* selectErrors(graph, node, path)
   }
   for (const [i, edge] of graph.edges.entries()) {
-    if (edge.condition !== undefined) yield* conditionErrors(edge, edge.condition, [...edgePath(edge, i), "condition"])
+    if (edge.condition === undefined) continue
+    const path = [...edgePath(edge, i), "condition"]
+    yield* conditionErrors(edge, edge.condition, path)
+    yield* factErrors(graph, edge, edge.condition, path)
   }
   yield* fallbackErrors(graph)
 }
@@ -123,6 +126,42 @@ function* conditionErrors(edge: KnownEdge, { fact, is, value }: EdgeCondition, p
       `Write a ${type}, such as ${type === "number" ? "4" : type === "boolean" ? "true" : "smalltalk"}.`
     )
   }
+}
+
+/** A condition on something that nobody finds out before the edge: it could never be met. */
+function* factErrors(
+  graph: KnownGraph,
+  edge: KnownEdge,
+  { fact }: EdgeCondition,
+  path: FieldPath
+): Generator<SpecError> {
+  if (isFallback(edge) || !conditional.has(edge.payload_kind)) return
+  if (isKnown(graph, fact, edge.from_node_id, new Set())) return
+  yield graphError(
+    "condition_unknown",
+    [...path, "fact"],
+    "condition-fact-known",
+    `edge ${quote(edgeIdOf(edge))} asks for ${fact}, which is not known of what ${quote(edge.from_node_id)} gives`,
+    fact === "label"
+      ? "Put a custom node before it that labels what it gives."
+      : `Ask for length, or put a custom node before it that finds out.`
+  )
+}
+
+const conditional: ReadonlySet<string> = new Set(["transcript", "text", "segment"])
+
+/** Whether what a node gives may have the fact. A custom node, or a filter of the author's own, may find out anything. */
+const isKnown = (graph: KnownGraph, fact: EdgeCondition["fact"], id: string, seen: Set<string>): boolean => {
+  const node = graph.nodes.find(({ node_id }) => node_id === id)
+  if (node === undefined || seen.has(id)) return false
+  seen.add(id)
+  const { node_type, provider_id = builtInTextFilter } = node
+  if (fact === "length" || node_type === "custom") return true
+  if (node_type === "turn_detector" || node_type === "speech_to_text") return fact !== "label"
+  if (node_type === "text_filter" && (fact === "words" || provider_id !== builtInTextFilter)) return true
+  if (node_type === "sentence_segmenter") return fact === "words"
+  if (nodePorts[node_type].emitsWhatItTakes !== true) return false
+  return graph.edges.some((edge) => edge.to_node_id === id && isKnown(graph, fact, edge.from_node_id, seen))
 }
 
 /** Edges that may not have a condition, or may not take over. */

@@ -9,7 +9,9 @@ export class Bell {
   readonly #dispatcher: Scheduler.SchedulerDispatcher
   #rung = false
   #scheduled = false
+  #answering = false
   #waiter: ((effect: Effect.Effect<void>) => void) | undefined
+  #answer: (() => boolean) | undefined
 
   private constructor(dispatcher: Scheduler.SchedulerDispatcher) {
     this.#dispatcher = dispatcher
@@ -23,9 +25,22 @@ export class Bell {
   ring(): void {
     if (this.#rung) return
     this.#rung = true
-    if (this.#waiter === undefined || this.#scheduled) return
-    this.#scheduled = true
-    this.#dispatcher.scheduleTask(this.#wake, 0)
+    if (this.#answering || this.#waiter === undefined && this.#answer === undefined) return
+    this.#schedule()
+  }
+
+  /**
+   * Calls `answer` at once, and then for rings, as a task of its own each, until it is given another or none. While it
+   * returns true it has more to do than one task may take, and is called again, as the next task.
+   *
+   * Cheaper than a fiber that waits: nothing is suspended and resumed for each ring. Rings that come while it answers
+   * are answered before the task ends. It must not throw.
+   */
+  answerWith(answer: (() => boolean) | undefined): void {
+    this.#answer = answer
+    if (answer === undefined) return
+    this.#rung = true
+    if (!this.#answering) this.#serve()
   }
 
   /** Waits for a ring, or takes the one that has come since the last wait. One fiber at a time. */
@@ -42,8 +57,28 @@ export class Bell {
     this.#waiter = undefined
   })
 
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#dispatcher.scheduleTask(this.#wake, 0)
+  }
+
+  #serve(): void {
+    this.#answering = true
+    let more = false
+    while (this.#rung && !more && this.#answer !== undefined) {
+      this.#rung = false
+      more = this.#answer()
+    }
+    this.#answering = false
+    if (!more) return
+    this.#rung = true
+    this.#schedule()
+  }
+
   readonly #wake = (): void => {
     this.#scheduled = false
+    if (this.#answer !== undefined) return this.#serve()
     const waiter = this.#waiter
     if (waiter === undefined || !this.#rung) return
     this.#waiter = undefined

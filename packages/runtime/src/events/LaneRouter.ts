@@ -35,6 +35,11 @@ export interface SessionInbox {
   readonly next: () => Next | undefined
   /** Waits until there may be a next input. */
   readonly wait: Effect.Effect<void>
+  /**
+   * Calls `serve` whenever there may be a next input, as a task of its own, until it is given another or none. True:
+   * there is more than one task may take, and the next one is to go on.
+   */
+  readonly serveWith: (serve: (() => boolean) | undefined) => void
   readonly hasFrames: () => boolean
   /** Nobody reads any more: whoever waits at the data lane goes on, and what it offers is not taken. */
   readonly close: Effect.Effect<void>
@@ -83,6 +88,7 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           return frame === undefined ? undefined : { kind: "frame", frame }
         },
         wait: bell.wait,
+        serveWith: (serve) => bell.answerWith(serve),
         close: Queue.shutdown(data)
       }
       return inbox

@@ -150,7 +150,9 @@ export class EdgeRun {
     const first = this.#waiting.shift()
     if (first === undefined) return undefined
     if (first.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(first))
-    this.#release(first.place)
+    // What was held comes after the consumer has begun (see `watch`), so that it takes a place that is seen to be free.
+    const { bytes, items, ms } = first.place
+    this.#work.flow.take(this.edge.edge_id, items, bytes, ms, this.#producer)
     return first
   }
 
@@ -184,6 +186,7 @@ export class EdgeRun {
    * edge's budget runs.
    */
   watch(held: boolean): void {
+    this.#unblock()
     const { budgets, context, flow, turn } = this.#work
     const { edge_id } = this.edge
     if (held) this.#heldMs = context.now

@@ -165,13 +165,13 @@ const openRunner = Effect.fnUntraced(function*(
   }
 
   /** In so many milliseconds the call is over, whether it ends or not. */
-  const bind = (call: Call, ms: number, exit: Exit.Exit<never, CallFailure>, cut = false) => {
+  const bind = (call: Call, ms: number, exit: () => Exit.Exit<never, CallFailure>, cut = false) => {
     forkBound(
       call.command.provider_invocation_id,
       Effect.andThen(
         Effect.sleep(ms),
         Effect.suspend(() => {
-          const report = end(call, exit, cut)
+          const report = end(call, exit(), cut)
           call.fiber?.interruptUnsafe()
           return report
         })
@@ -180,7 +180,7 @@ const openRunner = Effect.fnUntraced(function*(
   }
 
   const missing = (command: Start) =>
-    Stream.fail(
+    Effect.fail(
       new ProviderFailure({
         provider_id: command.provider_id,
         outcome_class: "infrastructure_failure",
@@ -189,37 +189,44 @@ const openRunner = Effect.fnUntraced(function*(
       })
     )
 
-  const transcripts = (call: Call, feed: UtteranceFeed) => {
+  /** Takes each result in turn. Held by back-pressure: the result in hand was taken, the next one waits here. */
+  const each = <A>(
+    call: Call,
+    results: Stream.Stream<A, ProviderFailure>,
+    take: (result: A) => Effect.Effect<unknown>
+  ): Effect.Effect<void, ProviderFailure> =>
+    Stream.runForEach(results, (result) => Effect.andThen(take(result), call.gate.await))
+
+  const transcripts = (call: Call, feed: UtteranceFeed): Effect.Effect<void, ProviderFailure> => {
     const { command } = call
     const provider = providers.stt(command.provider_id)
     if (provider === undefined) return missing(command)
-    return provider.recognise(feed.stream, { partialIntervalMs: options.partialIntervalMs }).pipe(
-      Stream.mapEffect((result) => {
-        if (call.over) return Effect.void
-        const text = result.text.trim()
-        const words = text === "" ? 0 : text.split(/\s+/u).length
-        const final = result._tag === "Final"
-        const facts = {
-          words,
-          ...(options.backchannel === undefined ? {} : { backchannel: options.backchannel(text) })
-        }
-        const handle = final
-          ? payloads.text(text, { ...facts, complete: result.complete })
-          : payloads.text(text, facts, "interim")
-        options.onPayload(handle, text)
-        return offer(call, {
-          type: "transcript",
-          provider_invocation_id: command.provider_invocation_id,
-          finality: final ? "final" : "partial",
-          ...(final ? { pause_id: result.pauseId } : {}),
-          handle,
-          authority_epoch: command.authority_epoch
-        })
+    const results = provider.recognise(feed.stream, { partialIntervalMs: options.partialIntervalMs })
+    return each(call, results, (result) => {
+      if (call.over) return Effect.void
+      const text = result.text.trim()
+      const words = text === "" ? 0 : text.split(/\s+/u).length
+      const final = result._tag === "Final"
+      const facts = {
+        words,
+        ...(options.backchannel === undefined ? {} : { backchannel: options.backchannel(text) })
+      }
+      const handle = final
+        ? payloads.text(text, { ...facts, complete: result.complete })
+        : payloads.text(text, facts, "interim")
+      options.onPayload(handle, text)
+      return offer(call, {
+        type: "transcript",
+        provider_invocation_id: command.provider_invocation_id,
+        finality: final ? "final" : "partial",
+        ...(final ? { pause_id: result.pauseId } : {}),
+        handle,
+        authority_epoch: command.authority_epoch
       })
-    )
+    })
   }
 
-  const reply = (call: Call) => {
+  const reply = (call: Call): Effect.Effect<void, ProviderFailure> => {
     const { command } = call
     const provider = providers.llm(command.provider_id)
     if (provider === undefined) return missing(command)
@@ -235,46 +242,45 @@ const openRunner = Effect.fnUntraced(function*(
       options.onPayload(handle, text)
       return offer(call, { type: "segment", ...about, handle })
     }
-    return Stream.concat(
-      provider.reply(payloads.messages(command.conversation ?? [])).pipe(
-        Stream.mapEffect((delta) => {
-          const handle = payloads.text(delta, undefined, run === undefined && !call.cancelled ? "passing" : "no")
-          if (run === undefined) options.onPayload(handle, delta)
-          return Effect.andThen(
-            offer(call, { type: "text_delta", ...about, handle }),
-            Effect.forEach(run?.push(delta) ?? [], sentence, { discard: true })
-          )
-        })
-      ),
-      Stream.fromEffect(Effect.suspend(() => {
+    return Effect.andThen(
+      each(call, provider.reply(payloads.messages(command.conversation ?? [])), (delta) => {
+        const handle = payloads.text(delta, undefined, run === undefined && !call.cancelled ? "passing" : "no")
+        if (run === undefined) {
+          options.onPayload(handle, delta)
+          return offer(call, { type: "text_delta", ...about, handle })
+        }
+        return Effect.andThen(
+          offer(call, { type: "text_delta", ...about, handle }),
+          // Cut only once the words are taken.
+          Effect.suspend(() => inTurn(run.push(delta), sentence))
+        )
+      }),
+      Effect.suspend(() => {
         const rest = run?.flush()
-        return rest === undefined ? Effect.void : sentence(rest)
-      }))
+        return rest === undefined ? Effect.void : Effect.andThen(sentence(rest), call.gate.await)
+      })
     )
   }
 
-  const voice = (call: Call) => {
+  const voice = (call: Call): Effect.Effect<void, ProviderFailure> => {
     const { command } = call
     const provider = providers.tts(command.provider_id)
     if (provider === undefined) return missing(command)
     const text = command.text === undefined ? "" : payloads.readText(command.text.id) ?? ""
-    return provider.synthesise(text).pipe(
-      Stream.mapEffect((samples) =>
-        Effect.forEach(pieces(samples), (piece) => {
-          if (call.over) return Effect.void
-          // What comes after a cancel is told, and counted as late, but never heard: it is not kept.
-          const handle = payloads.audio(piece, call.cancelled ? undefined : command.turn_id)
-          options.onPayload(handle, piece)
-          const chunk = {
-            type: "voice_chunk",
-            provider_invocation_id: command.provider_invocation_id,
-            handle,
-            authority_epoch: command.authority_epoch
-          } as const
-          return Effect.andThen(offer(call, chunk), call.gate.await)
-        }, { discard: true })
-      )
-    )
+    return each(call, provider.synthesise(text), (samples) =>
+      inTurn(pieces(samples), (piece) => {
+        if (call.over) return Effect.void
+        // What comes after a cancel is told, and counted as late, but never heard: it is not kept.
+        const handle = payloads.audio(piece, call.cancelled ? undefined : command.turn_id)
+        options.onPayload(handle, piece)
+        const chunk = {
+          type: "voice_chunk",
+          provider_invocation_id: command.provider_invocation_id,
+          handle,
+          authority_epoch: command.authority_epoch
+        } as const
+        return Effect.andThen(offer(call, chunk), call.gate.await)
+      }))
   }
 
   /** One output of a node: kept for whoever it goes to, unless it comes too late for anybody. */
@@ -317,7 +323,7 @@ const openRunner = Effect.fnUntraced(function*(
         // After a cancel it is cancelled, and the grace is running.
         if (!call.cancelled) call.failure = failure
         call.fiber?.interruptUnsafe()
-        if (!call.cancelled && !call.over) bind(call, graceMs, Exit.fail(failure), true)
+        if (!call.cancelled && !call.over) bind(call, graceMs, () => Exit.fail(failure), true)
       }
     })
   }
@@ -379,12 +385,11 @@ const openRunner = Effect.fnUntraced(function*(
         feeds.set(id, feed)
       }
       // Suspended: an adapter that throws when it is called fails its own call, not the session.
-      const results = Stream.suspend((): Stream.Stream<unknown, ProviderFailure> => {
+      const results = Effect.suspend(() => {
         if (feed !== undefined) return transcripts(call, feed)
         return command.modality === "llm" ? reply(call) : voice(call)
       })
-      // Held by back-pressure: the result in hand was taken, the next one waits here.
-      const work: Effect.Effect<void, CallFailure> = node?.run ?? Stream.runForEach(results, () => call.gate.await)
+      const work: Effect.Effect<void, CallFailure> = node?.run ?? results
       const fiber = fork(
         work.pipe(
           Effect.onExit((exit) =>
@@ -407,7 +412,7 @@ const openRunner = Effect.fnUntraced(function*(
       if (call === undefined || call.cancelled) return
       call.cancelled = true
       if (call.node === undefined || call.node.cancel(reason)) call.fiber?.interruptUnsafe()
-      if (!call.over) bind(call, graceMs, Exit.interrupt(), true)
+      if (!call.over) bind(call, graceMs, () => Exit.interrupt(), true)
     },
     push: ({ edge_id, handle, payload_kind, provider_invocation_id }) => {
       if (payload_kind === "caller_audio" || payload_kind === "voice_edge") return
@@ -435,7 +440,7 @@ const openRunner = Effect.fnUntraced(function*(
       else {
         feeds.delete(id)
         feed.mark({ _tag: "End" })
-        if (!call.cancelled) bind(call, call.command.cap_ms, Exit.fail(neverEnded(call.command)))
+        if (!call.cancelled) bind(call, call.command.cap_ms, () => Exit.fail(neverEnded(call.command)))
       }
     },
     audio: (samples) => {
@@ -446,7 +451,16 @@ const openRunner = Effect.fnUntraced(function*(
   } satisfies SessionRunner
 })
 
-const pieces = function*(samples: Int16Array): Generator<Int16Array> {
-  if (samples.length <= chunkSamples * 2) yield samples
-  else for (let at = 0; at < samples.length; at += chunkSamples) yield samples.slice(at, at + chunkSamples)
+/** One piece is the rule: it needs no loop. */
+const inTurn = <A>(items: ReadonlyArray<A>, take: (item: A) => Effect.Effect<unknown>): Effect.Effect<unknown> => {
+  const [only] = items
+  if (only === undefined) return Effect.void
+  return items.length === 1 ? take(only) : Effect.forEach(items, take, { discard: true })
+}
+
+const pieces = (samples: Int16Array): ReadonlyArray<Int16Array> => {
+  if (samples.length <= chunkSamples * 2) return [samples]
+  const cut: Array<Int16Array> = []
+  for (let at = 0; at < samples.length; at += chunkSamples) cut.push(samples.slice(at, at + chunkSamples))
+  return cut
 }

@@ -94,7 +94,8 @@ const implementations = (
   node: GraphNode,
   bindings: Readonly<Record<string, string>>
 ): Effect.Effect<ReadonlyArray<string>, NodeMissing> => {
-  const first = bindings[`external.${node.node_id}`] ?? node.provider_id ?? builtIn[node.node_type]
+  const first = bindings[`external.${node.node_id}`] ?? bindings["external"] ?? node.provider_id ??
+    builtIn[node.node_type]
   if (first === undefined) {
     return Effect.fail(
       new NodeMissing({

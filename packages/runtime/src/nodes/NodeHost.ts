@@ -142,11 +142,13 @@ const openNodes = Effect.fnUntraced(function*(options: NodeHostOptions) {
       Effect.suspend(() => bound.definition.start(context)).pipe(
         Scope.provide(scope),
         Effect.provideService(Random.Random, chance(context)),
-        Effect.exit,
-        Effect.flatMap((exit) => {
-          if (Exit.isFailure(exit)) forget(bound)
-          return Effect.asVoid(Deferred.done(run, exit))
-        }),
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            Deferred.doneUnsafe(run, exit)
+            if (Exit.isFailure(exit) && shared.get(bound)?.run === run) forget(bound)
+          })
+        ),
+        Effect.ignoreCause,
         named(`provider ${bound.definition.id}, for the session`)
       )
     )
@@ -206,8 +208,8 @@ const openNodes = Effect.fnUntraced(function*(options: NodeHostOptions) {
         io: {
           ...io,
           stop: (failure) => {
-            if (isShared) forget(bound)
             io.stop(failure)
+            if (isShared) forget(bound)
           }
         },
         limits: {

@@ -3,6 +3,7 @@ import type { OutcomeClass } from "@rspp/contracts/Invocation"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
@@ -87,10 +88,17 @@ export interface TestOptions {
   /** What the pipeline allows for the first result, ms. */
   readonly capMs?: number
   readonly graceMs?: number
+  /** `virtual` time by default; `real` for a node that waits for something outside of this program, such as a process. */
+  readonly clock?: "virtual" | "real"
 }
 
 /** Time after its last event in which a turn must have ended, in ms of the test's clock. */
 const patienceMs = 600_000
+
+/** The same in real time. */
+const realPatienceMs = 30_000
+
+const passing = (options: TestOptions) => options.clock === "real" ? Effect.sleep : TestClock.adjust
 
 /** How a provider's limits are in the profile `simple/v1`. */
 const defaults = { capMs: 1000, graceMs: 75, seed: 1 } as const
@@ -124,13 +132,19 @@ export const runTurns = (
       Effect.provide([telemetry, layerOf([node])]),
       Scope.provide(scope),
       Effect.ensuring(Effect.gen(function*() {
+        const graceMs = options.graceMs ?? defaults.graceMs
         const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-        yield* TestClock.adjust(options.graceMs ?? defaults.graceMs)
+        if (options.clock === "real") yield* Effect.timeoutOption(Fiber.await(closing), graceMs)
+        else yield* TestClock.adjust(graceMs)
         closing.interruptUnsafe()
       }))
     )
     return { turns: seen, logs, counts }
-  }).pipe(Effect.provide(TestClock.layer({ warningDelay: "1 hour" }), { local: true }))
+  }).pipe(
+    options.clock === "real"
+      ? (effect) => effect
+      : Effect.provide(TestClock.layer({ warningDelay: "1 hour" }), { local: true })
+  )
 
 /** One turn: see {@link runTurns}. */
 export const runTurn = (
@@ -146,6 +160,7 @@ export const runTurn = (
 
 const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOptions) {
   const { capMs, graceMs, seed } = { ...defaults, ...options }
+  const pass = passing(options)
   const pipeline = {
     graph: {
       schema_version: "v1.0",
@@ -249,7 +264,7 @@ const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOpti
       next()
     }
     for (const event of [...events].sort((a, b) => a.atMs - b.atMs)) {
-      yield* TestClock.adjust(Math.max(0, event.atMs - atMs()))
+      yield* pass(Math.max(0, event.atMs - atMs()))
       switch (event.does) {
         case "text":
         case "voice":
@@ -276,10 +291,12 @@ const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOpti
     }
     if (!events.some(({ does }) => does === "end" || does === "cancel")) endItems()
     // Small steps at first, so that what has ended is not waited for.
-    for (let step = 1; over === undefined && step <= patienceMs; step *= 2) yield* TestClock.adjust(step)
+    const [longest, patience] = options.clock === "real" ? [10, realPatienceMs] : [patienceMs, patienceMs]
+    const since = nowMs()
+    for (let step = 1; over === undefined && nowMs() - since < patience; step *= 2) yield* pass(Math.min(step, longest))
     // What comes after the end would be a fault of the host: it is looked at too.
-    yield* TestClock.adjust(graceMs * 2)
-    if (over === undefined) return yield* Effect.die(`the turn did not end within ${patienceMs} ms`)
+    yield* pass(options.clock === "real" ? 20 : graceMs * 2)
+    if (over === undefined) return yield* Effect.die(`the turn did not end within ${patience} ms`)
     const turn: SeenTurn = {
       ...over,
       outputs,

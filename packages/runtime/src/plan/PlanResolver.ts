@@ -1,10 +1,11 @@
+import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { SnapshotKind } from "@rspp/contracts/Snapshot"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { digest } from "../determinism/Digest.ts"
+import { digestAfter } from "../determinism/Digest.ts"
 import type { PlanVerdict } from "../turn/TurnArbiter.ts"
 import type { SnapshotStore } from "./SnapshotStore.ts"
 
@@ -12,6 +13,18 @@ import type { SnapshotStore } from "./SnapshotStore.ts"
 export const mergeRule = { id: "control-first-arrival", version: "v1.0" } as const
 
 const levels = ["L0", "L1", "L2"] as const
+
+/** Everything of a plan but whose turn it is, and the hash of it with that. */
+interface Frozen {
+  readonly header: TimelineHeader
+  readonly epoch: number
+  readonly revision: number
+  readonly common: Omit<ResolvedTurnPlan, "plan_hash" | "turn_id">
+  /** The digest of the plan of this turn. */
+  readonly hash: (turnId: string) => string
+}
+
+type CommonVerdict = { readonly ok: true; readonly frozen: Frozen } | Extract<PlanVerdict, { readonly ok: false }>
 
 /**
  * Plan resolver (RK-04): freezes everything that a turn may need to know into one hashed plan, from the pipeline that
@@ -28,70 +41,97 @@ export class PlanResolver extends Context.Service<PlanResolver, {
     readonly snapshots: SnapshotStore
   }) => PlanVerdict
 }>()("rspp/PlanResolver") {
-  static readonly layer = Layer.succeed(PlanResolver, {
-    resolve: ({ header, turnId, epoch, snapshots }) => {
-      const { pipeline } = header
-      const policy = snapshots.get("policy_resolution_snapshot")
-      const health = snapshots.get("provider_health_snapshot")
-      if (policy === undefined || health === undefined) {
-        return { ok: false, outcome: "reject", reason: "plan_without_policy" }
+  static readonly layer = Layer.sync(PlanResolver, () => {
+    // The plans of a session differ in their turn, until a snapshot, the epoch or the pipeline changes.
+    const latest = new WeakMap<SnapshotStore, Frozen>()
+    return {
+      resolve: ({ header, turnId, epoch, snapshots }) => {
+        const known = latest.get(snapshots)
+        const holds = known?.header === header && known.epoch === epoch && known.revision === snapshots.revision
+        const verdict: CommonVerdict = holds ? { ok: true, frozen: known } : freeze(header, epoch, snapshots)
+        if (!verdict.ok) return verdict
+        const { common, hash } = verdict.frozen
+        latest.set(snapshots, verdict.frozen)
+        return { ok: true, plan: { turn_id: turnId, ...common, plan_hash: hash(turnId) } }
       }
-      const bindings: Record<string, string> = {}
-      for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
-        const open = health.body.providers[provider] === "open"
-        if (modality.endsWith(".fallback")) {
-          // A fallback that is down is not there; that is no reason to keep a healthy provider from its work.
-          if (!open) bindings[modality] = provider
-          continue
-        }
-        const fallback = pipeline.provider_bindings[`${modality}.fallback`]
-        if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
-          return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
-        }
-        bindings[modality] = open && fallback !== undefined ? fallback : provider
-      }
-      const provenance = Object.fromEntries(
-        snapshotKinds.map((kind: SnapshotKind) => [kind, snapshots.get(kind)?.snapshot_id ?? ""])
-      ) as ResolvedTurnPlan["snapshot_provenance"]
-      const level = levels[
-        Math.min(
-          levels.indexOf(pipeline.recording_policy.recording_level),
-          levels.indexOf(policy.body.max_recording_level)
-        )
-      ] ?? "L0"
-      const replayModes = pipeline.recording_policy.allowed_replay_modes.filter((mode) =>
-        policy.body.allowed_replay_modes.includes(mode)
-      )
-      if (replayModes.length === 0) return { ok: false, outcome: "reject", reason: "no_replay_mode_permitted" }
-      const body: Omit<ResolvedTurnPlan, "plan_hash"> = {
-        turn_id: turnId,
-        pipeline_version: pipeline.pipeline_version,
-        graph_definition_ref: pipeline.graph.graph_definition_ref,
-        execution_profile: pipeline.execution_profile,
-        authority_epoch: epoch,
-        budgets: pipeline.budgets,
-        provider_bindings: bindings,
-        edge_buffer_policies: pipeline.edge_buffer_policies,
-        flow_control: pipeline.flow_control,
-        allowed_adaptive_actions: pipeline.allowed_adaptive_actions.filter((action) =>
-          policy.body.allowed_adaptive_actions.includes(action)
-        ),
-        snapshot_provenance: provenance,
-        recording_policy: { recording_level: level, allowed_replay_modes: replayModes },
-        determinism: {
-          seed: header.seed,
-          ordering_markers: ["runtime_sequence"],
-          merge_rule_id: mergeRule.id,
-          merge_rule_version: mergeRule.version,
-          // By name: a recording keeps its keys in another order than the spec had them.
-          nondeterministic_inputs: Object.keys(bindings).sort().map((modality) => ({
-            input_key: modality,
-            source: "external_call" as const,
-            evidence_ref: `provider:${bindings[modality]}`
-          }))
-        }
-      }
-      return { ok: true, plan: { ...body, plan_hash: digest(body) } }
     }
   })
+}
+
+/** What the plans of a session have in common, or why there can be none. */
+const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore): CommonVerdict => {
+  const { pipeline } = header
+  const policy = snapshots.get("policy_resolution_snapshot")
+  const health = snapshots.get("provider_health_snapshot")
+  if (policy === undefined || health === undefined) {
+    return { ok: false, outcome: "reject", reason: "plan_without_policy" }
+  }
+  const bindings: Record<string, string> = {}
+  for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
+    const open = health.body.providers[provider] === "open"
+    if (modality.endsWith(".fallback")) {
+      // A fallback that is down is not there; that is no reason to keep a healthy provider from its work.
+      if (!open) bindings[modality] = provider
+      continue
+    }
+    const fallback = pipeline.provider_bindings[`${modality}.fallback`]
+    if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
+      return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
+    }
+    bindings[modality] = open && fallback !== undefined ? fallback : provider
+  }
+  const provenance = Object.fromEntries(
+    snapshotKinds.map((kind: SnapshotKind) => [kind, snapshots.get(kind)?.snapshot_id ?? ""])
+  ) as ResolvedTurnPlan["snapshot_provenance"]
+  const level = levels[
+    Math.min(
+      levels.indexOf(pipeline.recording_policy.recording_level),
+      levels.indexOf(policy.body.max_recording_level)
+    )
+  ] ?? "L0"
+  const replayModes = pipeline.recording_policy.allowed_replay_modes.filter((mode) =>
+    policy.body.allowed_replay_modes.includes(mode)
+  )
+  if (replayModes.length === 0) return { ok: false, outcome: "reject", reason: "no_replay_mode_permitted" }
+  const common: Frozen["common"] = {
+    pipeline_version: pipeline.pipeline_version,
+    graph_definition_ref: pipeline.graph.graph_definition_ref,
+    execution_profile: pipeline.execution_profile,
+    authority_epoch: epoch,
+    budgets: pipeline.budgets,
+    provider_bindings: bindings,
+    edge_buffer_policies: pipeline.edge_buffer_policies,
+    flow_control: pipeline.flow_control,
+    allowed_adaptive_actions: pipeline.allowed_adaptive_actions.filter((action) =>
+      policy.body.allowed_adaptive_actions.includes(action)
+    ),
+    snapshot_provenance: provenance,
+    recording_policy: { recording_level: level, allowed_replay_modes: replayModes },
+    determinism: {
+      seed: header.seed,
+      ordering_markers: ["runtime_sequence"],
+      merge_rule_id: mergeRule.id,
+      merge_rule_version: mergeRule.version,
+      // By name: a recording keeps its keys in another order than the spec had them.
+      nondeterministic_inputs: Object.keys(bindings).sort().map((modality) => ({
+        input_key: modality,
+        source: "external_call" as const,
+        evidence_ref: `provider:${bindings[modality]}`
+      }))
+    }
+  }
+  const text = canonicalJson(common)
+  // Canonical JSON sorts its members: with the turn's id as the last one, everything before it is the same for all.
+  if (Object.keys(common).some((key) => key > "turn_id")) throw new Error("turn_id is not the last member of a plan")
+  const rest = digestAfter(`${text.slice(0, -1)},"turn_id":`)
+  return {
+    ok: true,
+    frozen: {
+      header,
+      epoch,
+      revision: snapshots.revision,
+      common,
+      hash: (turnId) => rest(`${JSON.stringify(turnId)}}`)
+    }
+  }
 }

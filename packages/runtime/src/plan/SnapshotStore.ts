@@ -15,14 +15,22 @@ export class SnapshotStore {
   readonly #latest = new Map<SnapshotKind, { readonly snapshot: Snapshot; readonly receivedMs: number }>()
   readonly #header: TimelineHeader
 
+  #revision = 0
+
   constructor(header: TimelineHeader) {
     this.#header = header
+  }
+
+  /** Another number whenever a snapshot was taken in: what was derived from them holds as long as it stays. */
+  get revision(): number {
+    return this.#revision
   }
 
   accept(snapshot: Snapshot, now: number): void {
     const known = this.#latest.get(snapshot.snapshot_kind)
     if (known !== undefined && known.snapshot.version > snapshot.version) return
     this.#latest.set(snapshot.snapshot_kind, { snapshot, receivedMs: now })
+    this.#revision += 1
   }
 
   get<K extends SnapshotKind>(kind: K): Extract<Snapshot, { readonly snapshot_kind: K }> | undefined {

@@ -402,24 +402,38 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     control({ type: "audio_ended" })
   }
 
-  const loop = Effect.gen(function*() {
-    while (!over) {
-      let steps = 0
-      for (let next = inbox.next(); next !== undefined && !over; next = inbox.next()) {
-        apply(next)
-        if (overflow) return yield* new SessionFailure({ message: "the control lane overflowed" })
-        if (++steps >= stepsPerTurnOfLoop) break
-      }
-      drained()
-      if (over) break
-      if (steps >= stepsPerTurnOfLoop) yield* Effect.yieldNow
-      else yield* inbox.wait
+  // Inputs are applied by tasks of the session's scheduler, not by a fiber that each of them would resume: the fiber of
+  // the session only waits for the last one. An interruption takes the loop from whoever had it, even in mid-task.
+  let loops = 0
+  const loop = Effect.callback<void, SessionFailure>((resume) => {
+    const own = ++loops
+    const finish = (result: Effect.Effect<void, SessionFailure>): boolean => {
+      if (own === loops) leave()
+      resume(result)
+      return false
     }
-  }).pipe(
-    Effect.catchDefect((cause) =>
-      Effect.fail(new SessionFailure({ message: cause instanceof Error ? cause.message : "the session broke", cause }))
-    )
-  )
+    const leave = () => {
+      loops += 1
+      inbox.serveWith(undefined)
+    }
+    inbox.serveWith(() => {
+      try {
+        let steps = 0
+        for (let next = inbox.next(); next !== undefined && !over; next = inbox.next()) {
+          apply(next)
+          if (own !== loops) return false
+          if (overflow) return finish(new SessionFailure({ message: "the control lane overflowed" }))
+          if (++steps >= stepsPerTurnOfLoop) break
+        }
+        drained()
+        return over ? finish(Effect.void) : steps >= stepsPerTurnOfLoop
+      } catch (cause) {
+        const message = cause instanceof Error ? cause.message : "the session broke"
+        return finish(new SessionFailure({ message, cause }))
+      }
+    })
+    return Effect.sync(leave)
+  })
 
   let lostFrames = 0
   /** The sample that the next frame may begin at, at the earliest. */

@@ -217,6 +217,8 @@ export class TurnLifecycle {
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })
     this.#move(turn, "close")
     conversation.agentSaid(turn)
+    // Nothing of it is to be heard any more: the caller who speaks now cuts in on the next turn, not on this one.
+    if (!isSpeaking(turn)) this.#parts.bargeIn.forget(turn)
     this.#active = undefined
     this.#followed.push(turn)
     if (this.#followed.length > followedTurns) this.#followed.shift()

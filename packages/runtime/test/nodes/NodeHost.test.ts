@@ -186,6 +186,27 @@ describe("a node", () => {
       ])
       assert.deepStrictEqual(events, ["start", "close", "start", "close"])
     }))
+
+  it.effect("of a session that cannot start fails each turn, and tries again with the next", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const node = defineNode({
+        ...segments,
+        id: "test/session",
+        scope: "session",
+        start: (_context) =>
+          ++tries < 3
+            ? Effect.andThen(Effect.sleep(10), Effect.fail(broken("not yet")))
+            : Effect.succeed({ onItem: () => "x" })
+      })
+      const one = [text(0, "segment", "x")]
+      const { turns } = yield* runTurns(node, [one, one, one])
+      assert.deepStrictEqual(turns.map(({ outcome, reason }) => reason ?? outcome), ["not yet", "not yet", "success"])
+      // a start that hangs
+      const hangs = defineNode({ ...segments, id: "test/session", scope: "session", start: () => Effect.never })
+      const hung = yield* runTurns(hangs, [one, one])
+      assert.deepStrictEqual(hung.turns.map(({ reason }) => reason), ["start_timeout", "start_timeout"])
+    }))
 })
 
 describe("a node that fails", () => {

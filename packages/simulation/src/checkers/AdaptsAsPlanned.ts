@@ -7,6 +7,7 @@ const maxAttempts = 2
 
 export const adaptsAsPlanned: Checker = {
   id: "C19",
+  holds: ["I-PLAN-FROZEN"],
   sentence:
     "A turn works with the providers of its plan, and adapts only as the plan allows: a second attempt, another provider and a reply without speech each need their action, a failure that was told, and a signal of their own.",
   check: (header, records) => {

@@ -14,6 +14,7 @@ const later = new Set(["stale_epoch_reject", "deauthorized_drain"])
 
 export const admittedByFacts: Checker = {
   id: "C14",
+  holds: ["I-SNAP-MONOTONE", "I-ADMIT-RESERVE", "I-TURN-ORDER"],
   sentence:
     "A turn opens only from six snapshots that are there, fresh and compatible, within its quota and with providers that are up; its plan names them, and a refusal for one of them tells the truth.",
   check: (header, records) => {

@@ -31,6 +31,7 @@ const edgesOf = ({ pipeline: { graph } }: TimelineHeader) => {
 
 export const boundedEdges: Checker = {
   id: "C17",
+  holds: ["I-EDGE-BOUND"],
   sentence:
     "What waits on an edge never passes the bounds of the plan's policy, in items, bytes and milliseconds, and egress passes on no more than it was given.",
   check: (header, records) => {

@@ -14,6 +14,7 @@ const effects: Readonly<Record<string, string>> = {
 
 export const budgetsArmed: Checker = {
   id: "C16",
+  holds: ["I-BUDGET-NAMED"],
   sentence:
     "Every turn, every provider call and every utterance runs under its limit, armed in the step that begins it with the time of the plan; what runs out is told by its name, and nothing takes a limit away before it is kept.",
   check: (header, records) => {

@@ -18,6 +18,7 @@ interface Call {
 
 export const callsAccounted: Checker = {
   id: "C18",
+  holds: ["I-INV-ONCE", "I-INV-CANCEL", "I-INV-EPOCH"],
   sentence:
     "Each provider call is started once, cancelled at most once, ends once and has one record, which says what the other records say; a fence cancels every call of its turn in its own step, and at the session's end none is open.",
   check: (_header, records) => {

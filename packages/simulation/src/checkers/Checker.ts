@@ -18,6 +18,8 @@ export interface Violation {
 export interface Checker {
   /** Stable, such as `C01`; it is printed, cited and counted. */
   readonly id: string
+  /** The guarantees that it watches over: ids in the docstrings of the files that keep them. */
+  readonly holds?: ReadonlyArray<string>
   /** What must hold, in one sentence. */
   readonly sentence: string
   readonly check: (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>) => ReadonlyArray<Violation>

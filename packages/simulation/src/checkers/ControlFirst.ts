@@ -3,6 +3,7 @@ import { beginsStep, Findings, isData } from "./Checker.ts"
 
 export const controlFirst: Checker = {
   id: "C08",
+  holds: ["I-LANE-CONTROL", "I-CANCEL-FENCE"],
   sentence:
     "Control never waits behind data: egress's answer to a fence or a pause comes before any data, and an accepted cancel is fenced in its step before anything else of the turn.",
   check: (_header, records) => {

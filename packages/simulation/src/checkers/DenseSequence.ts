@@ -3,6 +3,7 @@ import { sequencesOf } from "./Checker.ts"
 
 export const denseSequence: Checker = {
   id: "C02",
+  holds: ["I-SEQ-DENSE"],
   sentence: "Sequence numbers are dense: each record takes the next one, from 0 on, and none is missing or repeated.",
   check: (_header, records) => {
     const violations: Array<Violation> = []

@@ -86,6 +86,7 @@ const text = (value: unknown): string => canonicalJson(value ?? null)
 
 export const evidenceComplete: Checker = {
   id: "C10",
+  holds: ["I-EVIDENCE-RECEIVED", "I-GROUP"],
   sentence:
     "Each accepted turn has baseline evidence, once, before its terminal, and every field of it is what the records say; what came later is in one supplement.",
   check: (header, records) => {

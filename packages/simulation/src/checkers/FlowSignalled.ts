@@ -4,6 +4,7 @@ import { beginsStep, Findings } from "./Checker.ts"
 
 export const flowSignalled: Checker = {
   id: "C20",
+  holds: ["I-EDGE-BOUND"],
   sentence:
     "Back-pressure is told in the plan's own mode: a producer that is held has its flow_xoff, one that goes on its flow_xon or its credit; watermarks cross up and down in turn.",
   check: (_header, records) => {

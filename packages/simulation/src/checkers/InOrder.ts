@@ -15,6 +15,7 @@ interface Speech {
 
 export const inOrder: Checker = {
   id: "C06",
+  holds: ["I-SEG-OWNER"],
   sentence:
     "Sequences rise along each lane and each edge, and what goes over an edge arrives in the order in which it was put there: sentences, chunks of a sentence, and sentence after sentence.",
   check: (_header, records) => {

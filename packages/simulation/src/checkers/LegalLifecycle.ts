@@ -9,6 +9,7 @@ const refusals = new Set(["reject", "defer", "stale_epoch_reject", "deauthorized
 
 export const legalLifecycle: Checker = {
   id: "C11",
+  holds: ["I-TURN-LEGAL", "I-TURN-ONE"],
   sentence:
     "Turns move only along the rows of CONTRACT section 4, one turn at a time; each step of a turn has its signal, each refusal and admission its decision, and every intent comes to one of them.",
   check: (_header, records) => {

@@ -28,6 +28,7 @@ const yields = new Set<SessionInput["type"]>(["text_delta", "segment", "voice_ch
 
 export const lossHasNotice: Checker = {
   id: "C07",
+  holds: ["I-EDGE-BOUND"],
   sentence:
     "Every loss has a notice: lost frames, dropped sentences and chunks, results that came too late or of another epoch; and the counts agree.",
   check: (header, records) => {

@@ -5,6 +5,7 @@ const outputs = new Set(["enqueue_output", "end_segment", "end_output", "resume_
 
 export const nothingAfterFence: Checker = {
   id: "C03",
+  holds: ["I-OUT-FENCE", "I-OUT-AFTER-END", "I-CANCEL-ONCE"],
   sentence: "After the fence of a turn nothing of it is sent, started, resumed or accepted.",
   check: (_header, records) => {
     const fenced = new Set<string>()

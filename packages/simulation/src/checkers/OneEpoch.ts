@@ -25,6 +25,7 @@ const guarded = new Set<SessionInput["type"]>([
 
 export const oneEpoch: Checker = {
   id: "C04",
+  holds: ["I-EPOCH-MONOTONE", "I-OUT-EPOCH"],
   sentence:
     "Everything carries the epoch in force, which never goes back; what comes of another epoch is turned away and said, and a turn whose epoch is lost is drained at once.",
   check: (_header, records) => {

@@ -9,6 +9,7 @@ interface Seen {
 
 export const oneTerminal: Checker = {
   id: "C01",
+  holds: ["I-TURN-TERMINAL", "I-TURN-CLOSE"],
   sentence: "Each accepted turn has exactly one terminal and then one close; a turn that never opened has neither.",
   check: (_header, records) => {
     const turns = new Map<string, Seen>()

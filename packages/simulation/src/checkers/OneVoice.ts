@@ -3,6 +3,7 @@ import { Findings } from "./Checker.ts"
 
 export const oneVoice: Checker = {
   id: "C05",
+  holds: ["I-OUT-FENCE"],
   sentence: "Once a turn has speech, no earlier turn is sent, resumed or begins to play.",
   check: (_header, records) => {
     const findings = new Findings("C05", records)

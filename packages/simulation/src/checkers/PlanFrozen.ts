@@ -35,6 +35,7 @@ const differences = (plan: ResolvedTurnPlan, { pipeline, seed }: TimelineHeader)
 
 export const planFrozen: Checker = {
   id: "C13",
+  holds: ["I-PLAN-HASH", "I-PLAN-FROZEN"],
   sentence:
     "Each turn has one plan, made before it opens out of the session's pipeline; its hash is that of its content, and it is the same to the turn's end.",
   check: (header, records) => {

@@ -10,6 +10,7 @@ const reports = new Set(["output_accepted", "playback_started", "playback_comple
 
 export const playbackOnce: Checker = {
   id: "C21",
+  holds: ["I-PLAY-ONCE", "I-BARGE-ORDER"],
   sentence:
     "What egress reports of a sentence is told in the report's own step; each sentence begins and ends to play once, and output is paused and resumed in turn, with a barge_in for each.",
   check: (_header, records) => {

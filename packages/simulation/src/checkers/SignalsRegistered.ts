@@ -16,11 +16,13 @@ const rows = new Map<string, Row>((Object.keys(signalRegistry) as ReadonlyArray<
 
 export const signalsRegistered: Checker = {
   id: "C23",
+  holds: ["I-ID-STABLE", "I-GRAPH-ROUTE"],
   sentence:
-    "Each signal is one of CONTRACT section 3, from a module that may send it, with what it must carry; every event names its session and its cause, and has an id of its own.",
+    "Each signal is one of CONTRACT section 3, from a module that may send it, with what it must carry; every event names its session, its cause and its edge of the graph, and has an id of its own.",
   check: (header, records) => {
     const findings = new Findings("C23", records)
     const ids = new Set<string>()
+    const edges = new Set(header.pipeline.graph.edges.map(({ edge_id }) => edge_id))
     const known = (id: string, index: number) => {
       if (ids.has(id)) findings.broken(`${id} is the id of two events`, index)
       ids.add(id)
@@ -35,8 +37,21 @@ export const signalsRegistered: Checker = {
       }
       if (record.record !== "signal" && record.record !== "event") continue
       const event = record.record === "signal" ? record.signal : record.event
-      const { authority_epoch, causal_parent_id, event_id, event_scope, pipeline_version, session_id, turn_id } = event
+      const {
+        authority_epoch,
+        causal_parent_id,
+        edge_id,
+        event_id,
+        lane,
+        event_scope,
+        pipeline_version,
+        session_id,
+        turn_id
+      } = event
       known(event_id, index)
+      if (edge_id === undefined ? lane === "DataLane" : !edges.has(edge_id)) {
+        findings.broken(`an event on ${edge_id ?? "no edge"}, which is none of the graph`, index, turn_id)
+      }
       if (session_id !== header.session_id || pipeline_version !== header.pipeline_version) {
         findings.broken("an event of another session", index)
       }

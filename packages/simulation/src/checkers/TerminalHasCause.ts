@@ -25,6 +25,7 @@ interface Open {
 
 export const terminalHasCause: Checker = {
   id: "C12",
+  holds: ["I-FENCE-FIRST", "I-EVIDENCE-FIRST", "I-TURN-PRECEDENCE"],
   sentence:
     "A commit comes of appended evidence of a complete reply, an abort of a reported fence, with the reason of the strongest cause that was there; whatever ends a turn fences it in its own step.",
   check: (_header, records) => {

@@ -39,6 +39,7 @@ const callTimes = (facts: InvocationFacts): ReadonlyArray<string | undefined> =>
 
 export const timeForward: Checker = {
   id: "C09",
+  holds: ["I-TIME-STAMP"],
   sentence:
     "Times never run backwards: not from record to record, not within evidence; and what an input brings about has the input's own time.",
   check: (header, records) => {

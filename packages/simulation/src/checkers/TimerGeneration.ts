@@ -3,6 +3,7 @@ import { beginsStep, Findings } from "./Checker.ts"
 
 export const timerGeneration: Checker = {
   id: "C15",
+  holds: ["I-TIMER-GEN"],
   sentence:
     "A timer has an effect only as it is armed now: a firing of an older generation brings nothing about, none fires before its time, and at the end of the session none is armed.",
   check: (_header, records) => {

@@ -13,6 +13,7 @@ interface Utterance {
 
 export const utteranceEnds: Checker = {
   id: "C22",
+  holds: ["I-LISTEN-ONE"],
   sentence:
     "Each utterance ends once: its words propose a turn or are passed over, or it held none, or its loss is told; nothing that the caller said is answered twice.",
   check: (_header, records) => {

@@ -1,5 +1,5 @@
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
-import { Recorder } from "@rspp/runtime/ports/Recorder"
+import { Recorder, RecorderFailure } from "@rspp/runtime/ports/Recorder"
 import type { CloseReason } from "@rspp/runtime/ports/Recorder"
 import type { Emission } from "@rspp/timeline/recorder/RecordAssembler"
 import { RecordAssembler } from "@rspp/timeline/recorder/RecordAssembler"
@@ -28,7 +28,10 @@ export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =
   Layer.succeed(Recorder, {
     open: ({ header, onAppended }) =>
       Effect.gen(function*() {
-        const { faults, world } = call
+        const { faults, scenario, world } = call
+        if (scenario.refused === "recorder") {
+          return yield* new RecorderFailure({ message: "the simulated disk takes no new file" })
+        }
         into.header = header
         let reason: CloseReason | undefined
         const answers = yield* Effect.acquireRelease(

@@ -1,4 +1,5 @@
 import { frameMs, frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
+import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,6 +14,15 @@ const probability = (sound: number): number => {
   return sound === soundOf.noise ? 0.55 : 0.02
 }
 
+const cannotLoad = Effect.fail(
+  new ProviderFailure({
+    provider_id: "sim/vad",
+    outcome_class: "infrastructure_failure",
+    retryable: false,
+    message: "the model cannot be loaded"
+  })
+)
+
 /**
  * Voice activity of a simulated call: thresholds and times of the session's settings, applied to what each frame is.
  * Results take `voiceActivityMs` of the scenario, in order.
@@ -20,7 +30,7 @@ const probability = (sound: number): number => {
 export const layer = (call: SimCall): Layer.Layer<VoiceActivity> =>
   Layer.succeed(VoiceActivity, {
     open: ({ onEdge, settings }) =>
-      Effect.map(
+      call.scenario.refused === "voice_activity" ? cannotLoad : Effect.map(
         Effect.acquireRelease(Effect.sync(() => new Pipe(call.world)), (pipe) => Effect.sync(() => pipe.close())),
         (pipe) => {
           const { voiceActivityMs } = call.scenario

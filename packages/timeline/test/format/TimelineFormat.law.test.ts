@@ -1,3 +1,4 @@
+// Holds I-FRAME-WHOLE, I-FRAME-SAME.
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"

@@ -1,3 +1,4 @@
+// Holds I-ROOM-EVIDENCE, I-ROOM-MARKERS.
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import { encodeFrame } from "../../src/format/TimelineFormat.ts"

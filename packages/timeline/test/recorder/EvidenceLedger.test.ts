@@ -1,3 +1,4 @@
+// Holds I-EVIDENCE-RECEIVED, I-EVIDENCE-SAME.
 import { assert, describe, it } from "@effect/vitest"
 import type { PayloadClass } from "@rspp/contracts/Event"
 import { payloadClasses } from "@rspp/contracts/Event"

@@ -1,3 +1,4 @@
+// Holds I-GROUP, I-RECORD-ORDER, I-RECORD-SAME.
 import { formatIssue, validate } from "@rspp/contracts/Artifact"
 import type { AudioRun, TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,3 +1,4 @@
+// Holds I-TRACE-BOUND, I-TRACE-SILENT.
 import type { HrTime } from "@opentelemetry/api"
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api"
 import type { ReadableSpan, Span, SpanProcessor } from "@opentelemetry/sdk-trace"
