@@ -219,8 +219,10 @@ export class TurnLifecycle {
   }
 
   #terminal(turn: Turn, kind: "commit" | "abort", reason?: string): void {
-    const { context, conversation, gateway } = this.#parts
+    const { bargeIn, context, conversation, gateway } = this.#parts
     this.#active?.reply.closed()
+    // It waited for its evidence alone: a pause of it would be taken back while the next turn speaks.
+    if (!isSpeaking(turn)) bargeIn.forget(turn)
     gateway.signal(kind, "RK-03", { turn_id: turn.turnId, ...(reason === undefined ? {} : { reason }) })
     this.#move(turn, kind)
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })
