@@ -115,7 +115,9 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const budget = budgets.open(context, gateway)
           const invocations = ledger.open(context, budget)
           const cancel = cancellation.open({ context, gateway, invocations })
-          const barge = bargeIn.open(context, gateway)
+          const barge = bargeIn.open(context, gateway, (turn, notice) => {
+            if (turns.active === turn) turns.reply?.notify(notice)
+          })
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
