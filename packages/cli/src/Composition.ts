@@ -5,9 +5,13 @@ import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import * as Catalog from "@rspp/providers/Catalog"
+import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
+import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
+import type { NodesFile } from "@rspp/providers/nodes/ExternalNodes"
 import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
@@ -16,7 +20,7 @@ import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
@@ -34,6 +38,8 @@ export interface CompositionOptions {
   readonly timeline: string
   /** A file for the spans of the call. */
   readonly trace?: string
+  /** Nodes in processes of their own, and the directory that their commands start in. */
+  readonly nodes?: { readonly file: NodesFile; readonly directory: string }
 }
 
 /*
@@ -47,7 +53,8 @@ export interface CompositionOptions {
  *     │  SpeechToText,
  *     │  LanguageModel,
  *     │  TextToSpeech       ← providers                   those that the pipeline binds
- *     ├─ SentenceSegmenter  ← providers
+ *     ├─ SentenceSegmenter,
+ *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
@@ -75,6 +82,13 @@ const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: stri
   return entry.layer as Catalog.CatalogEntryOf<M>["layer"]
 }
 
+/** Nodes ← providers: those that come with RSPP, and the external ones. */
+export const nodes = (external: CompositionOptions["nodes"]) =>
+  Layer.effect(
+    NodeRegistry,
+    Effect.map(ExternalNodes, ({ definitions }) => registryOf([...builtInNodes, ...definitions]))
+  ).pipe(Layer.provideMerge(ExternalNodes.layerOf(external?.file ?? { nodes: [] }, external?.directory)))
+
 /** The control plane, in this process and in memory: normalizer, compiler, leases with epochs, six snapshots a session. */
 export const control = Layer.mergeAll(
   SpecNormalizer.layerNoDeps.pipe(Layer.provideMerge(GraphCompiler.layer)),
@@ -87,6 +101,7 @@ export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(ProviderManager.layerNoDeps),
+    Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),

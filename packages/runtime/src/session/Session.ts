@@ -23,6 +23,7 @@ import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
 import type { NodeError } from "../nodes/NodeBinding.ts"
+import { capOf } from "../nodes/NodeBinding.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import { makeBackchannel } from "../listening/Backchannel.ts"
@@ -193,10 +194,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   for (const { provider_id, firstResultCapMs } of providers.descriptors) {
     if (firstResultCapMs !== undefined) caps[provider_id] = firstResultCapMs
   }
-  for (const { definition: { id, timeouts: { itemMs, startMs } } } of nodes.all) {
-    if (itemMs !== undefined || startMs !== undefined) {
-      caps[id] = (startMs ?? 0) + (itemMs ?? pipeline.provider_first_result_ms)
-    }
+  for (const { definition } of nodes.all) {
+    const { itemMs, startMs } = definition.timeouts
+    if (itemMs === undefined && startMs === undefined) continue
+    caps[definition.id] = capOf(definition, pipeline.provider_first_result_ms)
   }
   const header = makeHeader(options, timebase.wallClockStartMs, caps)
   const kernel = (yield* SessionKernel).open(header)
