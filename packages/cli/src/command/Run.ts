@@ -27,8 +27,9 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const { output, stereo } = flags
-  const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
+  const external = nodes?.file.nodes.map(({ id }) => id)
+  const spec = yield* Effect.provide(loadPipeline(flags.pipeline, external), control)
   const caller = yield* readCaller(flags)
   const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<
     string
