@@ -88,7 +88,22 @@ const open = (
       if (faults.during("authority.partition") !== undefined) return
       for (const deliver of held.splice(0)) deliver()
     }
-    yield* leases.subscribe(session_id, (change) => tell(() => onLease({ type: "lease", ...change })))
+    // News that is under way when the session ends comes to nobody.
+    const late = new Set<WorldTimer>()
+    let epoch = 0
+    yield* Effect.addFinalizer(() => Effect.sync(() => late.forEach((timer) => call.world.callOff(timer))))
+    yield* leases.subscribe(session_id, (change) => {
+      const deliver = () => tell(() => onLease({ type: "lease", ...change }))
+      epoch = Math.max(epoch, change.authority_epoch)
+      deliver()
+      if (change.status !== "renewed" || !faults.strikes("authority.late_news")) return
+      const timer = call.world.after(faults.stream("authority.late_news").between(1, 2000) * 1e6, () => {
+        late.delete(timer)
+        // What a newer epoch has overtaken is not sent any more.
+        if (change.authority_epoch === epoch) deliver()
+      })
+      late.add(timer)
+    })
     if (call.scenario.refused === "lease") yield* leases.acquire(session_id, elsewhere)
     const lease = yield* leases.hold(session_id, home)
     yield* control.openSession({
