@@ -8,11 +8,15 @@ import * as Catalog from "@rspp/providers/Catalog"
 import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
 import type { NodesFile } from "@rspp/providers/nodes/ExternalNodes"
+import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
 import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
+import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
+import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
@@ -20,7 +24,7 @@ import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
@@ -49,10 +53,8 @@ export interface CompositionOptions {
  *   Session (runtime)
  *     ├─ kernel: arbiter, plan, guard, lanes, budgets …   SessionKernel.layer, inside of Session.layer
  *     ├─ Transport          ← transports                  loopback: files in, files out
- *     ├─ VoiceActivity,
- *     │  SpeechToText,
- *     │  LanguageModel,
- *     │  TextToSpeech       ← providers                   those that the pipeline binds
+ *     ├─ VoiceActivity      ← providers
+ *     ├─ ProviderManager    ← providers                   recogniser, models and voices that the pipeline binds
  *     ├─ SentenceSegmenter,
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file
@@ -60,13 +62,20 @@ export interface CompositionOptions {
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
 
-/** Port ← providers: each provider that the pipeline binds, by its id in the catalog. Its code is loaded only then. */
+/**
+ * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
+ * loaded only then, and once however many nodes call it.
+ */
 export const providers = (bindings: Readonly<Record<string, string>>) =>
   Layer.mergeAll(
     bound("vad", "embedded/silero"),
-    bound("stt", bindings["stt"] ?? ""),
-    bound("llm", bindings["llm"] ?? ""),
-    bound("tts", bindings["tts"] ?? ""),
+    Layer.unwrap(Effect.gen(function*() {
+      return ProviderManager.layerOf({
+        stt: yield* allOf(bindings, "stt", SpeechToText),
+        llm: yield* allOf(bindings, "llm", LanguageModel),
+        tts: yield* allOf(bindings, "tts", TextToSpeech)
+      })
+    })),
     Layer.succeed(SentenceSegmenter, {
       start: () => {
         const segmenter = new Segmenter()
@@ -74,6 +83,21 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
       }
     })
   )
+
+/** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
+const allOf = <M extends "stt" | "llm" | "tts", I, S>(
+  bindings: Readonly<Record<string, string>>,
+  modality: M,
+  port: Context.Key<I, S>
+) => {
+  const keys = Object.keys(bindings).filter((key) => key === modality || key.startsWith(`${modality}.`))
+  const ids = new Set(keys.map((key) => bindings[key] ?? ""))
+  return Effect.forEach([...ids], (id) =>
+    Effect.map(
+      Layer.build(bound(modality, id) as Layer.Layer<I, ProviderUnavailable>),
+      (context) => Context.get(context, port)
+    ))
+}
 
 const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string) => {
   const entry = Catalog.find(modality, id)
@@ -100,7 +124,6 @@ export const control = Layer.mergeAll(
 export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
     Layer.provideMerge(Session.layer),
-    Layer.provideMerge(ProviderManager.layerNoDeps),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
