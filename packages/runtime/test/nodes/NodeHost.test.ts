@@ -1,3 +1,5 @@
+// Holds I-NODE-ORDER, I-NODE-ISOLATED, I-NODE-LIMIT, I-NODE-SCOPE: nodes in the host and runner of a session, in virtual
+// time.
 import { assert, describe, it } from "@effect/vitest"
 import { defineNode } from "@rspp/runtime/nodes/NodeDefinition"
 import { blocked, broken } from "@rspp/runtime/nodes/NodeFailure"
@@ -20,7 +22,7 @@ const graceMs = 75
 const after = <A>(ms: number, value: A) => Effect.as(Effect.sleep(ms), value)
 const segments = { inputs: ["segment"], outputs: ["segment"] } as const
 
-describe("a node (I-NODE-ORDER)", () => {
+describe("a node", () => {
   it.effect("is given one item at a time, in order, and each is done when all that it gave is out", () =>
     Effect.gen(function*() {
       let working = 0
@@ -209,7 +211,7 @@ describe("a node (I-NODE-ORDER)", () => {
     }))
 })
 
-describe("a node that fails (I-NODE-ISOLATED)", () => {
+describe("a node that fails", () => {
   const one = [text(0, "segment", "x")]
   const failing = (onItem: () => never | Effect.Effect<string>) => defineNode({ ...segments, id: "test/bad", onItem })
 
@@ -303,7 +305,7 @@ describe("a node that fails (I-NODE-ISOLATED)", () => {
     }))
 })
 
-describe("a node's time (I-NODE-LIMIT)", () => {
+describe("a node's time", () => {
   const one = [text(0, "segment", "x")]
 
   it.effect("to start, for an item and to stop is limited", () =>
@@ -386,7 +388,7 @@ describe("a node's time (I-NODE-LIMIT)", () => {
     }))
 })
 
-describe("a cancel (I-NODE-SCOPE)", () => {
+describe("a cancel", () => {
   const one = [text(0, "segment", "x")]
 
   it.effect("interrupts the work, tells the node and closes what it opened, in this order", () =>
