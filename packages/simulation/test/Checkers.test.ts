@@ -1135,7 +1135,7 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "a renewal of an epoch that never was",
       "rotated",
       input(isInput("lease", { status: "renewed" }), (lease) => {
-        lease["authority_epoch"] = 0
+        lease["authority_epoch"] = 9
       })
     ],
     [
