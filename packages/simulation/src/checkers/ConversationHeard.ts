@@ -7,15 +7,24 @@ interface Sentence {
   samples: number
   heardSamples: number
   over: boolean
+  /** The voice has given all of it. */
+  spoken: boolean
 }
+
+/** Samples of a character of a sentence that the voice did not finish: 62.5 ms. */
+const usualSamplesPerChar = 1000
+
+/** The recording's behaviour flag since which the length of an unfinished sentence is estimated. */
+const estimates = 1
 
 export const conversationHeard: Checker = {
   id: "C28",
   holds: ["I-PLAY-ID", "I-PLAY-ONCE"],
   sentence:
     "The model is told of the agent's own words exactly what the caller heard: all of a sentence that was played to its end, and of one that was cut its share.",
-  check: (_header, records) => {
+  check: (header, records) => {
     const findings = new Findings("C28", records)
+    const estimated = header.behaviour_flags.includes(estimates)
     const lengths = new Map<string, number>()
     const sentences = new Map<string, Sentence>()
     /** Sentences by the handle of their text. */
@@ -39,10 +48,13 @@ export const conversationHeard: Checker = {
         if (command.type === "enqueue_output") {
           const sentence = sentences.get(command.segment_id)
           if (sentence !== undefined) sentence.samples += lengths.get(command.handle_id) ?? 0
+        } else if (command.type === "end_segment") {
+          const sentence = sentences.get(command.segment_id)
+          if (sentence !== undefined) sentence.spoken = true
         } else if (command.type === "start_invocation") {
           const { conversation, provider_invocation_id, segment_id, text, turn_id } = command
           if (segment_id !== undefined && text !== undefined && !sentences.has(segment_id)) {
-            const sentence = { chars: text.length, samples: 0, heardSamples: 0, over: false }
+            const sentence = { chars: text.length, samples: 0, heardSamples: 0, over: false, spoken: false }
             sentences.set(segment_id, sentence)
             byHandle.set(text.id, sentence)
           }
@@ -50,10 +62,7 @@ export const conversationHeard: Checker = {
             if (role !== "assistant") continue
             for (const { chars, handle_id } of parts) {
               const sentence = byHandle.get(handle_id)
-              const { heardSamples = 0, samples = 0 } = sentence ?? {}
-              const heard = samples === 0
-                ? 0
-                : Math.floor((sentence?.chars ?? 0) * Math.min(1, heardSamples / samples))
+              const heard = sentence === undefined ? 0 : heardOf(sentence, estimated)
               if (chars !== heard) {
                 const what = `${chars} characters of ${handle_id} are told to ${provider_invocation_id}`
                 findings.broken(`${what}; the caller heard ${heard}`, index, turn_id)
@@ -65,4 +74,11 @@ export const conversationHeard: Checker = {
     }
     return findings.violations
   }
+}
+
+/** In proportion to the samples of the whole sentence, as long as it is known to be or as it would have been. */
+const heardOf = ({ chars, heardSamples, samples, spoken }: Sentence, estimated: boolean): number => {
+  if (samples === 0) return 0
+  const whole = spoken || !estimated ? samples : Math.max(samples, chars * usualSamplesPerChar)
+  return Math.floor(chars * Math.min(1, heardSamples / whole))
 }
