@@ -61,6 +61,12 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "S09-late-transcripts.ts"
     },
     {
+      id: "S10",
+      sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
+      file: "S10-what-was-heard.ts",
+      widens: "what a device holds behind the transport's queue is not known: a real room, issue 7"
+    },
+    {
       id: "S11",
       sentence: "disconnect during speech ends with one recorded outcome for that utterance",
       file: "S11-last-utterance.ts"
@@ -150,13 +156,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
       why: "nothing is done before a turn opens: there is no speculative work",
       issues: [4]
-    },
-    {
-      id: "S10",
-      sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
-      why: "the truncation holds; how uncertain it is stands nowhere in the timeline",
-      issues: [4],
-      part: "S10-what-was-heard.ts"
     },
     {
       id: "S16",
