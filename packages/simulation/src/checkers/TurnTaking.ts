@@ -120,6 +120,7 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
 
 export const turnTaking: Checker = {
   id: "C24",
+  holds: ["I-ENDPOINT-BOUND", "I-IDLE-QUIET"],
   sentence:
     "Cuts wait for the words that the session asks for, only what says too little is passed over, endpoints keep to their bounds, the key alone begins utterances where there is one, idle callers are idle, and what was heard lies within its bounds.",
   check
