@@ -25,8 +25,9 @@ export const timelineFormatVersion = 1
  *
  * - 1: the cut of an utterance at its length limit is told; what was heard of a reply that was cut has bounds, and
  *   characters of a sentence that the voice had not finished are counted at its usual speed.
+ * - 2: what outlives the runtime is asked to be kept whenever the conversation has changed.
  */
-export const behaviourFlags = { turnTaking: 1 } as const
+export const behaviourFlags = { turnTaking: 1, durableState: 2 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
 const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {

@@ -9,7 +9,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "./Figure.ts"
 import type { Result, Results } from "./Page.ts"
-import { line, page, pagePath } from "./Page.ts"
+import { line, page, pagePath, percent } from "./Page.ts"
 
 /** By name, in the order in which they run. */
 const measures: Readonly<Record<string, () => Promise<{ readonly default: Measure }>>> = {
@@ -31,13 +31,24 @@ const valueOf = (flag: string): string | undefined => {
   return at < 0 ? undefined : args[at + 1] ?? ""
 }
 
+/** The share of a core that a busy loop gets: 1 on a machine that is free. */
+const share = (): number => {
+  const cpu = process.threadCpuUsage()
+  const began = performance.now()
+  while (performance.now() - began < 400);
+  const { system, user } = process.threadCpuUsage(cpu)
+  return (system + user) / 1000 / (performance.now() - began)
+}
+
 /** Runs one benchmark in this process, and prints its result as JSON. */
 const work = async (name: string): Promise<void> => {
   const load = measures[name]
   if (load === undefined) throw new Error(`no benchmark is called ${name}`)
   const { about, run } = (await load()).default
+  const before = share()
   const figures: ReadonlyArray<Figure> = await run((progress) => process.stderr.write(`  ${name}: ${progress}\n`))
-  process.stdout.write(JSON.stringify({ name, about, figures } satisfies Result))
+  const free = Math.min(before, share())
+  process.stdout.write(JSON.stringify({ name, about, free, figures } satisfies Result))
   process.exit(0)
 }
 
@@ -89,7 +100,9 @@ const main = async (): Promise<number> => {
     process.stderr.write(`${name} …\n`)
     const result = await inOwnProcess(name)
     results.push(result)
-    if (!json) { for (const figure of result.figures) console.log(line(figure)) }
+    if (json) continue
+    for (const figure of result.figures) console.log(line(figure))
+    if (result.free < 0.9) console.log(`  The machine was not free: a busy loop got ${percent(result.free)} of a core.`)
   }
   const all: Results = { ...about, results }
   if (json) console.log(JSON.stringify(all, null, 2))

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Mutant } from "./Mutant.ts"
-import { plant } from "./Mutant.ts"
+import { editsOf, planted } from "./Mutant.ts"
 
 /** What the simulated world needs of the repository. */
 const copied = ["contracts", "packages/runtime", "packages/control", "packages/timeline", "packages/simulation"]
@@ -42,12 +42,17 @@ export class Workshop {
     }
   }
 
-  /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`. */
+  /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`, and then changes nothing. */
   plant(mutant: Mutant): () => void {
-    const path = join(this.directory, mutant.file)
-    const text = readFileSync(path, "utf8")
-    writeFileSync(path, plant(mutant, text))
-    return () => writeFileSync(path, text)
+    const before = editsOf(mutant).map((edit) => {
+      const path = join(this.directory, edit.file)
+      const text = readFileSync(path, "utf8")
+      return { path, text, mutated: planted(mutant.id, edit, text) }
+    })
+    for (const { mutated, path } of before) writeFileSync(path, mutated)
+    return () => {
+      for (const { path, text } of before) writeFileSync(path, text)
+    }
   }
 
   remove(): void {

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest"
 import { runCampaign } from "../mutants/Campaign.ts"
 import { catalogue } from "../mutants/Catalogue.ts"
 import type { Mutant } from "../mutants/Mutant.ts"
-import { plant, StaleMutant } from "../mutants/Mutant.ts"
+import { editsOf, planted, StaleMutant } from "../mutants/Mutant.ts"
 import { workerFile, Workshop } from "../mutants/Workshop.ts"
 
 const repository = dirname(dirname(import.meta.dirname))
@@ -35,17 +35,19 @@ describe("the list of mutants", () => {
   })
 
   it.each(catalogue)("$id fits the sources in exactly one place and changes it", (mutant) => {
-    const path = join(repository, mutant.file)
-    expect(existsSync(path)).toBe(true)
-    const text = readFileSync(path, "utf8")
-    expect(plant(mutant, text)).not.toBe(text)
+    for (const edit of editsOf(mutant)) {
+      const path = join(repository, edit.file)
+      expect(existsSync(path)).toBe(true)
+      const text = readFileSync(path, "utf8")
+      expect(planted(mutant.id, edit, text)).not.toBe(text)
+    }
   })
 
   it("says so when a mutant fits no place, or two", () => {
-    const mutant = { id: "m", file: "f.ts", what: "", find: "a", replace: "b" }
-    expect(() => plant(mutant, "xyz")).toThrow(StaleMutant)
-    expect(() => plant(mutant, "xyz")).toThrow(/m: what it replaces no longer stands in f\.ts/u)
-    expect(() => plant(mutant, "aba")).toThrow(/stands 2 times/u)
+    const edit = { file: "f.ts", find: "a", replace: "b" }
+    expect(() => planted("m", edit, "xyz")).toThrow(StaleMutant)
+    expect(() => planted("m", edit, "xyz")).toThrow(/m: what it replaces no longer stands in f\.ts/u)
+    expect(() => planted("m", edit, "aba")).toThrow(/stands 2 times/u)
   })
 })
 

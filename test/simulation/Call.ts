@@ -74,7 +74,12 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
   const begun = script.flatMap(({ act }): ReadonlyArray<FaultKind> =>
     act.does === "fault" && faultKinds[act.kind].comes === "episode" ? [act.kind] : []
   )
-  const rates = Object.fromEntries(begun.map((kind) => [kind, 1]))
+  // Rules that allow for a provider which takes its time to die ask whether there is one.
+  const slowToDie = script.some(({ act }) => act.does === "call" && act.with.cancelMs !== undefined)
+  const rates = {
+    ...Object.fromEntries(begun.map((kind) => [kind, 1])),
+    ...(slowToDie ? { "provider.slow_cancel": 0 } : {})
+  }
   return {
     kinds: [...new Set([...own?.kinds ?? [], ...begun])],
     rates: { ...rates, ...own?.rates },

@@ -68,7 +68,8 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S12",
       sentence: "audio before the recogniser is ready is held in a bounded, declared buffer",
-      file: "S12-recogniser-connects.ts"
+      file: "S12-recogniser-connects.ts",
+      widens: "the edge's bound in ms: it declares 1 s and holds up to 3.6 s (50 items, then 65,536 bytes): issue 4"
     },
     {
       id: "S13",
@@ -85,7 +86,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S15",
       sentence: "queue age is bounded and reported; overload sheds by rule",
       file: "S15-bounded-age.ts",
-      widens: "every overflow policy on every edge: issue 4"
+      widens: "the bound in ms of the caller's audio, as in S12, and every overflow policy on every edge: issue 4"
     },
     {
       id: "S17",
@@ -102,7 +103,8 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S21",
       sentence: "one monotonic timebase per session; times never negative, never mixed",
-      file: "S21-one-timebase.ts"
+      file: "S21-one-timebase.ts",
+      widens: "leases, which the control plane times by the wall clock: a leap past their TTL ends the turn: issue 6"
     },
     {
       id: "S22",

@@ -93,6 +93,17 @@ describe("a provider call", () => {
       assert.lengthOf(yield* taken, 0, "a cancel of what has ended is nothing")
     }))
 
+  it.effect("of a model whose text goes to nodes gives text alone, which they can read", () =>
+    Effect.gen(function*() {
+      const { payloads, runner, taken } = yield* open({})
+      runner.start({ ...command("llm"), emits: "text" })
+      yield* TestClock.adjust(60)
+      const inputs = yield* taken
+      assert.deepStrictEqual(inputs.map(({ type }) => type), ["text_delta", "invocation_ended"])
+      const [delta] = inputs
+      assert.strictEqual(delta?.type === "text_delta" ? payloads.readText(delta.handle.id) : "", "Fine.")
+    }))
+
   it.effect("that fails says why, in the classes of the contract", () =>
     Effect.gen(function*() {
       const failure = new ProviderFailure({
@@ -145,7 +156,7 @@ describe("a provider call", () => {
       yield* TestClock.adjust(graceMs - 1)
       assert.lengthOf(yield* taken, 0)
       yield* TestClock.adjust(1)
-      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "cancelled" })
+      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "cancelled", reason: "cut_off" })
       yield* TestClock.adjust(2000)
       assert.lengthOf(yield* taken, 0)
       yield* close

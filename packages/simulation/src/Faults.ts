@@ -61,6 +61,7 @@ export const faultKinds = {
   "authority.revoked": episode(0.2, 1, [0, 0], "the lease is revoked"),
   "authority.partition": episode(0.3, 2, [1000, 30_000], "the control plane is out of reach; the lease is not renewed"),
   "authority.lost_at_commit": chance(0.2, 1, "the lease is lost in the instant of a commit"),
+  "authority.late_news": chance(0.05, 0.6, "a renewal of the lease is told a second time, up to 2 s late"),
   "control.stale_snapshots": episode(0.3, 2, [5000, 30_000], "snapshots are not issued again"),
   "control.incompatible": episode(0.3, 2, [1000, 10_000], "the snapshots speak of another contract version"),
   "control.quota": chance(1, 1, "the quota of turns is small"),
@@ -130,7 +131,9 @@ const companions: ReadonlyArray<readonly [kind: FaultKind, companion: FaultKind]
   ["runtime.full_edge", "provider.burst"],
   // Late news of a lease, and work of an old epoch, need a takeover and something slow.
   ["authority.rotated", "provider.slow_first"],
-  ["authority.partition", "authority.rotated"]
+  ["authority.partition", "authority.rotated"],
+  // Old news is only old where something has happened since.
+  ["authority.late_news", "authority.revoked"]
 ]
 
 const withCompanions = (kinds: ReadonlyArray<FaultKind>, stream: RandomStream): ReadonlyArray<FaultKind> => {

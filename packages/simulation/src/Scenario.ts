@@ -1,3 +1,4 @@
+import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import type { FaultPlan } from "./Faults.ts"
 import { drawGraph, graphed } from "./Graphs.ts"
 import { recognisers, models, voices } from "./Latency.ts"
@@ -284,12 +285,13 @@ const streamedQuota = (stream: RandomStream, faults: FaultPlan): number | undefi
   return faults.rates["control.quota"] === undefined ? undefined : quota
 }
 
-const strategies = ["block", "drop", "merge", "sample", "latest_only"] as const
+type Strategies = readonly [EdgeBufferPolicy["strategy"], ...ReadonlyArray<EdgeBufferPolicy["strategy"]>]
+const strategies: Strategies = ["block", "drop", "merge", "sample", "latest_only"]
 
 /** Edges that are soon full. */
 const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, unknown> | undefined => {
-  const policy = (items: number, ms: number, bytes: number) => {
-    const strategy = stream.pick(strategies)
+  const policy = (items: number, ms: number, bytes: number, of = strategies) => {
+    const strategy = stream.pick(of)
     return {
       strategy,
       max_queue_items: items,
@@ -298,7 +300,8 @@ const edgePolicies = (stream: RandomStream, faults: FaultPlan): Record<string, u
       ...(strategy === "block" ? { max_block_time_ms: stream.pick([1, 50, 200, 1000]) } : {})
     }
   }
-  const segment = policy(stream.between(1, 3), 1000, stream.pick([60, 300, 65_536]))
+  // Mostly block: what is held for too long is shed, in one of five ways.
+  const segment = policy(stream.between(1, 3), 1000, stream.pick([60, 300, 65_536]), ["block", "block", ...strategies])
   const voice = policy(stream.between(1, 4), stream.pick([100, 300, 1000]), stream.pick([6400, 20_000, 1_048_576]))
   const audio = policy(stream.between(1, 10), 1000, stream.pick([640, 6400, 65_536]))
   if (faults.rates["runtime.full_edge"] === undefined) return undefined

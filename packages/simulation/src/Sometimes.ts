@@ -68,7 +68,6 @@ export const sometimes = {
   "lease.rotated": "the lease moved",
   "lease.revoked": "the lease was revoked",
   "lease.expired": "the lease ran out",
-  "lease.of_an_older_epoch": "news of an older lease was refused",
   "lease.of_a_lost_epoch": "news of a lease that had been lost was refused",
   "lease.expired_at_egress": "egress noticed that the lease had run out",
   "utterance.limit": "an utterance reached its length limit",
@@ -234,9 +233,7 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
       }
       case "decision": {
         const { outcome_kind, phase, reason, scope } = record.decision
-        if (reason === "lease_of_an_older_epoch" || reason === "lease_of_a_lost_epoch") {
-          marks.add(`lease.${reason.slice("lease_".length) as "of_an_older_epoch" | "of_a_lost_epoch"}`)
-        }
+        if (reason === "lease_of_a_lost_epoch") marks.add("lease.of_a_lost_epoch")
         if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
           marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
         }

@@ -32,6 +32,9 @@ const cut = (told: Told): void => {
 const cameLate = (all: ReadonlyArray<Told>): void =>
   assert.isTrue(all.some((told) => told.events("late_dropped").length > 0))
 
+/** Words come so far apart, in ms: a token every 10 ms, and some of them at a time. */
+const wordGapMs = 14
+
 const seeds = Array.from({ length: 12 }, (_, i) => i + 1)
 
 export const scenario: NamedScenario = {
@@ -54,9 +57,9 @@ export const scenario: NamedScenario = {
     {
       name: "words and sentences of the cut turn are still on their way",
       script: [
-        { when: { atMs: 300 }, act: { does: "call", provider: "sim/llm", with: { burst: true } } },
         { when: { atMs: 400 }, act: { does: "say", words: [300, 300, 240] } },
-        { when: { on: "input:text_delta" }, act: { does: "type", words: 3 } }
+        // The instant in which the fifth word comes, and with it the first sentence.
+        { when: { on: "input:text_delta", nth: 4, delayMs: wordGapMs }, act: { does: "type", words: 3 } }
       ],
       seeds,
       holds: cut,

@@ -1,4 +1,5 @@
 import { assert } from "@effect/vitest"
+import { frameMs, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { NamedScenario } from "../Call.ts"
 import type { Told } from "../Told.ts"
 
@@ -54,6 +55,11 @@ export const scenario: NamedScenario = {
       holds: (told) => {
         assert.match(textOf(told) ?? "", /^de fi go lu ma/u)
         assert.isAbove(lostFrames(told), 0)
+        // What waits: the audio before the onset, 50 frames, and then 65,536 bytes (2,048 ms) as one chunk.
+        const [loss] = told.inputs("media_loss")
+        const [utterance] = told.commands("start_invocation")
+        const heldMs = ((loss?.first ?? Infinity) - (utterance?.from_sample ?? 0)) / samplesPerMs
+        assert.isAtMost(heldMs, 500 + 50 * frameMs + 2048 + 60)
       },
       always: lossesHaveNotices
     }

@@ -13,8 +13,11 @@ const hourMs = 3_600_000
 /** Frames of 20 ms between the two looks at the heap: 50 minutes of audio. */
 const framesBetween = 150_000
 
-/** Bytes that a frame may leave behind: a leak of one small object per frame is some 16 bytes at least. */
-const bytesPerFrame = 8
+/**
+ * Bytes that a frame may leave behind. The world itself notes the number of each frame that the session took (up to 16
+ * bytes); the smallest object that a session could keep of one, with its place in a list, is some 40.
+ */
+const bytesPerFrame = 24
 
 const hour: ScenarioCase = {
   name: "a call of an hour in which both speak at the beginning",

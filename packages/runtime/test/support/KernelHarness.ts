@@ -513,6 +513,7 @@ export class KernelHarness {
         return this.#answerSoon(ended(command.provider_invocation_id, "success"), 1, command.provider_invocation_id)
       case "notify_node":
       case "write_transcript":
+      case "keep_state":
       case "end_output":
       case "seal_supplement":
       case "end_session":

@@ -10,7 +10,7 @@ const off = {
 
 /** Each setting of turn taking, read from the records alone. */
 const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): ReadonlyArray<Violation> => {
-  const findings = new Findings("C24", records)
+  const findings = new Findings("C31", records)
   const { barge_in, end_of_turn, endpointing, idle = off.idle, turn_detection } = header.session_config
   const { backchannel = off.barge_in.backchannel, min_words = off.barge_in.min_words } = barge_in
   const byKey = turn_detection === "push_to_talk"
@@ -119,7 +119,7 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
 }
 
 export const turnTaking: Checker = {
-  id: "C24",
+  id: "C31",
   sentence:
     "Cuts wait for the words that the session asks for, only what says too little is passed over, endpoints keep to their bounds, the key alone begins utterances where there is one, idle callers are idle, and what was heard lies within its bounds.",
   check

@@ -36,7 +36,14 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
       })
       return LeaseStore.of({
         read: (session) => Effect.andThen(reach, inner.read(session)),
-        compareAndSet: (expected, row) => Effect.andThen(reach, inner.compareAndSet(expected, row))
+        compareAndSet: (expected, row) =>
+          Effect.andThen(
+            reach,
+            Effect.tap(inner.compareAndSet(expected, row), (written) =>
+              Effect.sync(() => {
+                if (written) call.truth.leaseWritten(row, call.scenario.leaseTtlMs)
+              }))
+          )
       })
     })
   ).pipe(Layer.provide(LeaseStore.layerMemory))
@@ -88,7 +95,26 @@ const open = (
       if (faults.during("authority.partition") !== undefined) return
       for (const deliver of held.splice(0)) deliver()
     }
-    yield* leases.subscribe(session_id, (change) => tell(() => onLease({ type: "lease", ...change })))
+    // News that is under way when the session ends comes to nobody.
+    const late = new Set<WorldTimer>()
+    let epoch = 0
+    yield* Effect.addFinalizer(() => Effect.sync(() => late.forEach((timer) => call.world.callOff(timer))))
+    yield* leases.subscribe(session_id, (change) => {
+      const deliver = () =>
+        tell(() => {
+          call.truth.leased(change)
+          onLease({ type: "lease", ...change })
+        })
+      epoch = Math.max(epoch, change.authority_epoch)
+      deliver()
+      if (change.status !== "renewed" || !faults.strikes("authority.late_news")) return
+      const timer = call.world.after(faults.stream("authority.late_news").between(1, 2000) * 1e6, () => {
+        late.delete(timer)
+        // What a newer epoch has overtaken is not sent any more.
+        if (change.authority_epoch === epoch) deliver()
+      })
+      late.add(timer)
+    })
     if (call.scenario.refused === "lease") yield* leases.acquire(session_id, elsewhere)
     const lease = yield* leases.hold(session_id, home)
     yield* control.openSession({
