@@ -54,6 +54,11 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence: "clearing a finished segment never affects a live one",
       file: "S06-live-segments-survive.ts"
     },
+    {
+      id: "S07",
+      sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
+      file: "S07-work-ahead-of-a-turn.ts"
+    },
     { id: "S08", sentence: "at most one open turn; one reply per accepted turn", file: "S08-one-open-turn.ts" },
     {
       id: "S09",
@@ -151,12 +156,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     }
   ],
   open: [
-    {
-      id: "S07",
-      sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
-      why: "nothing is done before a turn opens: there is no speculative work",
-      issues: [4]
-    },
     {
       id: "S16",
       sentence: "admission reserves before it accepts",
