@@ -34,6 +34,8 @@ export const terminalHasCause: Checker = {
     /** What the session takes in now. */
     let answered: string | undefined
     let ending: Cause | undefined
+    /** The budget of the path ran out in this step, and no other cause of its kind was there before. */
+    let pathRanOut = false
     let begun = 0
 
     const settle = () => {
@@ -60,6 +62,7 @@ export const terminalHasCause: Checker = {
         begun = index
         answered = undefined
         ending = undefined
+        pathRanOut = false
       }
       if (record.record === "input") {
         const { input } = record
@@ -107,7 +110,18 @@ export const terminalHasCause: Checker = {
             if (turn_id !== undefined) ends(turn_id, "cancel", true)
             break
           case "budget_exhausted":
-            if (reason === "turn_budget" || reason === "path_budget") ends(turn_id ?? "", "budget", true)
+            if (reason === "turn_budget" || reason === "path_budget") {
+              pathRanOut = reason === "path_budget" && open?.causes.has("budget") === false
+              ends(turn_id ?? "", "budget", true)
+            }
+            break
+          case "provider_switch":
+          case "fallback":
+            // Another path is in use from now on, with a budget of its own.
+            if (!pathRanOut || turn_id !== open?.id) break
+            pathRanOut = false
+            open?.causes.delete("budget")
+            if (ending === "budget") ending = undefined
             break
           case "provider_error":
             if (turn_id !== undefined) ends(turn_id, "provider", false)
