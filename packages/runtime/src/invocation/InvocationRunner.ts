@@ -283,8 +283,9 @@ const openRunner = Effect.fnUntraced(function*(
         if (feed !== undefined) return transcripts(call, feed)
         return command.modality === "llm" ? reply(call) : voice(call)
       })
+      // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
       const fiber = fork(
-        results.pipe(
+        Effect.interruptible(results).pipe(
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               // After a cut the bound's own fiber is at work on the report.
@@ -294,7 +295,8 @@ const openRunner = Effect.fnUntraced(function*(
           ),
           Effect.ignoreCause,
           named(`provider ${command.provider_id}, ${id}`)
-        )
+        ),
+        { uninterruptible: true }
       )
       call.fiber = fiber
       running.add(fiber)
