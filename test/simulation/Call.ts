@@ -65,7 +65,8 @@ export const calmSpec = (more: Readonly<Record<string, unknown>>): Record<string
   schema_version: "v1.0",
   pipeline_id: "scenario",
   pipeline_version: "scenario-1",
-  providers: { stt: "sim/stt", llm: "sim/llm", tts: "sim/tts" },
+  // Who writes a graph names the providers there.
+  ...("nodes" in more ? {} : { providers: { stt: "sim/stt", llm: "sim/llm", tts: "sim/tts" } }),
   ...more
 })
 

@@ -137,6 +137,14 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "F4-edge-pressure.ts"
     },
     {
+      id: "F5",
+      sentence:
+        "partial loss in a sync domain: `discontinuity`, or atomic `drop_notice`; ends the turn if not recoverable",
+      file: "F5-partial-loss.ts",
+      widens:
+        "a loss that cannot be recovered: neither the plan nor the contract says when one is, and there is no abort reason for it, so a turn always goes on with what is left"
+    },
+    {
       id: "F6",
       sentence:
         "transport disconnect or stall: `reconnecting`, `disconnected`, `stall`, `silence`, `ended`; if it ends the turn, `transport_disconnect_or_stall`",
@@ -185,14 +193,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       why: "budgets hold; there is no node host, so no node that throws or dies",
       issues: [4],
       part: "F2-node-budget.ts"
-    },
-    {
-      id: "F5",
-      sentence:
-        "partial loss in a sync domain: `discontinuity`, or atomic `drop_notice`; ends the turn if not recoverable",
-      why: "a domain that goes on holds; atomic drops, and a loss that cannot be recovered, are not there",
-      issues: [4],
-      part: "F5-partial-loss.ts"
     },
     {
       id: "F8",
