@@ -34,6 +34,13 @@ const isInput = (type: SessionInputType, like: object = {}) => (record: Timeline
   record.record === "input" && record.input.type === type &&
   Object.entries(like).every(([key, value]) => record.input[key as keyof SessionInput] === value)
 
+const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
+  record.record === "event" && record.event.reason === reason
+/** A model is told what was heard of a reply that was cut. */
+const isBounded = (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === "start_invocation" &&
+  (record.command.conversation ?? []).some(({ parts }) => parts.some((part) => part.chars_max !== undefined))
+
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
   kinds: ReadonlyArray<FaultKind>,
@@ -119,6 +126,26 @@ const calls = {
       return isSignal("cancel", { reason: "barge_in" })(record) && cause === "voice_activity"
     }])
   },
+  /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
+  taking: () =>
+    find([], [
+      isEvent("passed_over: backchannel"),
+      isEvent("endpoint_learned"),
+      isEvent("user_idle"),
+      isBounded
+    ], {
+      adapt: (drawn) => ({
+        ...drawn,
+        spec: {
+          ...drawn.spec,
+          session_config: {
+            endpointing: { min_ms: 300, unfinished_ms: 600, max_ms: 2000, mode: "dynamic" },
+            barge_in: { min_ms: 200, backchannel: ["mhm", "yeah", "okay", "right"] },
+            idle: { timeout_ms: 1500 }
+          }
+        }
+      })
+    }),
   /** Snapshots are stale for a while. */
   unsnapped: () =>
     find(["control.stale_snapshots"], [
@@ -988,6 +1015,52 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ["an utterance that is lost and not told", "hungUp", remove(isSignal("reject", { reason: "transport_ended" }))],
     ["an utterance that goes on after its end", "plain", twice(isCommand("mark_utterance", { mark: "end" }))]
   ],
+  C24: [
+    [
+      "a prediction that nobody wants",
+      "plain",
+      insertAfter(
+        isSignal("turn_open"),
+        orders(() => ({
+          type: "predict_turn",
+          provider_invocation_id: "inv_1",
+          pause_id: 1,
+          timeout_ms: 100,
+          conversation: []
+        }))
+      )
+    ],
+    ["an endpoint that is out of its bounds", "plain", (records) => {
+      const place = at(records, isSignal("turn_open_proposed"))
+      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
+      const proposed = records[place]
+      if (like.record !== "event" || proposed?.record !== "signal") return
+      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
+      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
+      records.splice(place, 0, {
+        record: "event",
+        event: {
+          ...rest,
+          event_id: "evt_planted",
+          event_scope: "session",
+          lane: "TelemetryLane",
+          payload_class: "metadata",
+          reason: "endpoint_likely",
+          amount: 99_999,
+          runtime_timestamp_ms,
+          wall_clock_timestamp_ms
+        }
+      })
+    }],
+    [
+      "a memory that is less than what was heard for certain",
+      "plain",
+      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
+        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
+        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
+      })
+    ]
+  ],
   C23: [
     [
       "a signal of another module",
@@ -1152,6 +1225,47 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         lease["authority_epoch"] = 1
       })
     ]
+  ],
+  C31: [
+    ["words that are passed over and say enough", "taking", (records) => {
+      const told = records[at(records, isEvent("passed_over: backchannel"))]
+      const id = told?.record === "event" ? told.event.provider_invocation_id : undefined
+      for (const record of records) {
+        if (record.record !== "input" || record.input.type !== "transcript") continue
+        if (record.input.provider_invocation_id !== id) continue
+        Object.assign(record.input.handle, { facts: { words: 9, complete: true, backchannel: false } })
+      }
+    }],
+    [
+      "an endpoint that comes too late",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 2001))
+    ],
+    [
+      "an endpoint that comes too early",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 299))
+    ],
+    [
+      "what was heard outside of its bounds",
+      "taking",
+      command(isBounded, (start) => {
+        for (const { parts } of start["conversation"] as ReadonlyArray<{ parts: Array<Record<string, number>> }>) {
+          for (const part of parts) if (part["chars_max"] !== undefined) part["chars"] = part["chars_max"] + 1
+        }
+      })
+    ],
+    ["an idle caller who has just spoken", "taking", (records) => {
+      const place = at(records, isEvent("user_idle"))
+      const step = records.findLastIndex((record, index) => index < place && record.record === "input")
+      const record = records[step]
+      if (record?.record !== "input") throw new Error("no step")
+      records.splice(step, 0, {
+        ...record,
+        lane: "ControlLane",
+        input: { type: "typed_text", handle: { id: "h_0", payload_class: "text_raw", length: 3 } }
+      })
+    }]
   ]
 }
 
