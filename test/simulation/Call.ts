@@ -76,7 +76,9 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
     act.does === "fault" && faultKinds[act.kind].comes === "episode" ? [act.kind] : []
   )
   // Rules that allow for a provider which takes its time to die ask whether there is one.
-  const slowToDie = script.some(({ act }) => act.does === "call" && act.with.cancelMs !== undefined)
+  const slowToDie = script.some(({ act }) =>
+    act.does === "call" ? act.with.cancelMs !== undefined : act.does === "fault" && act.kind === "node.ignores_cancel"
+  )
   const rates = {
     ...Object.fromEntries(begun.map((kind) => [kind, 1])),
     ...(slowToDie ? { "provider.slow_cancel": 0 } : {})
