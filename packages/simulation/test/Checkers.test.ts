@@ -988,7 +988,7 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ["an utterance that is lost and not told", "hungUp", remove(isSignal("reject", { reason: "transport_ended" }))],
     ["an utterance that goes on after its end", "plain", twice(isCommand("mark_utterance", { mark: "end" }))]
   ],
-  C24: [
+  C31: [
     [
       "a prediction that nobody wants",
       "plain",

@@ -72,9 +72,15 @@ export class FlowControl extends Context.Service<FlowControl, {
             for (const edge of edges.values()) items += edge.account.fill.items
             return items
           }
+          /** A producer that feeds several edges goes on when none of them holds it any more. */
+          const isHeldElsewhere = (producer: string, but: FlowEdge) => {
+            for (const edge of edges.values()) if (edge !== but && edge.held === producer) return true
+            return false
+          }
           const hold = (edgeId: string, edge: FlowEdge, producer: string | undefined, reason: string) => {
             if (producer === undefined || edge.held === producer) return
             edge.held = producer
+            const already = isHeldElsewhere(producer, edge)
             if (mode !== "credit") {
               gateway.signal("flow_xoff", "RK-14", {
                 turn_id: plan.turn_id,
@@ -83,7 +89,7 @@ export class FlowControl extends Context.Service<FlowControl, {
                 reason
               })
             }
-            context.command({ type: "pause_invocation", provider_invocation_id: producer })
+            if (!already) context.command({ type: "pause_invocation", provider_invocation_id: producer })
           }
           const release = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
             const { held } = edge
@@ -96,7 +102,8 @@ export class FlowControl extends Context.Service<FlowControl, {
             }
             if (mode !== "credit") gateway.signal("flow_xon", "RK-14", about)
             // One that has ended meanwhile has nothing to go on with.
-            if (held === producer) context.command({ type: "resume_invocation", provider_invocation_id: held })
+            if (held !== producer || isHeldElsewhere(held, edge)) return
+            context.command({ type: "resume_invocation", provider_invocation_id: held })
           }
           const react = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
             const lane = laneGauge.observe({ items: laneItems(), bytes: 0, ms: 0 })
