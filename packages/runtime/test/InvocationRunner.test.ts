@@ -11,6 +11,7 @@ import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
 import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
+import { World } from "@rspp/simulation/World"
 import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { deafEar, oneSentence, shortVoice } from "./support/LiveSession.ts"
@@ -129,6 +130,22 @@ describe("a provider call", () => {
       yield* TestClock.adjust(1000)
       assert.deepStrictEqual((yield* taken).map(({ type }) => type), ["invocation_ended"])
     }))
+
+  it("that is cancelled before it has run at all is over at once, and not only after the grace", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const cancelled = Effect.gen(function*() {
+        const { close, runner, taken } = yield* open({})
+        runner.start(command("llm"))
+        runner.cancel("inv_1")
+        yield* Effect.sleep(1)
+        const inputs = yield* taken
+        yield* close
+        return ends(inputs).map(({ outcome_class }) => outcome_class)
+      })
+      const { exit } = new World({ seed, preemptOps: 2 }).run(cancelled)
+      assert.deepStrictEqual(exit, Exit.succeed(["cancelled"] as const), `seed ${seed}`)
+    }
+  })
 
   it.effect("that is cancelled as it ends, with the lane full, ends once", () =>
     Effect.gen(function*() {

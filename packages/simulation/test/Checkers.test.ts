@@ -1181,6 +1181,50 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ]
   ],
   C31: [
+    [
+      "a prediction that nobody wants",
+      "plain",
+      insertAfter(
+        isSignal("turn_open"),
+        orders(() => ({
+          type: "predict_turn",
+          provider_invocation_id: "inv_1",
+          pause_id: 1,
+          timeout_ms: 100,
+          conversation: []
+        }))
+      )
+    ],
+    ["an endpoint that is out of its bounds", "plain", (records) => {
+      const place = at(records, isSignal("turn_open_proposed"))
+      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
+      const proposed = records[place]
+      if (like.record !== "event" || proposed?.record !== "signal") return
+      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
+      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
+      records.splice(place, 0, {
+        record: "event",
+        event: {
+          ...rest,
+          event_id: "evt_planted",
+          event_scope: "session",
+          lane: "TelemetryLane",
+          payload_class: "metadata",
+          reason: "endpoint_likely",
+          amount: 99_999,
+          runtime_timestamp_ms,
+          wall_clock_timestamp_ms
+        }
+      })
+    }],
+    [
+      "a memory that is less than what was heard for certain",
+      "plain",
+      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
+        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
+        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
+      })
+    ],
     ["words that are passed over and say enough", "taking", (records) => {
       const told = records[at(records, isEvent("passed_over: backchannel"))]
       const id = told?.record === "event" ? told.event.provider_invocation_id : undefined

@@ -162,7 +162,8 @@ const openLedger = (
       if (invocation.firstResultMs === undefined) invocation.firstResultMs = context.now
       if (interim) return
       invocation.settledMs = context.now
-      budgets.invocationSettled(invocation.id)
+      // A recogniser and a node have a limit for each piece of their work; these two stream.
+      budgets.invocationResulted(invocation.id, invocation.modality === "llm" || invocation.modality === "tts")
     },
     cancel,
     cancelAll: (reason) => {

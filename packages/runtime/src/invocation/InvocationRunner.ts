@@ -390,8 +390,9 @@ const openRunner = Effect.fnUntraced(function*(
         return command.modality === "llm" ? reply(call) : voice(call)
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
+      // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
       const fiber = fork(
-        work.pipe(
+        Effect.interruptible(work).pipe(
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               // After a cut the bound's own fiber is at work on the report.
@@ -401,7 +402,8 @@ const openRunner = Effect.fnUntraced(function*(
           ),
           Effect.ignoreCause,
           named(`provider ${command.provider_id}, ${id}`)
-        )
+        ),
+        { uninterruptible: true }
       )
       call.fiber = fiber
       running.add(fiber)

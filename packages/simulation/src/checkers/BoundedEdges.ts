@@ -63,7 +63,7 @@ export const boundedEdges: Checker = {
       if (segment === undefined || edges.shed) return
       const bytes = edges.sentences.reduce((sum, length) => sum + length, 0)
       over("bytes on the segment edge", bytes, segment.max_queue_bytes, index, turn_id)
-      if (segment.strategy === "merge") return
+      if (segment.lane_handling.DataLane === "merge") return
       over("sentences on the segment edge", edges.sentences.length, segment.max_queue_items, index, turn_id)
     }
     const chunk = (turn_id: string, edges: Edges, samples: number, index: number) => {
@@ -74,7 +74,7 @@ export const boundedEdges: Checker = {
       if (voice === undefined) return
       over("bytes on the voice edge", edges.bytes, voice.max_queue_bytes, index, turn_id)
       over("milliseconds on the voice edge", edges.ms, voice.max_queue_ms, index, turn_id)
-      if (voice.strategy !== "merge") {
+      if (voice.lane_handling.DataLane !== "merge") {
         over("chunks on the voice edge", edges.chunks, voice.max_queue_items, index, turn_id)
       }
     }
