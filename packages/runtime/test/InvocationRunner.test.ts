@@ -136,7 +136,7 @@ describe("a provider call", () => {
       const cancelled = Effect.gen(function*() {
         const { close, runner, taken } = yield* open({})
         runner.start(command("llm"))
-        runner.cancel("inv_1")
+        runner.cancel("inv_1", "by_test")
         yield* Effect.sleep(1)
         const inputs = yield* taken
         yield* close
