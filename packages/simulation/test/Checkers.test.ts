@@ -115,7 +115,10 @@ const calls = {
   /** Evidence is refused. */
   refused: () => find(["recorder.refused"], [isSignal("abort", { reason: "recording_evidence_unavailable" })]),
   /** A caller types, and the newest message supersedes those that wait. */
-  typed: () => find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")]),
+  typed: () =>
+    find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")], {
+      adapt: (drawn) => ({ ...drawn, spec: { ...drawn.spec, session_config: {} } })
+    }),
   /** The call ends in the middle of an utterance. */
   hungUp: () => find([], [isSignal("reject", { reason: "transport_ended" })], { ending: "hang_up" }),
   /** The caller cuts in on the agent, and that is known when the caller has fallen silent. */
@@ -124,7 +127,20 @@ const calls = {
     return find([], [(record) => {
       if (record.record === "input") cause = record.input.type
       return isSignal("cancel", { reason: "barge_in" })(record) && cause === "voice_activity"
-    }])
+    }], {
+      // The end of a word as long as the threshold is noticed in the instant in which the threshold is passed.
+      adapt: (drawn) => ({
+        ...drawn,
+        actions: drawn.actions.flatMap((action) => [
+          action,
+          { does: "say", words: [200], when: { after: "reply_start", delayMs: 400, patienceMs: 4000 } }
+        ]),
+        spec: {
+          ...drawn.spec,
+          session_config: { barge_in: { min_ms: 200 }, voice_activity: { min_silence_ms: 100 } }
+        }
+      })
+    })
   },
   /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
   taking: () =>
