@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
-import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import type { EdgeBufferPolicy, ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import { failing, KernelHarness, reply, silent, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"
 import { literalPipeline, literalSnapshots, segmentEdge, sha256Of, voiceEdge } from "./support/LiteralSession.ts"

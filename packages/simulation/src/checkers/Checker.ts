@@ -84,7 +84,7 @@ export const beginsStep = (record: TimelineRecord): boolean => record.record ===
 /** True for the words and the speech that a provider hands on, and for the end of its call. */
 export const isData = (type: string): boolean =>
   type === "text_delta" || type === "segment" || type === "voice_chunk" || type === "transcript" ||
-  type === "invocation_ended"
+  type === "invocation_ended" || type === "dispatch_shed"
 
 /** Gathers what one checker finds. */
 export class Findings {
