@@ -24,6 +24,14 @@ export const ConversationMessage = Schema.Struct({
 })
 export type ConversationMessage = typeof ConversationMessage.Type
 
+/** A line that a session remembers, and the turn that it is the reply of. */
+export const RememberedMessage = Schema.Struct({
+  role: Schema.Literals(["system", "user", "assistant"]),
+  turn_id: Schema.optionalKey(Id),
+  parts: Schema.Array(Schema.Struct({ handle_id: Id, chars: Natural }))
+})
+export type RememberedMessage = typeof RememberedMessage.Type
+
 const timer = { timer: Id, generation: Natural } as const
 
 /** What the kernel asks its ports to do. Discriminator: `type`. */
@@ -86,6 +94,8 @@ export const SessionCommand = Schema.Union([
   command("fence_output", { turn_id: Id, authority_epoch: Natural, reason: Id }),
   command("append_evidence", { turn_id: Id }),
   command("seal_supplement", { turn_id: Id }),
+  // What outlives this runtime has changed: it is to be kept.
+  command("keep_state", { revision: Natural }),
   // A turn is wanted while the tenant's turns are limited; `turn_reserved` answers. What is granted is given back once.
   command("reserve_turn", {
     reservation_id: Id,

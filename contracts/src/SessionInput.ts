@@ -5,6 +5,7 @@ import { OutcomeClass } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
 import { Natural, Percent, Positive } from "./Quantity.ts"
 import { SignalScope } from "./Signal.ts"
+import { RememberedMessage } from "./SessionCommand.ts"
 import { Snapshot } from "./Snapshot.ts"
 import { Milliseconds } from "./Time.ts"
 
@@ -31,6 +32,14 @@ const providerChunk = { provider_invocation_id: Id, handle: PayloadHandle } as c
  */
 export const SessionInput = Schema.Union([
   input("session_started", {}),
+  // A session that another placement began goes on here, with what that one had settled.
+  input("session_resumed", {
+    turns: Natural,
+    invocations: Natural,
+    accepted_turns: Natural,
+    idempotency_keys: Schema.Array(Id),
+    conversation: Schema.Array(RememberedMessage)
+  }),
   input("shutdown", { reason: Id }),
   input("snapshot", { snapshot: Snapshot }),
   // Here the epoch is the lease's own, so it is required.

@@ -14,7 +14,7 @@ export interface LiveResult {
   readonly delayP50: number
   readonly delayP99: number
   readonly delayMax: number
-  /** CPU of the process ÷ time that passed. */
+  /** CPU of the one JavaScript thread ÷ time that passed. */
   readonly cpu: number
   /** Resident memory that the sessions added, in KB a session. */
   readonly residentKb: number
@@ -127,13 +127,13 @@ export const liveRun = async (kind: "real" | "plain", sessions: number, seconds:
   await pause(warmUpMs)
   const before = load.counts()
   const delay = monitorEventLoopDelay({ resolution: resolutionMs })
-  const cpuBefore = process.cpuUsage()
+  const cpuBefore = process.threadCpuUsage()
   const began = performance.now()
   delay.enable()
   await pause(seconds * 1000)
   delay.disable()
   const lasted = performance.now() - began
-  const { system, user } = process.cpuUsage(cpuBefore)
+  const { system, user } = process.threadCpuUsage(cpuBefore)
   const resident = process.memoryUsage().rss
   const after = load.counts()
   callers.stop()

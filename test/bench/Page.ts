@@ -5,6 +5,8 @@ import { isKept } from "./Figure.ts"
 export interface Result {
   readonly name: string
   readonly about: string
+  /** The share of a core that a busy loop got before or after it, whichever was less: 1 on a machine that is free. */
+  readonly free: number
   readonly figures: ReadonlyArray<Figure>
 }
 
@@ -30,6 +32,8 @@ export const number = (value: number): string => {
   if (size >= 100) return String(Math.round(value))
   return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : size >= 0.001 ? 4 : 6)
 }
+
+export const percent = (part: number): string => `${Math.round(part * 100)} %`
 
 const boundOf = ({ bound }: Figure): string => {
   if (bound === undefined) return ""
@@ -65,9 +69,14 @@ const table = (figures: ReadonlyArray<Figure>): string =>
     })
   ].join("\n")
 
-const section = ({ about, figures, name }: Result): string => {
+const section = ({ about, figures, free, name }: Result): string => {
   const notes = figures.filter(({ note }) => note !== undefined).map(({ name: of, note }) => `- ${of}: ${note}`)
-  return [`## ${name}`, about, table(figures), ...(notes.length === 0 ? [] : [notes.join("\n")])].join("\n\n")
+  const shared = free < 0.9
+    ? [`The machine was not free: a busy loop got ${percent(free)} of a core. Wall times are longer for it.`]
+    : []
+  return [`## ${name}`, about, ...shared, table(figures), ...(notes.length === 0 ? [] : [notes.join("\n")])].join(
+    "\n\n"
+  )
 }
 
 /** The page of results. */

@@ -2,14 +2,15 @@
 //
 // Each benchmark runs in a process of its own, one after the other; the bare loop that a figure is compared with runs in
 // the same process. --json prints the results as one JSON object; --write-page also writes docs/benchmarks.md from it.
-// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: no benchmark of that name.
+// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: no benchmark of that name, or --only with
+// --write-page: the page is of one run of all of them.
 import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "./Figure.ts"
 import type { Result, Results } from "./Page.ts"
-import { line, page, pagePath } from "./Page.ts"
+import { line, page, pagePath, percent } from "./Page.ts"
 
 /** By name, in the order in which they run. */
 const measures: Readonly<Record<string, () => Promise<{ readonly default: Measure }>>> = {
@@ -31,13 +32,24 @@ const valueOf = (flag: string): string | undefined => {
   return at < 0 ? undefined : args[at + 1] ?? ""
 }
 
+/** The share of a core that a busy loop gets: 1 on a machine that is free. */
+const share = (): number => {
+  const cpu = process.threadCpuUsage()
+  const began = performance.now()
+  while (performance.now() - began < 400);
+  const { system, user } = process.threadCpuUsage(cpu)
+  return (system + user) / 1000 / (performance.now() - began)
+}
+
 /** Runs one benchmark in this process, and prints its result as JSON. */
 const work = async (name: string): Promise<void> => {
   const load = measures[name]
   if (load === undefined) throw new Error(`no benchmark is called ${name}`)
   const { about, run } = (await load()).default
+  const before = share()
   const figures: ReadonlyArray<Figure> = await run((progress) => process.stderr.write(`  ${name}: ${progress}\n`))
-  process.stdout.write(JSON.stringify({ name, about, figures } satisfies Result))
+  const free = Math.min(before, share())
+  process.stdout.write(JSON.stringify({ name, about, free, figures } satisfies Result))
   process.exit(0)
 }
 
@@ -68,6 +80,11 @@ const main = async (): Promise<number> => {
     process.stderr.write(`No benchmark is called "${only}"; there are ${names.join(", ")}.\n`)
     return 2
   }
+  const writes = args.includes("--write-page")
+  if (only !== undefined && writes) {
+    process.stderr.write("The page is of one run of all benchmarks: leave out --only or --write-page.\n")
+    return 2
+  }
   const json = args.includes("--json")
   const dirty = git("status", "--porcelain", "--", "packages", "contracts", "test/bench") !== ""
   const about: Omit<Results, "results"> = {
@@ -78,7 +95,7 @@ const main = async (): Promise<number> => {
       Math.round(totalmem() / 1024 ** 3)
     } GB, ${process.platform}`,
     load: loadavg().map((load) => Number(load.toFixed(2))),
-    command: `make bench${only === undefined ? "" : `, of it --only ${only}`}`
+    command: `node test/bench/run.ts${args.map((arg) => ` ${arg}`).join("")}`
   }
   if (!json) {
     console.log(`commit ${about.commit}, Node ${about.node}, ${about.machine}, load ${about.load.join(" ")}`)
@@ -89,11 +106,13 @@ const main = async (): Promise<number> => {
     process.stderr.write(`${name} …\n`)
     const result = await inOwnProcess(name)
     results.push(result)
-    if (!json) { for (const figure of result.figures) console.log(line(figure)) }
+    if (json) continue
+    for (const figure of result.figures) console.log(line(figure))
+    if (result.free < 0.9) console.log(`  The machine was not free: a busy loop got ${percent(result.free)} of a core.`)
   }
   const all: Results = { ...about, results }
   if (json) console.log(JSON.stringify(all, null, 2))
-  if (args.includes("--write-page")) {
+  if (writes) {
     mkdirSync(`${root}docs`, { recursive: true })
     writeFileSync(`${root}${pagePath}`, page(all))
     process.stderr.write(`wrote ${pagePath}\n`)

@@ -9,6 +9,7 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
 import { ContractGuard } from "@rspp/runtime/authority/ContractGuard"
 import { Cancellation } from "@rspp/runtime/cancellation/Cancellation"
 import { Connection } from "@rspp/runtime/connection/Connection"
@@ -24,6 +25,8 @@ import { GraphExecutor } from "@rspp/runtime/graph/GraphExecutor"
 import { InvocationLedger } from "@rspp/runtime/invocation/InvocationLedger"
 import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
+import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
+import { NodeRegistry } from "@rspp/runtime/nodes/NodeRegistry"
 import { Budget } from "@rspp/runtime/limits/Budget"
 import { LocalAdmission } from "@rspp/runtime/limits/LocalAdmission"
 import { Listening } from "@rspp/runtime/listening/Listening"
@@ -51,6 +54,8 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "RK-05": [EventGateway],
   "RK-06": [LaneRouter],
   "RK-07": [GraphExecutor],
+  "RK-08": [NodeHost],
+  "RK-09": [ExternalNodes],
   "RK-10": [ProviderManager],
   // the kernel's side and the port's
   "RK-11": [InvocationLedger, InvocationRunner],
@@ -78,7 +83,8 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "OR-02": [Recorder],
   "OR-03": [Replayer],
   "DX-01": [LocalRunner],
-  "DX-02": [ContractValidation]
+  "DX-02": [ContractValidation],
+  "DX-06": [NodeRegistry]
 }
 
 /** Everything that the program composes, as its commands do. Nothing is run, no file is made. */

@@ -1,29 +1,38 @@
-/** One planted defect: a place in the source, and what stands there instead. */
-export interface Mutant {
-  /** Stable; printed, and taken by `--only`. */
-  readonly id: string
+/** A place in the source, and what stands there instead. */
+export interface Edit {
   /** Path from the root of the repository. */
   readonly file: string
-  /** What breaks, for a person. */
-  readonly what: string
   /** Stands exactly once in the file; anything else is an error, so that the list stays true as the sources change. */
   readonly find: string
   readonly replace: string
 }
 
-/** A mutant's `find` stands nowhere in its file, or more than once: the list has to be brought up to date. */
+/** One planted defect. */
+export interface Mutant extends Edit {
+  /** Stable; printed, and taken by `--only`. */
+  readonly id: string
+  /** What breaks, for a person. */
+  readonly what: string
+  /** A second place, where the kernel keeps the rule twice and breaking one alone changes nothing. */
+  readonly also?: Edit
+}
+
+/** What a mutant replaces stands nowhere in its file, or more than once: the list has to be brought up to date. */
 export class StaleMutant extends Error {
   override readonly name = "StaleMutant"
 
-  constructor(mutant: Mutant, times: number) {
+  constructor(id: string, file: string, times: number) {
     const where = times === 0 ? "no longer stands in" : `stands ${times} times in`
-    super(`${mutant.id}: what it replaces ${where} ${mutant.file}; bring test/mutants up to date`)
+    super(`${id}: what it replaces ${where} ${file}; bring test/mutants up to date`)
   }
 }
 
-/** The text of the mutant's file with the defect in it. Fails with {@link StaleMutant}. */
-export const plant = (mutant: Mutant, text: string): string => {
-  const times = text.split(mutant.find).length - 1
-  if (times !== 1) throw new StaleMutant(mutant, times)
-  return text.replace(mutant.find, () => mutant.replace)
+export const editsOf = (mutant: Mutant): ReadonlyArray<Edit> =>
+  mutant.also === undefined ? [mutant] : [mutant, mutant.also]
+
+/** The text of the edit's file with the defect in it. Fails with {@link StaleMutant}. */
+export const planted = (id: string, { file, find, replace }: Edit, text: string): string => {
+  const times = text.split(find).length - 1
+  if (times !== 1) throw new StaleMutant(id, file, times)
+  return text.replace(find, () => replace)
 }

@@ -1,10 +1,19 @@
-import type { Mutant } from "./Mutant.ts"
+import type { Edit, Mutant } from "./Mutant.ts"
 
 const egress = "packages/runtime/src/connection/EgressWriter.ts"
 const bargeIn = "packages/runtime/src/cancellation/BargeIn.ts"
 const cancellation = "packages/runtime/src/cancellation/Cancellation.ts"
 const delivery = "packages/runtime/src/connection/Delivery.ts"
 const kernel = "packages/runtime/src/kernel/SessionKernel.ts"
+
+/** The reply's own check of whose speech a chunk is, gone too. */
+const takenByNewest: Edit = {
+  file: "packages/runtime/src/graph/ReplyExecution.ts",
+  find: `  voice(invocation: Invocation, handle: PayloadHandle): void {
+    const segment = this.turn.segments.find((candidate) => candidate.invocation === invocation.id)`,
+  replace: `  voice(invocation: Invocation, handle: PayloadHandle): void {
+    const segment = this.turn.segments.findLast((candidate) => candidate.invocation !== undefined)`
+}
 
 /** Defects between a turn's speech and the caller's ear: fences, cuts, pauses, reports. */
 export const outputMutants: ReadonlyArray<Mutant> = [
@@ -25,13 +34,6 @@ export const outputMutants: ReadonlyArray<Mutant> = [
     replace: "    if (speaks && dropped > 0) {"
   },
   {
-    id: "fence-misses-frame-on-its-way",
-    file: egress,
-    what: "a frame that was on its way into the transport's queue at the fence is played",
-    find: "    if (clears === this.#clears) return\n",
-    replace: "    if (clears <= this.#clears) return\n"
-  },
-  {
     id: "fence-not-commanded",
     file: cancellation,
     what: "a cancel is said, but the fence is commanded only for a turn that has spoken",
@@ -50,23 +52,23 @@ export const outputMutants: ReadonlyArray<Mutant> = [
   {
     id: "late-chunk-accepted",
     file: kernel,
-    what: "speech that comes after a cancel is taken until the turn is closed",
+    what: "speech that comes after a cancel is taken for the turn that is open now",
     find: `      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined ||
       reply === undefined ||
       invocation.turnId !== active.turnId || active.ending !== undefined`,
-    replace: `      invocation === undefined || active === undefined ||
-      reply === undefined ||
-      invocation.turnId !== active.turnId`
+    replace: `      invocation === undefined || active === undefined || reply === undefined`,
+    also: takenByNewest
   },
   {
     id: "late-counted-not-dropped",
     file: kernel,
-    what: "a result that comes too late is counted, and taken all the same",
+    what: "speech that comes too late is counted, and taken all the same",
     find: "      this.#late(input, invocation)\n      return\n    }\n    if (input.type",
     replace: `      this.#late(input, invocation)
       if (invocation === undefined || reply === undefined) return
     }
-    if (input.type`
+    if (input.type`,
+    also: takenByNewest
   },
   {
     id: "false-alarm-never-resumes",
@@ -114,18 +116,18 @@ export const outputMutants: ReadonlyArray<Mutant> = [
     replace: `    this.#items.unshift({ kind: "chunk", chunk: { turnId, segmentId, epoch, samples, at: 0 } })`
   },
   {
-    id: "playback-twice",
+    id: "playback-never-ends",
     file: delivery,
-    what: "a report of playback that comes again is told again",
-    find: "if (segment === undefined || segment.playbackStarted || segment.playbackEnded) return",
-    replace: "if (segment === undefined) return"
+    what: "a sentence that was played to its end still counts as playing",
+    find: "              segment.playbackEnded = true\n              segment.heardSamples = segment.samples",
+    replace: "              segment.heardSamples = segment.samples"
   },
   {
-    id: "report-to-newest-turn",
-    file: kernel,
-    what: "a report of playback goes to the newest turn, not to the one that it names",
-    find: "        const turn = turns.find(input.turn_id)\n",
-    replace: "        const turn = turns.active ?? turns.find(input.turn_id)\n"
+    id: "cut-of-wrong-turn",
+    file: "packages/runtime/src/turn/TurnLifecycle.ts",
+    what: "a cut is of the newest closed turn, not of the one that is heard",
+    find: "return this.#followed.findLast((turn) => isSpeaking(turn))",
+    replace: "return this.#followed.findLast((turn) => !turn.fenceRequested)"
   },
   {
     id: "cut-reply-remembered-whole",

@@ -109,8 +109,15 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     id: "cut-off-removed",
     file: runner,
     what: "a provider call that does not die is waited for without a bound",
-    find: "      if (!call.over) bind(call, graceMs, Exit.interrupt())\n",
+    find: "      if (!call.over) bind(call, graceMs, () => Exit.interrupt())\n",
     replace: ""
+  },
+  {
+    id: "cut-off-call-goes-on",
+    file: runner,
+    what: "what a call yields after it was cut off is still taken",
+    find: "    call.over ? Effect.void : options.offer(input)",
+    replace: "    call.over && call.fiber === undefined ? Effect.void : options.offer(input)"
   },
   {
     id: "provider-never-interrupted",

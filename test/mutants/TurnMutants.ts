@@ -106,11 +106,11 @@ export const turnMutants: ReadonlyArray<Mutant> = [
     replace: ""
   },
   {
-    id: "providers-left-running",
+    id: "session-ends-before-providers",
     file: kernel,
-    what: "the end of a session does not stop the provider calls",
-    find: `    invocations.cancelAll("session_ended")\n`,
-    replace: ""
+    what: "the session ends without waiting for the end of its provider calls",
+    find: "|| invocations.live() > 0) return",
+    replace: "|| invocations.live() > 99) return"
   },
   {
     id: "grace-never-ends",
@@ -155,10 +155,17 @@ export const turnMutants: ReadonlyArray<Mutant> = [
     replace: `    const allowed = ["retry", "provider_switch", "degrade", "fallback"]\n`
   },
   {
+    id: "plan-of-older-snapshots",
+    file: "packages/runtime/src/plan/PlanResolver.ts",
+    what: "a turn gets the plan of the turn before it, whatever snapshots have come in since",
+    find: " && known.revision === snapshots.revision",
+    replace: ""
+  },
+  {
     id: "plan-hash-partial",
     file: "packages/runtime/src/plan/PlanResolver.ts",
     what: "the hash of a plan leaves its budgets out",
-    find: "plan_hash: digest(body)",
-    replace: "plan_hash: digest({ ...body, budgets: null })"
+    find: "  const text = canonicalJson(common)\n",
+    replace: "  const text = canonicalJson({ ...common, budgets: null })\n"
   }
 ]

@@ -2,13 +2,16 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Mutant } from "./Mutant.ts"
-import { plant } from "./Mutant.ts"
+import { editsOf, planted } from "./Mutant.ts"
 
 /** What the simulated world needs of the repository. */
 const copied = ["contracts", "packages/runtime", "packages/control", "packages/timeline", "packages/simulation"]
 
 /** Runs seeds in the copy; it lies there because what it imports is looked up from where it lies. */
-export const workerFile = "worker.ts"
+export const workerPath = "test/mutants/worker.ts"
+
+/** The named scenarios, which the worker enacts. */
+const scenarios = "test/simulation"
 
 /**
  * A copy of the kernel and its world in a directory of its own, in which defects are planted. The packages of others are
@@ -25,7 +28,8 @@ export class Workshop {
         cpSync(join(repository, part, "package.json"), join(into, "package.json"))
         cpSync(join(repository, part, "src"), join(into, "src"), { recursive: true })
       }
-      cpSync(join(repository, "test/mutants", workerFile), join(this.directory, workerFile))
+      cpSync(join(repository, workerPath), join(this.directory, workerPath))
+      cpSync(join(repository, scenarios), join(this.directory, scenarios), { recursive: true })
       writeFileSync(join(this.directory, "package.json"), `{ "private": true, "type": "module" }\n`)
       const modules = join(this.directory, "node_modules")
       mkdirSync(join(modules, "@rspp"), { recursive: true })
@@ -42,12 +46,17 @@ export class Workshop {
     }
   }
 
-  /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`. */
+  /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`, and then changes nothing. */
   plant(mutant: Mutant): () => void {
-    const path = join(this.directory, mutant.file)
-    const text = readFileSync(path, "utf8")
-    writeFileSync(path, plant(mutant, text))
-    return () => writeFileSync(path, text)
+    const before = editsOf(mutant).map((edit) => {
+      const path = join(this.directory, edit.file)
+      const text = readFileSync(path, "utf8")
+      return { path, text, mutated: planted(mutant.id, edit, text) }
+    })
+    for (const { mutated, path } of before) writeFileSync(path, mutated)
+    return () => {
+      for (const { path, text } of before) writeFileSync(path, text)
+    }
   }
 
   remove(): void {

@@ -1,12 +1,12 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { runCampaign } from "../mutants/Campaign.ts"
 import { catalogue } from "../mutants/Catalogue.ts"
 import type { Mutant } from "../mutants/Mutant.ts"
-import { plant, StaleMutant } from "../mutants/Mutant.ts"
-import { workerFile, Workshop } from "../mutants/Workshop.ts"
+import { editsOf, planted, StaleMutant } from "../mutants/Mutant.ts"
+import { Workshop } from "../mutants/Workshop.ts"
 
 const repository = dirname(dirname(import.meta.dirname))
 const contextFile = "packages/runtime/src/kernel/KernelContext.ts"
@@ -17,7 +17,17 @@ const campaign = (
   mutants: ReadonlyArray<Mutant>,
   signal = new AbortController().signal,
   sources = repository
-) => runCampaign({ repository: sources, mutants, seeds: 3, cpuSeconds: 30, unmutatedSeeds: 3, jobs: 1, signal })
+) =>
+  runCampaign({
+    repository: sources,
+    mutants,
+    seeds: 3,
+    scenarios: false,
+    cpuSeconds: 30,
+    unmutatedSeeds: 3,
+    jobs: 1,
+    signal
+  })
 
 /** A find that stands once, and a replacement. */
 const inContext = (id: string, replace: string): Mutant => ({
@@ -35,17 +45,19 @@ describe("the list of mutants", () => {
   })
 
   it.each(catalogue)("$id fits the sources in exactly one place and changes it", (mutant) => {
-    const path = join(repository, mutant.file)
-    expect(existsSync(path)).toBe(true)
-    const text = readFileSync(path, "utf8")
-    expect(plant(mutant, text)).not.toBe(text)
+    for (const edit of editsOf(mutant)) {
+      const path = join(repository, edit.file)
+      expect(existsSync(path)).toBe(true)
+      const text = readFileSync(path, "utf8")
+      expect(planted(mutant.id, edit, text)).not.toBe(text)
+    }
   })
 
   it("says so when a mutant fits no place, or two", () => {
-    const mutant = { id: "m", file: "f.ts", what: "", find: "a", replace: "b" }
-    expect(() => plant(mutant, "xyz")).toThrow(StaleMutant)
-    expect(() => plant(mutant, "xyz")).toThrow(/m: what it replaces no longer stands in f\.ts/u)
-    expect(() => plant(mutant, "aba")).toThrow(/stands 2 times/u)
+    const edit = { file: "f.ts", find: "a", replace: "b" }
+    expect(() => planted("m", edit, "xyz")).toThrow(StaleMutant)
+    expect(() => planted("m", edit, "xyz")).toThrow(/m: what it replaces no longer stands in f\.ts/u)
+    expect(() => planted("m", edit, "aba")).toThrow(/stands 2 times/u)
   })
 })
 
@@ -72,8 +84,6 @@ describe("a campaign", () => {
     const broken = new Workshop(repository)
     try {
       broken.plant(inContext("repeats", "      runtime_sequence: this.nextSequence,"))
-      mkdirSync(join(broken.directory, "test/mutants"), { recursive: true })
-      copyFileSync(join(broken.directory, workerFile), join(broken.directory, "test/mutants", workerFile))
       const outcome = { is: "caught", seed: 1, rule: "C02" }
       expect(await campaign([], undefined, broken.directory)).toMatchObject({ is: "worthless", outcome })
     } finally {

@@ -52,6 +52,11 @@ const run = Command.make(
     pipeline: optional(
       Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
     ),
+    nodes: optional(
+      Flag.String("nodes").pipe(
+        Flag.withDescription("A JSON file of nodes that are programs of their own, for pipelines that name them")
+      )
+    ),
     speed: speed("Default: real"),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(

@@ -5,10 +5,18 @@ import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import * as Catalog from "@rspp/providers/Catalog"
+import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
+import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
+import type { NodesFile } from "@rspp/providers/nodes/ExternalNodes"
+import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
 import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
+import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
+import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
@@ -16,7 +24,7 @@ import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
-import { Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
@@ -34,6 +42,8 @@ export interface CompositionOptions {
   readonly timeline: string
   /** A file for the spans of the call. */
   readonly trace?: string
+  /** Nodes in processes of their own, and the directory that their commands start in. */
+  readonly nodes?: { readonly file: NodesFile; readonly directory: string }
 }
 
 /*
@@ -43,23 +53,29 @@ export interface CompositionOptions {
  *   Session (runtime)
  *     ├─ kernel: arbiter, plan, guard, lanes, budgets …   SessionKernel.layer, inside of Session.layer
  *     ├─ Transport          ← transports                  loopback: files in, files out
- *     ├─ VoiceActivity,
- *     │  SpeechToText,
- *     │  LanguageModel,
- *     │  TextToSpeech       ← providers                   those that the pipeline binds
- *     ├─ SentenceSegmenter  ← providers
+ *     ├─ VoiceActivity      ← providers
+ *     ├─ ProviderManager    ← providers                   recogniser, models and voices that the pipeline binds
+ *     ├─ SentenceSegmenter,
+ *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
 
-/** Port ← providers: each provider that the pipeline binds, by its id in the catalog. Its code is loaded only then. */
+/**
+ * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
+ * loaded only then, and once however many nodes call it.
+ */
 export const providers = (bindings: Readonly<Record<string, string>>) =>
   Layer.mergeAll(
     bound("vad", "embedded/silero"),
-    bound("stt", bindings["stt"] ?? ""),
-    bound("llm", bindings["llm"] ?? ""),
-    bound("tts", bindings["tts"] ?? ""),
+    Layer.unwrap(Effect.gen(function*() {
+      return ProviderManager.layerOf({
+        stt: yield* allOf(bindings, "stt", SpeechToText),
+        llm: yield* allOf(bindings, "llm", LanguageModel),
+        tts: yield* allOf(bindings, "tts", TextToSpeech)
+      })
+    })),
     Layer.succeed(SentenceSegmenter, {
       start: () => {
         const segmenter = new Segmenter()
@@ -68,12 +84,34 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
     })
   )
 
+/** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
+const allOf = <M extends "stt" | "llm" | "tts", I, S>(
+  bindings: Readonly<Record<string, string>>,
+  modality: M,
+  port: Context.Key<I, S>
+) => {
+  const keys = Object.keys(bindings).filter((key) => key === modality || key.startsWith(`${modality}.`))
+  const ids = new Set(keys.map((key) => bindings[key] ?? ""))
+  return Effect.forEach([...ids], (id) =>
+    Effect.map(
+      Layer.build(bound(modality, id) as Layer.Layer<I, ProviderUnavailable>),
+      (context) => Context.get(context, port)
+    ))
+}
+
 const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string) => {
   const entry = Catalog.find(modality, id)
   // The normalizer has checked the ids against the same catalog.
   if (entry === undefined) throw new Error(`there is no ${modality} provider ${id} in the catalog`)
   return entry.layer as Catalog.CatalogEntryOf<M>["layer"]
 }
+
+/** Nodes ← providers: those that come with RSPP, and the external ones. */
+export const nodes = (external: CompositionOptions["nodes"]) =>
+  Layer.effect(
+    NodeRegistry,
+    Effect.map(ExternalNodes, ({ definitions }) => registryOf([...builtInNodes, ...definitions]))
+  ).pipe(Layer.provideMerge(ExternalNodes.layerOf(external?.file ?? { nodes: [] }, external?.directory)))
 
 /** The control plane, in this process and in memory: normalizer, compiler, leases with epochs, six snapshots a session. */
 export const control = Layer.mergeAll(
@@ -86,7 +124,7 @@ export const control = Layer.mergeAll(
 export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
     Layer.provideMerge(Session.layer),
-    Layer.provideMerge(ProviderManager.layerNoDeps),
+    Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),

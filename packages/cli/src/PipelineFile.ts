@@ -4,6 +4,7 @@ import type { SpecText } from "@rspp/control/SpecFile"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import * as Catalog from "@rspp/providers/Catalog"
+import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 
@@ -14,16 +15,28 @@ export const embeddedPipeline = {
   pipeline_version: "assistant/1"
 } as const
 
+const idsOf = (wanted: Catalog.CatalogEntry["modality"]) =>
+  Catalog.catalog.filter(({ modality }) => modality === wanted).map(({ provider_id }) => provider_id)
+
 /** Ids that a pipeline can bind. Voice activity is the session's own and bound by no pipeline. */
-const bindable = Catalog.catalog.filter(({ modality }) => modality !== "vad").map(({ provider_id }) => provider_id)
+const bindable = (external: ReadonlyArray<string>) => ({
+  stt: idsOf("stt"),
+  llm: idsOf("llm"),
+  tts: idsOf("tts"),
+  external: [...builtInNodes.map(({ id }) => id), ...external]
+})
 
 /**
  * The pipeline of a call: read from a spec file, or the embedded one, with everything filled in that it leaves out.
  *
  * Where no language model is named, it is the server that the environment names (`RSPP_LLM_BASE_URL`), else the rule
- * agent. A spec that is not accepted fails with one line for each thing that is wrong, with its place in the file.
+ * agent. `external` names the nodes of a nodes file. A spec that is not accepted fails with one line for each thing that
+ * is wrong, with its place in the file.
  */
-export const loadPipeline = Effect.fn("loadPipeline")(function*(path: string | undefined) {
+export const loadPipeline = Effect.fn("loadPipeline")(function*(
+  path: string | undefined,
+  external: ReadonlyArray<string> = []
+) {
   if (path === undefined) return yield* normalizeSpec(embeddedPipeline)
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(path).pipe(
@@ -38,17 +51,18 @@ export const loadPipeline = Effect.fn("loadPipeline")(function*(path: string | u
     )
   )
   const source = yield* parseSpecText(text, path)
-  return yield* normalizeSpec(source.value, source)
+  return yield* normalizeSpec(source.value, source, external)
 })
 
 /** {@link loadPipeline} for a spec that is a value already. */
 export const normalizeSpec = Effect.fnUntraced(function*(
   spec: unknown,
-  source?: SpecText
+  source?: SpecText,
+  external: ReadonlyArray<string> = []
 ): Effect.fn.Return<NormalizedSpec, CliFailure, SpecNormalizer> {
   const normalizer = yield* SpecNormalizer
   const complete = yield* withDefaultModel(spec)
-  return yield* normalizer.normalize(complete, { providers: bindable }).pipe(
+  return yield* normalizer.normalize(complete, { providers: bindable(external) }).pipe(
     Effect.mapError(({ errors }) =>
       new CliFailure({
         exit: "bad_input",

@@ -19,6 +19,7 @@ import { formatPath, parsePath } from "./internal/FieldPath.ts"
 import { overlay } from "./internal/Overlay.ts"
 import type { Sources } from "./internal/Overlay.ts"
 import { looseGraph, resolveGraph } from "./internal/SpecGraph.ts"
+import type { KnownProviders } from "./internal/SpecGraph.ts"
 import { isGraphName, readForm } from "./internal/SpecForm.ts"
 import { suggest } from "./internal/Spelling.ts"
 import { SpecError, SpecRejected } from "./SpecError.ts"
@@ -37,8 +38,11 @@ export interface NormalizedSpec {
 }
 
 export interface NormalizeOptions {
-  /** The ids of all providers that can be bound. Without it, any id is accepted. */
-  readonly providers?: ReadonlyArray<string>
+  /**
+   * The ids of all providers and node implementations that can be bound: of each modality, or one list for all. Without
+   * it, any id is accepted.
+   */
+  readonly providers?: KnownProviders
 }
 
 /**

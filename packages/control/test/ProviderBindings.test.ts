@@ -139,11 +139,17 @@ describe("provider bindings", () => {
     }),
     [
       "provider_unknown fallback_providers.tts: fallback_providers.tts: there is no provider \"embedded/flit\" | Did you mean \"embedded/flite\"?",
-      "provider_unknown nodes[8].provider_id: nodes[8].provider_id: there is no provider \"example/topic_rooter\" | Did you mean \"example/topic_router\"?",
-      "provider_unknown nodes[9].provider_id: nodes[9].provider_id: there is no provider \"example/mask\" | Providers here: embedded/moonshine, embedded/rules, embedded/flite, example/topic_router."
+      "provider_unknown nodes[8].provider_id: nodes[8].provider_id: there is no implementation \"example/topic_rooter\" | Did you mean \"example/topic_router\"?",
+      "provider_unknown nodes[9].provider_id: nodes[9].provider_id: there is no implementation \"example/mask\" | Implementations here: embedded/moonshine, embedded/rules, embedded/flite, example/topic_router."
     ],
     known
   )
+  refused("are refused with a provider of another modality, where it is known which are of which", {
+    ...minimal,
+    providers: { llm: "embedded/flite" }
+  }, [
+    "provider_unknown providers.llm: providers.llm: there is no provider \"embedded/flite\" | Providers here: embedded/rules."
+  ], { providers: { stt: [], llm: ["embedded/rules"], tts: ["embedded/flite"], external: [] } })
   refused("are refused under a name that stands for a stand-in", specOf({ fallback: model, "x.fallback": custom() }), [
     "node_id_reserved nodes[8].node_id: node \"fallback\" has a provider of its own and a name that stands for a stand-in | Give it an id that does not end in fallback.",
     "node_id_reserved nodes[9].node_id: node \"x.fallback\" has a provider of its own and a name that stands for a stand-in | Give it an id that does not end in fallback."

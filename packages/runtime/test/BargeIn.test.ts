@@ -139,6 +139,30 @@ describe("speech during a reply", () => {
   })
 })
 
+describe("speech that pauses a reply of which all was heard", () => {
+  it("leaves nothing to take back once the turn has committed", () => {
+    const h = KernelHarness.ready({ llm: () => reply(40), tts: () => speech(300), withhold: ["evidence_appended"] })
+    h.type()
+    h.runFor(1000)
+    h.forget()
+    h.edge("speech_started", 990)
+    assert.deepStrictEqual(cuts(h), ["barge_in(speech_started)"])
+    h.release("evidence_appended")
+    h.runFor(300)
+    h.edge("speech_ended", 1100)
+    h.runFor(8000)
+    assert.deepStrictEqual(cuts(h).filter((name) => !name.startsWith("output")), [
+      "barge_in(speech_started)",
+      "commit",
+      "close",
+      "turn_open_proposed",
+      "turn_open"
+    ])
+    assert.deepStrictEqual(h.commands("resume_output"), [])
+    h.hangUp()
+  })
+})
+
 describe("with barge-in disabled", () => {
   const config = { barge_in: { enabled: false } } as const
 

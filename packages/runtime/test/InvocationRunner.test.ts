@@ -12,6 +12,7 @@ import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
 import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
+import { World } from "@rspp/simulation/World"
 import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { deafEar, oneSentence, shortVoice } from "./support/LiveSession.ts"
@@ -95,6 +96,17 @@ describe("a provider call", () => {
       assert.lengthOf(yield* taken, 0, "a cancel of what has ended is nothing")
     }))
 
+  it.effect("of a model whose text goes to nodes gives text alone, which they can read", () =>
+    Effect.gen(function*() {
+      const { payloads, runner, taken } = yield* open({})
+      runner.start({ ...command("llm"), emits: "text" })
+      yield* TestClock.adjust(60)
+      const inputs = yield* taken
+      assert.deepStrictEqual(inputs.map(({ type }) => type), ["text_delta", "invocation_ended"])
+      const [delta] = inputs
+      assert.strictEqual(delta?.type === "text_delta" ? payloads.readText(delta.handle.id) : "", "Fine.")
+    }))
+
   it.effect("that fails says why, in the classes of the contract", () =>
     Effect.gen(function*() {
       const failure = new ProviderFailure({
@@ -120,6 +132,22 @@ describe("a provider call", () => {
       yield* TestClock.adjust(1000)
       assert.deepStrictEqual((yield* taken).map(({ type }) => type), ["invocation_ended"])
     }))
+
+  it("that is cancelled before it has run at all is over at once, and not only after the grace", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const cancelled = Effect.gen(function*() {
+        const { close, runner, taken } = yield* open({})
+        runner.start(command("llm"))
+        runner.cancel("inv_1", "by_test")
+        yield* Effect.sleep(1)
+        const inputs = yield* taken
+        yield* close
+        return ends(inputs).map(({ outcome_class }) => outcome_class)
+      })
+      const { exit } = new World({ seed, preemptOps: 2 }).run(cancelled)
+      assert.deepStrictEqual(exit, Exit.succeed(["cancelled"] as const), `seed ${seed}`)
+    }
+  })
 
   it.effect("that is cancelled as it ends, with the lane full, ends once", () =>
     Effect.gen(function*() {
@@ -147,7 +175,7 @@ describe("a provider call", () => {
       yield* TestClock.adjust(graceMs - 1)
       assert.lengthOf(yield* taken, 0)
       yield* TestClock.adjust(1)
-      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "cancelled" })
+      assert.deepInclude(ends(yield* taken)[0], { outcome_class: "cancelled", reason: "cut_off" })
       yield* TestClock.adjust(2000)
       assert.lengthOf(yield* taken, 0)
       yield* close

@@ -303,7 +303,7 @@ const fields: Readonly<Record<string, Field>> = {
       const h = KernelHarness.ready(options)
       for (let n = 0; n < 6; n++) {
         for (const first of [n, n + 1]) h.step({ type: "media_loss", edge_id: audioEdge, count: 1, first, last: first })
-        h.runFor(1)
+        h.runFor(3)
       }
       const story = storyOf(h)
       h.hangUp()

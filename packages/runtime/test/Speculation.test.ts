@@ -113,4 +113,40 @@ describe("speculation", () => {
     assert.strictEqual(harness.commands("resume_invocation").length, 1)
     harness.hangUp()
   })
+
+  it("keeps its name when it is the turn's and is tried again (I-INV-ONCE)", () => {
+    const harness = eager({
+      pipeline: (pipeline) => ({ ...pipeline, allowed_adaptive_actions: ["retry"] }),
+      llm: (_, call) => call === 1 ? failing("overload", { firstMs: 980 }) : reply(20)
+    })
+    harness.speak(800)
+    harness.runFor(6000)
+    assert.deepStrictEqual(told(harness), ["speculation_started", "speculation_promoted"])
+    const keys = harness.started("llm").map(({ idempotency_key }) => idempotency_key)
+    assert.strictEqual(keys.length, 2)
+    assert.strictEqual(new Set(keys).size, 1)
+    const attempts = harness.invocations.filter(({ modality }) => modality === "llm").map((facts) => facts.attempts)
+    assert.deepStrictEqual(attempts, [1, 2])
+    harness.hangUp()
+  })
+
+  it("holds nobody who has given everything already (I-EDGE-BOUND)", () => {
+    const harness = eager({
+      pipeline: (pipeline) => ({
+        ...pipeline,
+        edge_buffer_policies: {
+          ...pipeline.edge_buffer_policies,
+          "sentences.segment.tts": { ...pipeline.edge_buffer_policies["sentences.segment.tts"]!, max_queue_items: 1 }
+        }
+      }),
+      llm: () => reply(20, 30, 40, 50)
+    })
+    harness.speak(800)
+    harness.runFor(1100)
+    assert.include(told(harness), "speculation_promoted")
+    assert.deepStrictEqual(harness.commands("pause_invocation").map(({ provider_invocation_id }) =>
+      harness.started("llm").some((start) => start.provider_invocation_id === provider_invocation_id)
+    ).filter((held) => held), [])
+    harness.hangUp()
+  })
 })

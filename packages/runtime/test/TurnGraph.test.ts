@@ -326,7 +326,8 @@ describe("a merge", () => {
     const merged = harness.events.filter(({ reason }) => reason === "merged")
     assert.strictEqual(merged.length, 4)
     const known = new Set(harness.events.map(({ event_id }) => event_id))
-    for (const { merge_group_id, merged_from_event_ids } of merged) {
+    for (const { edge_id = "", merge_group_id, merged_from_event_ids } of merged) {
+      assert.include(["s1.segment.both", "s2.segment.both"], edge_id, "the edge that it came by")
       assert.strictEqual(merge_group_id, "merge_turn_1_both")
       for (const id of merged_from_event_ids ?? []) assert.isTrue(known.has(id), id)
     }

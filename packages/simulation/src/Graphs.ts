@@ -180,9 +180,16 @@ export const graphed = (spec: Record<string, unknown>, graph: SpecGraph | undefi
   const { edge_buffer_policies, providers: _, ...rest } = spec
   const policies = Object.entries((edge_buffer_policies ?? {}) as Record<string, unknown>)
     .filter(([id]) => ids.has(id))
+  // What the graph needs the plan must allow: an author who forgot it is told so, and there is no call.
+  const needed = [
+    ...(graph.edges.some((one) => one["fallback_on"] !== undefined) ? ["fallback"] : []),
+    ...(graph.nodes.some((one) => one["optional"] === true) ? ["degrade"] : [])
+  ]
+  const actions = new Set([...(spec["allowed_adaptive_actions"] ?? []) as ReadonlyArray<string>, ...needed])
   return {
     ...rest,
     ...graph,
+    allowed_adaptive_actions: [...actions],
     nodes: graph.nodes.map((node) =>
       node["node_type"] === "speech_to_text" ? { ...node, provider_id: "sim/stt" } : node
     ),

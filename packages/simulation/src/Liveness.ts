@@ -1,7 +1,9 @@
 import { TransportFailure } from "@rspp/runtime/ports/Transport"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import { callsCutOff } from "./CallsCutOff.ts"
 import type { Violation } from "./checkers/Checker.ts"
+import { framesKept } from "./FramesKept.ts"
 import { startParts } from "./Scenario.ts"
 import type { StartPart } from "./Scenario.ts"
 import type { SimCall } from "./parts/SimCall.ts"
@@ -25,7 +27,8 @@ export interface Lived {
  * answered or turned away, never lost. Reads the timeline and what the world itself knows.
  *
  * L01 nothing is left (checked by the world) · L02 the session ended as it should · L03 in time · L04 every invocation
- * has ended · L05 every frame that the session refused is told as a loss · L06 the last words got an answer.
+ * has ended · L05 every frame that the session refused is told as a loss · L06 the last words got an answer
+ * · L07 every frame that the session took is applied · L08 a call that is cancelled is over within its grace.
  */
 export const checkLiveness = (lived: Lived): ReadonlyArray<Violation> =>
   lived.call.scenario.refused === undefined ? checkLived(lived) : failedToStart(lived, lived.call.scenario.refused)
@@ -35,7 +38,9 @@ const checkLived = (lived: Lived): ReadonlyArray<Violation> => [
   ...endedInTime(lived),
   ...invocationsEnded(lived),
   ...lossesTold(lived),
-  ...lastWordsAnswered(lived)
+  ...lastWordsAnswered(lived),
+  ...framesKept(lived),
+  ...callsCutOff(lived)
 ]
 
 /** The error that ended a session, by its tag; undefined where it ended in another way. */

@@ -62,6 +62,8 @@ const otherRules: Readonly<Record<string, string>> = {
   L04: "Every invocation that was started has an end.",
   L05: "Every frame that the session refused is told as a loss.",
   L06: "The caller's last words are answered or turned away.",
+  L07: "Every frame that the session took is applied.",
+  L08: "A provider call that is cancelled is over within its grace; at once, when it dies when it is told to.",
   R01: "The recorded inputs suffice to execute the session again, and everything that comes out is the same.",
   R02: "A recording that is cut off is read up to there, unchanged, and says that it is cut off."
 }

@@ -34,6 +34,13 @@ const isInput = (type: SessionInputType, like: object = {}) => (record: Timeline
   record.record === "input" && record.input.type === type &&
   Object.entries(like).every(([key, value]) => record.input[key as keyof SessionInput] === value)
 
+const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
+  record.record === "event" && record.event.reason === reason
+/** A model is told what was heard of a reply that was cut. */
+const isBounded = (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === "start_invocation" &&
+  (record.command.conversation ?? []).some(({ parts }) => parts.some((part) => part.chars_max !== undefined))
+
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
   kinds: ReadonlyArray<FaultKind>,
@@ -111,6 +118,34 @@ const calls = {
   typed: () => find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")]),
   /** The call ends in the middle of an utterance. */
   hungUp: () => find([], [isSignal("reject", { reason: "transport_ended" })], { ending: "hang_up" }),
+  /** The caller cuts in on the agent, and that is known when the caller has fallen silent. */
+  cut: () => {
+    let cause: string | undefined
+    return find([], [(record) => {
+      if (record.record === "input") cause = record.input.type
+      return isSignal("cancel", { reason: "barge_in" })(record) && cause === "voice_activity"
+    }])
+  },
+  /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
+  taking: () =>
+    find([], [
+      isEvent("passed_over: backchannel"),
+      isEvent("endpoint_learned"),
+      isEvent("user_idle"),
+      isBounded
+    ], {
+      adapt: (drawn) => ({
+        ...drawn,
+        spec: {
+          ...drawn.spec,
+          session_config: {
+            endpointing: { min_ms: 300, unfinished_ms: 600, max_ms: 2000, mode: "dynamic" },
+            barge_in: { min_ms: 200, backchannel: ["mhm", "yeah", "okay", "right"] },
+            idle: { timeout_ms: 1500 }
+          }
+        }
+      })
+    }),
   /** Snapshots are stale for a while. */
   unsnapped: () =>
     find(["control.stale_snapshots"], [
@@ -244,6 +279,40 @@ const abortReason = (reason: string): Change => (records) => {
     (record) => record.record === "evidence" && record.evidence.turn_id === turn
   )(records)
 }
+/** A step that nothing comes of, at the time of the record. */
+const aStep = (before: TimelineRecord): TimelineRecord => ({
+  record: "input",
+  runtime_sequence: 0,
+  runtime_timestamp_ms: before.record === "signal"
+    ? before.signal.runtime_timestamp_ms
+    : "runtime_timestamp_ms" in before
+    ? before.runtime_timestamp_ms
+    : 0,
+  lane: "ControlLane",
+  input: { type: "audio_ended" }
+})
+const insertBefore = (is: Is, make: (record: TimelineRecord) => TimelineRecord): Change => (records) => {
+  const place = at(records, is)
+  records.splice(place, 0, make(records[place]!))
+}
+/** Changes how much of its own words the model is told. */
+const said = (chars: (part: { readonly chars: number }) => number): Change => (records) => {
+  for (const record of records) {
+    if (record.record !== "command" || record.command.type !== "start_invocation") continue
+    for (const { parts, role } of record.command.conversation ?? []) {
+      const [part] = parts
+      if (role !== "assistant" || part === undefined) continue
+      Object.assign(part, { chars: chars(part) })
+      return
+    }
+  }
+  throw new Error("the call has no reply that was heard")
+}
+/** What becomes of the first late result; `other` when it is that already. */
+const late = (reason: string, other = reason): Change =>
+  event((record) => record.record === "event" && record.event.reason?.startsWith("late_") === true, (told) => {
+    told.reason = told.reason === reason ? other : reason
+  })
 const commits = (records: Records) => turnOf(records[at(records, isSignal("commit"))])
 const openTurns = (records: Records) => records.filter(isSignal("turn_open")).map((record) => turnOf(record))
 
@@ -994,6 +1063,207 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "plain",
       signal(isSignal("output_accepted"), (told) => void delete told.causal_parent_id)
     ]
+  ],
+  C24: [
+    [
+      "a turn that goes on beside a new intent until the step after",
+      "typed",
+      insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
+    ],
+    ["a pause of a turn that was heard out", "plain", (records) => {
+      const turn = commits(records)
+      const place = records.findLastIndex(isInput("playback_completed", { turn_id: turn }))
+      const barge = at(records, isSignal("barge_in"))
+      const told = structuredClone(records[barge]!)
+      if (told.record === "signal") Object.assign(told.signal, { turn_id: turn })
+      const pause = orders(() => ({ type: "pause_output", turn_id: turn }))(records[place]!, records)
+      records.splice(place + 1, 0, pause, told)
+    }],
+    ["a cut of a turn that was heard out", "plain", (records) => {
+      const turn = commits(records)
+      const place = records.findLastIndex(isInput("playback_completed", { turn_id: turn }))
+      const cut = structuredClone(records[at(records, isSignal("cancel", { scope: "turn" }))]!)
+      if (cut.record === "signal") Object.assign(cut.signal, { turn_id: turn })
+      records.splice(place + 1, 0, cut)
+    }]
+  ],
+  C25: [
+    ["a producer that stays held though its edge is free", "full", remove(isCommand("resume_invocation"))],
+    ["a producer that goes on past the high mark", "full", (records) => {
+      const high = at(records, isSignal("watermark", { reason: "high" }))
+      records.splice(at(records, isCommand("pause_invocation"), high), 1)
+    }],
+    [
+      "a producer that goes on a step after its credit",
+      "credit",
+      insertBefore(isCommand("resume_invocation"), aStep)
+    ]
+  ],
+  C26: [
+    ["a failure that nothing comes of", "failing", (records) => {
+      const failed = at(records, isSignal("provider_error", { reason: "overload" }))
+      records.splice(at(records, isCommand("start_invocation"), failed), 1)
+    }],
+    ["a failure that is answered a step too late", "failing", (records) => {
+      const failed = at(records, isSignal("provider_error", { reason: "overload" }))
+      const again = at(records, isCommand("start_invocation"), failed)
+      records.splice(again, 0, aStep(records[again]!))
+    }],
+    ["a second attempt of what has given text", "failing", (records) => {
+      const failed = at(
+        records,
+        (record) =>
+          record.record === "invocation" && record.invocation.retry_decision === "retry" &&
+          record.invocation.modality === "llm" && record.invocation.cancel_sent_ms === undefined
+      )
+      const facts = records[failed]
+      if (facts?.record !== "invocation") return
+      const id = facts.invocation.provider_invocation_id
+      const ended = at(records, isInput("invocation_ended", { provider_invocation_id: id }))
+      const text = structuredClone(records[at(records, isInput("text_delta"))]!)
+      if (text.record !== "input" || text.input.type !== "text_delta") return
+      const { runtime_timestamp_ms } = records[ended] as typeof text
+      const input = { ...text.input, provider_invocation_id: id }
+      records.splice(ended, 0, { ...text, runtime_timestamp_ms, input })
+      Object.assign(facts.invocation, { first_result_ms: runtime_timestamp_ms })
+    }]
+  ],
+  C27: [
+    ["a cut by a sound that was too short", "cut", (records) => {
+      let started: TimelineRecord | undefined
+      let ended: TimelineRecord | undefined
+      for (const record of records) {
+        if (isInput("voice_activity", { edge: "speech_started" })(record)) started = record
+        if (record.record === "input") ended = record
+        if (!isSignal("cancel", { reason: "barge_in" })(record)) continue
+        if (started?.record !== "input" || ended?.record !== "input") continue
+        if (started.input.type !== "voice_activity" || ended.input.type !== "voice_activity") continue
+        Object.assign(started.input, { sample_index: ended.input.sample_index + 160 })
+        return
+      }
+    }],
+    ["a cut by speech that nobody heard", "typed", (records) => {
+      signal(isSignal("cancel", { reason: "superseded" }), (cut) => void (cut.reason = "barge_in"))(records)
+    }],
+    ["a cut in a step of its own", "cut", insertBefore(isSignal("cancel", { reason: "barge_in" }), aStep)]
+  ],
+  C28: [
+    ["a word that was not heard", "plain", said((part) => part.chars + 1)],
+    ["a reply that is forgotten", "plain", said(() => 0)],
+    ["a sentence that is remembered longer than it is", "plain", said((part) => part.chars * 100)]
+  ],
+  C29: [
+    ["a late text that is asked again", "late", late("late_remapped", "late_dropped")],
+    ["a late text that is told another way", "late", late("late_diagnostic", "late_dropped")],
+    ["a late text of which something unheard of becomes", "late", late("late_forgotten")]
+  ],
+  C30: [
+    [
+      "a renewal of an epoch that never was",
+      "rotated",
+      input(isInput("lease", { status: "renewed" }), (lease) => {
+        lease["authority_epoch"] = 9
+      })
+    ],
+    [
+      "a rotation to the same epoch",
+      "plain",
+      input(isInput("lease", { status: "renewed" }), (lease) => {
+        lease["status"] = "rotated"
+      })
+    ],
+    [
+      "a rotation that goes back",
+      "rotated",
+      input(isInput("lease", { status: "rotated" }), (lease) => {
+        lease["authority_epoch"] = 1
+      })
+    ]
+  ],
+  C31: [
+    [
+      "a prediction that nobody wants",
+      "plain",
+      insertAfter(
+        isSignal("turn_open"),
+        orders(() => ({
+          type: "predict_turn",
+          provider_invocation_id: "inv_1",
+          pause_id: 1,
+          timeout_ms: 100,
+          conversation: []
+        }))
+      )
+    ],
+    ["an endpoint that is out of its bounds", "plain", (records) => {
+      const place = at(records, isSignal("turn_open_proposed"))
+      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
+      const proposed = records[place]
+      if (like.record !== "event" || proposed?.record !== "signal") return
+      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
+      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
+      records.splice(place, 0, {
+        record: "event",
+        event: {
+          ...rest,
+          event_id: "evt_planted",
+          event_scope: "session",
+          lane: "TelemetryLane",
+          payload_class: "metadata",
+          reason: "endpoint_likely",
+          amount: 99_999,
+          runtime_timestamp_ms,
+          wall_clock_timestamp_ms
+        }
+      })
+    }],
+    [
+      "a memory that is less than what was heard for certain",
+      "plain",
+      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
+        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
+        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
+      })
+    ],
+    ["words that are passed over and say enough", "taking", (records) => {
+      const told = records[at(records, isEvent("passed_over: backchannel"))]
+      const id = told?.record === "event" ? told.event.provider_invocation_id : undefined
+      for (const record of records) {
+        if (record.record !== "input" || record.input.type !== "transcript") continue
+        if (record.input.provider_invocation_id !== id) continue
+        Object.assign(record.input.handle, { facts: { words: 9, complete: true, backchannel: false } })
+      }
+    }],
+    [
+      "an endpoint that comes too late",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 2001))
+    ],
+    [
+      "an endpoint that comes too early",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 299))
+    ],
+    [
+      "what was heard outside of its bounds",
+      "taking",
+      command(isBounded, (start) => {
+        for (const { parts } of start["conversation"] as ReadonlyArray<{ parts: Array<Record<string, number>> }>) {
+          for (const part of parts) if (part["chars_max"] !== undefined) part["chars"] = part["chars_max"] + 1
+        }
+      })
+    ],
+    ["an idle caller who has just spoken", "taking", (records) => {
+      const place = at(records, isEvent("user_idle"))
+      const step = records.findLastIndex((record, index) => index < place && record.record === "input")
+      const record = records[step]
+      if (record?.record !== "input") throw new Error("no step")
+      records.splice(step, 0, {
+        ...record,
+        lane: "ControlLane",
+        input: { type: "typed_text", handle: { id: "h_0", payload_class: "text_raw", length: 3 } }
+      })
+    }]
   ]
 }
 

@@ -31,7 +31,7 @@ const found = (header: TimelineHeader, settings: Settings, records: ReadonlyArra
     .map(({ message }) => message)
     .join("\n")
 
-describe("C24 finds", () => {
+describe("C31 finds", () => {
   it("words that were passed over and are no signs of attention", () => {
     const { header, records } = callWith({ barge_in: signs }, "passed_over.backchannel")
     const barge_in = { ...header.session_config.barge_in, backchannel: [] }

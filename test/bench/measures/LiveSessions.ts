@@ -70,7 +70,7 @@ const measure: Measure = {
           } ms; ${shown.framesIn} frames in, ${shown.framesLost} lost, ${shown.framesOut} out, ${shown.turns} turns`
         },
         {
-          name: `${about}: CPU of the one thread and its helpers`,
+          name: `${about}: CPU of the JavaScript thread`,
           value: shown.cpu * 100,
           unit: "%",
           ...(plain === undefined ? {} : { bare: plain.cpu * 100 })

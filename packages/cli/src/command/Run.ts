@@ -3,6 +3,7 @@ import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
 import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.ts"
+import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { control } from "../Composition.ts"
@@ -14,6 +15,7 @@ export interface RunFlags extends CallerFlags {
   readonly stereo: string | undefined
   readonly timeline: string | undefined
   readonly pipeline: string | undefined
+  readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
   readonly trace: string | undefined
   readonly json: boolean
@@ -25,7 +27,9 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const { output, stereo } = flags
-  const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
+  const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
+  const external = nodes?.file.nodes.map(({ id }) => id)
+  const spec = yield* Effect.provide(loadPipeline(flags.pipeline, external), control)
   const caller = yield* readCaller(flags)
   const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<
     string
@@ -51,6 +55,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       speed: flags.speed ?? "real",
       live: !flags.json,
       timeline,
+      ...(nodes === undefined ? {} : { nodes }),
       ...files,
       ...(flags.trace === undefined ? {} : { trace: flags.trace })
     })

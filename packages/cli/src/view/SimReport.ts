@@ -26,6 +26,9 @@ export interface SimContext {
 /** Failing seeds that are shown with everything; the rest by number. */
 const shownFailures = 5
 
+/** Things that never happened which are explained; of more, only the names. */
+const explainedMissing = 12
+
 /** Columns that lists are wrapped to. */
 const width = 110
 
@@ -146,7 +149,9 @@ export const summaryLines = (tally: Tally, context: SimContext, style: Style): R
     ...struckLines(struck, "  "),
     `sometimes list: ${seen.length} of ${allMarks.length} happened; the first seed of each`,
     ...wrap(seen.map(([mark, seed]) => `${mark} ${seed}`), "  "),
-    ...missing.map((mark) => `  ${style.yellow("never")}  ${mark}: ${sometimes[mark]}`),
+    ...(missing.length > explainedMissing
+      ? [`never happened: ${missing.length}; more seeds find more`, ...wrap(missing, "  ")]
+      : missing.map((mark) => `  ${style.yellow("never")}  ${mark}: ${sometimes[mark]}`)),
     tally.failed === 0
       ? style.green("every rule held in every seed")
       : style.red(`${tally.failed} of ${thousands(seeds)} seeds break a rule`)

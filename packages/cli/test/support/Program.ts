@@ -15,9 +15,12 @@ export interface Ended {
 }
 
 export interface RunOptions {
+  /** The `rspp.js` to run, instead of the repository's own. */
+  readonly bin?: string
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: Uint8Array
+  readonly started?: (child: ChildProcess) => void
   /** Called with what was printed so far, each time that more was. */
   readonly watch?: (stdout: string, child: ChildProcess) => void
 }
@@ -26,11 +29,12 @@ export interface RunOptions {
 export const rspp = (args: ReadonlyArray<string>, options: RunOptions = {}): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const { PATH, HOME, TMPDIR } = process.env
-    const child = spawn(process.execPath, [bin, ...args], {
+    const child = spawn(process.execPath, [options.bin ?? bin, ...args], {
       cwd: options.cwd,
       env: { PATH, HOME, TMPDIR, ...options.env },
       stdio: ["pipe", "pipe", "pipe"]
     })
+    options.started?.(child)
     let stdout = ""
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

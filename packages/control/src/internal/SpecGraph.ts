@@ -23,6 +23,13 @@ export interface ResolvedGraph {
   readonly errors: ReadonlyArray<SpecError>
 }
 
+type Modality = "stt" | "llm" | "tts" | "external"
+
+/** Ids that can be bound, of each modality or one list for all. */
+export type KnownProviders = ReadonlyArray<string> | { readonly [M in Modality]?: ReadonlyArray<string> }
+
+const isList = (known: KnownProviders): known is ReadonlyArray<string> => Array.isArray(known)
+
 /** Modalities that the spec can name a provider for, and those that it can name a stand-in for. */
 const modalities = ["stt", "llm", "tts"] as const
 const withStandIn = ["llm", "tts"] as const
@@ -39,20 +46,22 @@ const portsOf = ({ node_type }: SourceNode): NodePorts | undefined =>
  */
 export const resolveGraph = (
   spec: PipelineSpec,
-  known: ReadonlyArray<string> | undefined,
+  providers: KnownProviders | undefined,
   sources: Sources
 ): ResolvedGraph => {
   const errors: Array<SpecError> = []
   const bindings: Record<string, string> = {}
   const bind = (key: string, id: string, path: FieldPath | undefined) => {
+    const known = providers === undefined || isList(providers) ? providers : providers[key.split(".")[0] as Modality]
+    const what = key.startsWith("external.") ? "implementation" : "provider"
     if (path !== undefined && id !== builtInTextFilter && known !== undefined && !known.includes(id)) {
       errors.push(
         graphError(
           "provider_unknown",
           path,
           "provider-known",
-          `${formatPath(path)}: there is no provider ${quote(id)}`,
-          suggest(id, known, "provider")
+          `${formatPath(path)}: there is no ${what} ${quote(id)}`,
+          suggest(id, known, what)
         )
       )
     }

@@ -15,12 +15,21 @@ export class Authority {
   #held = false
   /** The last epoch that was revoked or ran out. It is over for good: only a higher one can be held. */
   #lostEpoch = -1
+  /** The session was taken over, and its lease has not come yet. */
+  #taken = false
   readonly #context: KernelContext
   readonly #gateway: SessionGateway
 
   constructor(context: KernelContext, gateway: SessionGateway) {
     this.#context = context
     this.#gateway = gateway
+  }
+
+  /** Another placement has held this epoch: it is over here, and only a higher one can be held. */
+  resume(epoch: number): void {
+    this.#context.epoch = Math.max(this.#context.epoch, epoch)
+    this.#lostEpoch = Math.max(this.#lostEpoch, epoch)
+    this.#taken = true
   }
 
   get authorised(): boolean {
@@ -48,6 +57,13 @@ export class Authority {
         this.#held = true
         if (first) this.#gateway.signal("lease_issued", "CP-07")
         else if (rotated) this.#gateway.signal("lease_rotated", "CP-07")
+        if (this.#taken) {
+          this.#taken = false
+          // F8: this placement is the session's now, and its state is here.
+          for (const marker of ["migration_start", "migration_finish", "session_handoff"] as const) {
+            this.#gateway.signal(marker, "CP-07")
+          }
+        }
         return rotated ? "lost" : "gained"
       }
       case "revoked":

@@ -45,10 +45,15 @@ export interface SessionBargeIn {
  * after a fence.
  */
 export class BargeIn extends Context.Service<BargeIn, {
-  readonly open: (context: KernelContext, gateway: SessionGateway) => SessionBargeIn
+  /** `tell`: the turn's nodes that are at work may want to know. */
+  readonly open: (
+    context: KernelContext,
+    gateway: SessionGateway,
+    tell: (turn: Turn, notice: "barge_in" | "false_alarm") => void
+  ) => SessionBargeIn
 }>()("rspp/BargeIn") {
   static readonly layer = Layer.succeed(BargeIn, {
-    open: (context, gateway) => {
+    open: (context, gateway, tell) => {
       const { barge_in: config } = completeSessionConfig(context.header.session_config)
       // Silence is noticed this much after it began: until then speech may have ended without anybody knowing.
       const noticeMs = context.header.session_config.voice_activity.min_silence_ms
@@ -80,6 +85,7 @@ export class BargeIn extends Context.Service<BargeIn, {
             turn.paused = true
             context.command({ type: "pause_output", turn_id: turn.turnId })
             gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "speech_started" })
+            tell(turn, "barge_in")
           }
           longEnough = false
           context.disarm(falseAlarmTimer)
@@ -115,6 +121,7 @@ export class BargeIn extends Context.Service<BargeIn, {
           turn.paused = false
           gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "false_alarm" })
           context.command({ type: "resume_output", turn_id: turn.turnId })
+          tell(turn, "false_alarm")
         },
         forget: (turn) => {
           if (target === turn) forget()

@@ -1,25 +1,37 @@
 import * as Effect from "effect/Effect"
-import type { Scheduler } from "effect"
+import { Scheduler } from "effect/Scheduler"
+import type { SchedulerDispatcher } from "effect/Scheduler"
+
+/** One dispatcher for all bells of a scheduler: a thousand sessions that are rung together cost one turn of its loop. */
+const dispatchers = new WeakMap<Scheduler, SchedulerDispatcher>()
+
+const dispatcherOf = (scheduler: Scheduler): SchedulerDispatcher => {
+  const known = dispatchers.get(scheduler)
+  if (known !== undefined) return known
+  const made = scheduler.makeDispatcher()
+  dispatchers.set(scheduler, made)
+  return made
+}
 
 /**
  * Wakes one waiting fiber. Ringing is synchronous and never runs the waiter: it runs as a task of its own, so that who
  * rings is never in the middle of something. Any number of rings before the waiter looks count as one.
  */
 export class Bell {
-  readonly #dispatcher: Scheduler.SchedulerDispatcher
+  readonly #dispatcher: SchedulerDispatcher
   #rung = false
   #scheduled = false
   #answering = false
   #waiter: ((effect: Effect.Effect<void>) => void) | undefined
   #answer: (() => boolean) | undefined
 
-  private constructor(dispatcher: Scheduler.SchedulerDispatcher) {
+  private constructor(dispatcher: SchedulerDispatcher) {
     this.#dispatcher = dispatcher
   }
 
   /** A bell whose waiter is woken by the scheduler of the fiber that makes it. */
   static readonly make: Effect.Effect<Bell> = Effect.withFiber((fiber) =>
-    Effect.succeed(new Bell(fiber.currentDispatcher))
+    Effect.succeed(new Bell(dispatcherOf(fiber.getRef(Scheduler))))
   )
 
   ring(): void {

@@ -8,6 +8,8 @@ export const rememberedKeys = 1024
 export interface SeenKeys {
   /** True the first time a key is given; false for a duplicate. No key is never a duplicate. */
   readonly firstTime: (key: string | undefined) => boolean
+  /** Keys that were seen before this session was resumed. */
+  readonly restore: (keys: ReadonlyArray<string>) => void
 }
 
 /**
@@ -34,6 +36,9 @@ export class Identity extends Context.Service<Identity, {
     openKeys: () => {
       const seen = new Set<string>()
       return {
+        restore: (keys) => {
+          for (const key of keys.slice(-rememberedKeys)) seen.add(key)
+        },
         firstTime: (key) => {
           if (key === undefined) return true
           if (seen.has(key)) return false

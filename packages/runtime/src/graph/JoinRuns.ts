@@ -76,6 +76,7 @@ export class MergeRun extends PassingRun {
         lane: "DataLane",
         payload_class: handle.payload_class,
         node_id: this.of.node.node_id,
+        edge_id: next.edge.edge_id,
         merge_group_id: `merge_${this.work.turn.turnId}_${this.of.node.node_id}`,
         merged_from_event_ids: [event],
         reason: "merged"

@@ -19,11 +19,14 @@ export class ModelRun implements NodeRun {
   readonly #out: ReadonlyArray<EdgeRun>
   readonly #asked: Array<PayloadHandle> = []
   #call: Invocation | undefined
+  /** The name of its work, stable across attempts: one that was begun before the turn keeps the name that it had. */
+  #name: string
   #over = false
 
   constructor(of: TurnNode, work: TurnWork) {
     this.of = of
     this.#work = work
+    this.#name = work.workName(of)
     this.#into = work.edges(of.into)
     this.#out = work.edges(of.out)
   }
@@ -47,8 +50,7 @@ export class ModelRun implements NodeRun {
   gave(invocation: Invocation, kind: PayloadKind, handle: PayloadHandle): void {
     if (this.#call !== invocation) return
     this.#work.invocations.resulted(invocation)
-    if (kind !== (this.of.givesSentences ? "segment" : "text")) return
-    for (const edge of this.#out) edge.offer({ handle }, invocation.id)
+    this.#give(kind, handle, invocation.id)
   }
 
   ended(invocation: Invocation): void {
@@ -104,10 +106,17 @@ export class ModelRun implements NodeRun {
     const ahead = this.#work.adopt(this)
     if (ahead === undefined) return false
     const { invocation } = ahead
+    this.#name = ahead.work
     this.#call = invocation
-    for (const { handle, kind } of ahead.items) this.gave(invocation, kind, handle)
+    // What has ended already cannot be held.
+    for (const { handle, kind } of ahead.items) this.#give(kind, handle, ahead.ended ? undefined : invocation.id)
     if (ahead.ended) this.ended(invocation)
     return true
+  }
+
+  #give(kind: PayloadKind, handle: PayloadHandle, producer: string | undefined): void {
+    if (kind !== (this.of.givesSentences ? "segment" : "text")) return
+    for (const edge of this.#out) edge.offer({ handle }, producer)
   }
 
   #start(provider: string, attempts: number): void {
@@ -115,7 +124,7 @@ export class ModelRun implements NodeRun {
     this.#call = this.#work.call(this, {
       modality: "llm",
       provider,
-      work: this.#work.workName(this.of),
+      work: this.#name,
       attempts,
       conversation: conversation.lines(this.#asked),
       ...(this.of.givesSentences ? {} : { emits: "text" as const })

@@ -17,6 +17,8 @@ export const keptAhead = 64
 /** A model's call that was made before its turn was open, and what has come of it. */
 export interface AheadCall {
   readonly invocation: Invocation
+  /** Names the work: another attempt at it, once it is the turn's, goes under the same name. */
+  readonly work: string
   readonly items: ReadonlyArray<{ readonly kind: PayloadKind; readonly handle: PayloadHandle }>
   /** It has given everything. */
   readonly ended: boolean
@@ -129,15 +131,16 @@ export class Speculation extends Context.Service<Speculation, {
           for (const model of models) {
             const provider = binding(pipeline.provider_bindings, model)
             if (provider === undefined || !passes(model.into[0]?.condition, words)) continue
+            const work = `ahead_of_${words.id}/${model.node.node_id}`
             const invocation = invocations.start({
               nodeId: model.node.node_id,
               modality: "llm",
               provider,
-              work: `ahead_of_${words.id}/${model.node.node_id}`,
+              work,
               conversation: conversation.lines(undefined, words),
               ...(model.givesSentences ? {} : { emits: "text" as const })
             })
-            const ahead: Ahead = { invocation, items: [], ended: false, held: false, end: undefined }
+            const ahead: Ahead = { invocation, work, items: [], ended: false, held: false, end: undefined }
             calls.set(model.node.node_id, ahead)
             tell("speculation_started", ahead)
           }

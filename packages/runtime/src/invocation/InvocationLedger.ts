@@ -67,6 +67,8 @@ export interface SessionInvocations {
   readonly cancelAll: (reason: string) => void
   /** The port says (at `atMs`, now by default) that the invocation is over: its facts go on record, once. */
   readonly ended: (input: EndInput, atMs?: number) => Invocation | undefined
+  /** Ordinals that were given out; `from`: go on after this one. */
+  readonly ordinal: (from?: number) => number
   /** Invocations that have not ended. */
   readonly live: () => number
   readonly ofTurn: (turnId: string) => ReadonlyArray<Invocation>
@@ -170,6 +172,7 @@ const openLedger = (
     cancelAll: (reason) => {
       for (const id of live.keys()) cancel(id, reason)
     },
+    ordinal: (from) => ordinal = Math.max(ordinal, from ?? 0),
     live: () => live.size,
     ended: (input, atMs = context.now) => {
       const invocation = live.get(input.provider_invocation_id)

@@ -423,6 +423,7 @@ const openRunner = Effect.fnUntraced(function*(
         return command.modality === "llm" ? reply(call) : voice(call)
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
+<<<<<<< HEAD
       const begin = () => {
         const fiber = fork(
           work.pipe(
@@ -460,6 +461,26 @@ const openRunner = Effect.fnUntraced(function*(
           )
         )
       }
+=======
+      // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
+      const fiber = fork(
+        Effect.interruptible(work).pipe(
+          Effect.onExit((exit) =>
+            Effect.suspend(() => {
+              // After a cut the bound's own fiber is at work on the report.
+              if (!call.over) unbound(id)
+              return end(call, exit)
+            })
+          ),
+          Effect.ignoreCause,
+          named(`provider ${command.provider_id}, ${id}`)
+        ),
+        { uninterruptible: true }
+      )
+      call.fiber = fiber
+      running.add(fiber)
+      fiber.addObserver(() => running.delete(fiber))
+>>>>>>> kernel
     },
     cancel: (id, reason) => {
       const call = calls.get(id)

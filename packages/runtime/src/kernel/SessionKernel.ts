@@ -1,5 +1,6 @@
 import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { RememberedMessage } from "@rspp/contracts/SessionCommand"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import * as Context from "effect/Context"
@@ -37,6 +38,7 @@ import { IdleUser, idleTimer } from "../listening/IdleUser.ts"
 import { endpointTimer, Listening, utteranceTimer } from "../listening/Listening.ts"
 import { PlanResolver } from "../plan/PlanResolver.ts"
 import { SnapshotStore } from "../plan/SnapshotStore.ts"
+import type { SessionConversation } from "../session/Conversation.ts"
 import { Conversation } from "../session/Conversation.ts"
 import type { Turn } from "../turn/Turn.ts"
 import { isSpeaking } from "../turn/Turn.ts"
@@ -62,6 +64,17 @@ export interface KernelSession {
   /** True once `end_session` was commanded: nothing more comes out. */
   readonly hasEnded: () => boolean
   readonly activeTurn: () => Turn | undefined
+  /** What outlives this runtime: asked for when `keep_state` was commanded. */
+  readonly durable: () => KernelState
+}
+
+/** Session-durable state as the kernel knows it: without words. */
+export interface KernelState {
+  readonly authority_epoch: number
+  readonly turns: number
+  readonly invocations: number
+  readonly accepted_turns: number
+  readonly conversation: ReadonlyArray<RememberedMessage>
 }
 
 /**
@@ -104,7 +117,9 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const budget = budgets.open(context, gateway)
           const invocations = ledger.open(context, budget)
           const cancel = cancellation.open({ context, gateway, invocations })
-          const barge = bargeIn.open(context, gateway)
+          const barge = bargeIn.open(context, gateway, (turn, notice) => {
+            if (turns.active === turn) turns.reply?.notify(notice)
+          })
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
@@ -149,6 +164,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             circuits: new CircuitWatch(context, gateway, snapshots),
             sync: syncs.open({ context, gateway, policies: header.pipeline.edge_buffer_policies }),
             turns,
+            conversation,
             speculation: ahead,
             keys: identity.openKeys()
           })
@@ -217,12 +233,15 @@ interface KernelModules {
   readonly circuits: CircuitWatch
   readonly sync: EdgeSync
   readonly turns: TurnLifecycle
+  readonly conversation: SessionConversation
   readonly speculation: SessionSpeculation
   readonly keys: SeenKeys
 }
 
 class Kernel implements KernelSession {
   readonly #m: KernelModules
+  /** Version of the conversation that was last asked to be kept. */
+  #kept = 0
   #over = false
   #ended = false
   #endReason = "over"
@@ -265,6 +284,9 @@ class Kernel implements KernelSession {
       this.#m
     switch (input.type) {
       case "session_started":
+        return
+      case "session_resumed":
+        this.#resume(input)
         return
       case "snapshot":
         snapshots.accept(input.snapshot, context.now)
@@ -771,6 +793,29 @@ class Kernel implements KernelSession {
     sync.lost(input.edge_id, { event: frames, sync: frames, custom: frames }, "ingress_full")
   }
 
+  /** F8: what another placement had settled is settled here too. */
+  #resume(input: InputOf<"session_resumed">): void {
+    const { conversation, guard, invocations, keys, turns } = this.#m
+    guard.authority.resume(input.authority_epoch ?? 0)
+    invocations.ordinal(input.invocations)
+    turns.restore(input.turns, input.accepted_turns)
+    keys.restore(input.idempotency_keys)
+    conversation.restore(input.conversation)
+    this.#kept = conversation.version()
+  }
+
+  /** What outlives this runtime, as it is after the last step. */
+  durable = (): KernelState => {
+    const { context, conversation, invocations, turns } = this.#m
+    return {
+      authority_epoch: context.epoch,
+      turns: turns.counts.turns,
+      invocations: invocations.ordinal(),
+      accepted_turns: turns.counts.accepted,
+      conversation: conversation.remembered()
+    }
+  }
+
   /** The pool had no room for a call: it is shed before its node is dispatched (F1). Its end follows. */
   #dispatchShed(input: InputOf<"dispatch_shed">): void {
     const { gateway, invocations } = this.#m
@@ -826,6 +871,11 @@ class Kernel implements KernelSession {
   }
 
   #settle(): void {
+    const version = this.#m.conversation.version()
+    if (this.#m.context.behaves("durableState") && version !== this.#kept) {
+      this.#kept = version
+      this.#m.context.command({ type: "keep_state", revision: version })
+    }
     const { connection, context, idle, invocations, listening, turns } = this.#m
     if (idle.enabled && !this.#over) {
       idle.waiting(

@@ -34,6 +34,8 @@ export interface SessionAdmission {
   readonly tenantLimits: (policy: AdmissionPolicy | undefined) => TenantLimits | undefined
   /** A turn opened: it is counted. */
   readonly opened: (policy: AdmissionPolicy | undefined) => void
+  /** Turns that were accepted; `atLeast`: another placement has accepted so many. */
+  readonly accepted: (atLeast?: number) => number
 }
 
 /**
@@ -95,6 +97,7 @@ const openAdmission = (
         ...(perMinute === undefined ? {} : { max_turns_per_minute: perMinute })
       }
     },
+    accepted: (atLeast = 0) => accepted = Math.max(accepted, atLeast),
     opened: (policy) => {
       accepted += 1
       const perMinute = policy?.body.max_turns_per_minute

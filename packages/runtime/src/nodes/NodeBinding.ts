@@ -47,6 +47,13 @@ export interface BoundNodes {
 /** Whether a binding is that of a node and not of a provider: `external.<node_id>`. */
 export const isNodeBinding = (key: string): boolean => key === "external" || key.startsWith("external.")
 
+/**
+ * How long a node may take for a result, start included, as the kernel is to hold it to: `defaultMs` where the node says
+ * nothing.
+ */
+export const capOf = ({ timeouts: { itemMs, startMs } }: AnyNode, defaultMs: number): number =>
+  (startMs ?? 0) + (itemMs ?? defaultMs)
+
 /** What runs a node that names no implementation. */
 const builtIn: Readonly<Partial<Record<GraphNode["node_type"], string>>> = {
   text_filter: "builtin/text_filter",

@@ -1,4 +1,5 @@
 import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
+import { NodeSettings } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -157,7 +158,9 @@ type Given<I extends NodeKind, O extends NodeKind, S> =
   )
 
 /** A node that says nothing of settings takes none. */
-const noSettings = Schema.Struct({})
+const noSettings = NodeSettings.check(
+  Schema.makeFilter((settings) => Object.keys(settings).length === 0 ? undefined : "it takes no settings")
+)
 
 /**
  * Defines a node (DX-06). The least that a node needs is an id, its kinds and `onItem`; `start` is for nodes that open

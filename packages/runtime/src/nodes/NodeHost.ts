@@ -238,8 +238,11 @@ const openNodes = Effect.fnUntraced(function*(options: NodeHostOptions) {
   return nodes
 })
 
-const itemMsOf = ({ definition }: BoundNode, capMs: number | undefined): number =>
-  definition.timeouts.itemMs ?? Math.max(1, (capMs ?? 1000) - (definition.timeouts.startMs ?? 0))
+/** The rest of what the kernel allows, see `capOf`. */
+const itemMsOf = ({ definition: { timeouts } }: BoundNode, capMs: number | undefined): number => {
+  const restMs = (capMs ?? 0) - (timeouts.startMs ?? 0)
+  return timeouts.itemMs ?? (restMs > 0 ? restMs : capMs ?? 1000)
+}
 
 const absent = (command: CommandOf<"start_invocation">): NodeInvocation => ({
   run: Effect.fail(broken(`no node ${command.provider_id} for ${command.node_id} in this runtime`)),

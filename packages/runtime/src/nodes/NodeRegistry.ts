@@ -10,7 +10,8 @@ export interface NodeRegistryService {
   readonly ids: ReadonlyArray<string>
 }
 
-const make = (nodes: ReadonlyArray<AnyNode>): NodeRegistryService => {
+/** A registry of these nodes, for a Layer that finds them elsewhere. */
+export const registryOf = (nodes: ReadonlyArray<AnyNode>): NodeRegistryService => {
   const byId = new Map<string, AnyNode>()
   for (const node of nodes) {
     if (byId.has(node.id)) throw new Error(`two nodes are called ${node.id}`)
@@ -25,8 +26,8 @@ const make = (nodes: ReadonlyArray<AnyNode>): NodeRegistryService => {
  *
  * Two nodes of one name are a mistake of the program that composes them, and a defect.
  */
-export const NodeRegistry = Context.Reference<NodeRegistryService>(key, { defaultValue: () => make([]) })
+export const NodeRegistry = Context.Reference<NodeRegistryService>(key, { defaultValue: () => registryOf([]) })
 
 /** A registry of these nodes. */
 export const layerOf = (nodes: ReadonlyArray<AnyNode>): Layer.Layer<never> =>
-  Layer.sync(NodeRegistry, () => make(nodes))
+  Layer.sync(NodeRegistry, () => registryOf(nodes))

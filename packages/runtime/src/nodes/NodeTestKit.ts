@@ -14,6 +14,7 @@ import { AudioHistory } from "../listening/AudioHistory.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import { PayloadStore } from "../session/PayloadStore.ts"
 import type { NodeError } from "./NodeBinding.ts"
+import { capOf } from "./NodeBinding.ts"
 import type { AnyNode, NodeFacts, NodeKind, TextKind } from "./NodeDefinition.ts"
 import { ExecutionPool } from "../limits/ExecutionPool.ts"
 import { NodeHost } from "./NodeHost.ts"
@@ -251,7 +252,7 @@ const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOpti
       turn_id: turnId,
       authority_epoch: 1,
       idempotency_key: id,
-      cap_ms: capMs
+      cap_ms: capOf(node, capMs)
     })
     const item = (event: Extract<NodeEvent, { readonly does: "text" | "voice" }>) => () => {
       busy = true

@@ -1,5 +1,5 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
-import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import type { RememberedMessage, SessionCommand } from "@rspp/contracts/SessionCommand"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { KernelContext } from "../kernel/KernelContext.ts"
@@ -24,6 +24,9 @@ export interface SessionConversation {
   readonly lines: (asked?: ReadonlyArray<PayloadHandle>, next?: PayloadHandle) => Lines
   /** Changes whenever what is remembered does. */
   readonly version: () => number
+  /** Everything, with the turns of replies: what another placement needs to go on. */
+  readonly remembered: () => ReadonlyArray<RememberedMessage>
+  readonly restore: (lines: ReadonlyArray<RememberedMessage>) => void
 }
 
 /** What was heard of a sentence, as recordings of before `turnTaking` have it: without bounds. */
@@ -61,6 +64,19 @@ export class Conversation extends Context.Service<Conversation, {
       }
       return {
         version: () => version,
+        remembered: () =>
+          lines.filter(({ line }) => line.parts.length > 0).map(({ line, turnId }) => ({
+            role: line.role,
+            ...(turnId === undefined ? {} : { turn_id: turnId }),
+            parts: line.parts.map(({ chars, handle_id }) => ({ handle_id, chars }))
+          })),
+        restore: (remembered) => {
+          version++
+          for (const { parts, role, turn_id } of remembered) {
+            lines.push({ line: { role, parts }, ...(turn_id === undefined ? {} : { turnId: turn_id }) })
+          }
+          trim()
+        },
         lines: (asked, next) => {
           const last = asked === undefined ? undefined : lines.findLast(({ line }) => line.role === "user")
           return [

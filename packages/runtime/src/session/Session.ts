@@ -23,6 +23,7 @@ import type { ProviderMissing } from "../invocation/ProviderManager.ts"
 import { ProviderManager } from "../invocation/ProviderManager.ts"
 import { SessionKernel } from "../kernel/SessionKernel.ts"
 import type { NodeError } from "../nodes/NodeBinding.ts"
+import { capOf } from "../nodes/NodeBinding.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
 import { AdmissionLedger } from "../limits/AdmissionLedger.ts"
 import { ExecutionPool } from "../limits/ExecutionPool.ts"
@@ -36,9 +37,12 @@ import { EndOfTurnModel } from "../ports/EndOfTurnModel.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
+import type { StateStoreFailure } from "../ports/SessionStateStore.ts"
+import { SessionStateStore } from "../ports/SessionStateStore.ts"
 import { Transport, TransportFailure } from "../ports/Transport.ts"
 import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
+import { openStateKeeper } from "./StateKeeper.ts"
 import { SessionObservers } from "./SessionObserver.ts"
 import { openTranscripts } from "./TranscriptWriter.ts"
 
@@ -71,6 +75,8 @@ export interface SessionOptions {
   /** Key of the hashes of what was said; not recorded. */
   readonly payloadKey: string
   readonly clock: "realtime" | "virtual"
+  /** Goes on with what the {@link SessionStateStore} has of this session; without anything there it starts anew. */
+  readonly resume?: boolean
 }
 
 /** How a session came to its end. */
@@ -90,6 +96,7 @@ export type SessionError =
   | ProviderMissing
   | NodeError
   | ControlPlaneFailure
+  | StateStoreFailure
 
 /**
  * Session (RK-01): runs one call from the opening of its transport to the last record of its timeline.
@@ -172,6 +179,9 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const providers = yield* ProviderManager
   yield* providers.check(pipeline.provider_bindings)
   const nodes = yield* (yield* NodeHost).bind(pipeline)
+  const store = yield* SessionStateStore
+  const before = options.resume === true ? yield* store.load(options.session_id) : undefined
+  const keeper = yield* openStateKeeper(store, before?.idempotency_keys ?? [])
   const observers = yield* SessionObservers
   const inbox = yield* (yield* LaneRouter).open
   const payloads = new PayloadStore(options.payloadKey)
@@ -198,10 +208,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   for (const { provider_id, firstResultCapMs } of providers.descriptors) {
     if (firstResultCapMs !== undefined) caps[provider_id] = firstResultCapMs
   }
-  for (const { definition: { id, timeouts: { itemMs, startMs } } } of nodes.all) {
-    if (itemMs !== undefined || startMs !== undefined) {
-      caps[id] = (startMs ?? 0) + (itemMs ?? pipeline.provider_first_result_ms)
-    }
+  for (const { definition } of nodes.all) {
+    const { itemMs, startMs } = definition.timeouts
+    if (itemMs === undefined && startMs === undefined) continue
+    caps[definition.id] = capOf(definition, pipeline.provider_first_result_ms)
   }
   const header = makeHeader(options, timebase.wallClockStartMs, caps)
   const kernel = (yield* SessionKernel).open(header)
@@ -370,6 +380,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "end_session":
         over = true
         return
+      case "keep_state":
+        return keepState()
       case "end_output":
       case "append_evidence":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
@@ -378,6 +390,21 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         // The recorder acts on this too. Speech that the turn refused is nobody's now.
         return payloads.dropAudio(command.turn_id)
     }
+  }
+
+  const keepState = () => {
+    const { conversation, ...counts } = kernel.durable()
+    keeper.keep({
+      ...counts,
+      session_id: options.session_id,
+      conversation: conversation.map(({ parts, ...line }) => ({
+        ...line,
+        parts: parts.flatMap(({ chars, handle_id }) => {
+          const text = payloads.readText(handle_id)
+          return text === undefined ? [] : [{ text, chars }]
+        })
+      }))
+    })
   }
 
   const apply = (next: Next): void => {
@@ -396,6 +423,11 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       return
     }
     const { input, lane } = next
+    if ("idempotency_key" in input) {
+      keeper.seen(
+        input.idempotency_key && `${input.type === "typed_text" ? "text" : "cancel"}/${input.idempotency_key}`
+      )
+    }
     const { outputs, sequence } = kernel.step(input, now)
     const record = {
       record: "input",
@@ -483,6 +515,24 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   control({ type: "session_started" })
+  if (before !== undefined) {
+    control({
+      type: "session_resumed",
+      authority_epoch: before.authority_epoch,
+      turns: before.turns,
+      invocations: before.invocations,
+      accepted_turns: before.accepted_turns,
+      idempotency_keys: before.idempotency_keys,
+      conversation: before.conversation.map(({ parts, ...line }) => ({
+        ...line,
+        parts: parts.map(({ chars, text }) => {
+          const handle = payloads.text(text)
+          recorder.payload(handle, text)
+          return { handle_id: handle.id, chars }
+        })
+      }))
+    })
+  }
   yield* (yield* ControlPlaneFeed).open({
     session_id: options.session_id,
     pipeline,

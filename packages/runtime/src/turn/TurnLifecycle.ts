@@ -76,6 +76,17 @@ export class TurnLifecycle {
       this.#followed.every((turn) => turn.fenced || !turn.fenceRequested)
   }
 
+  /** Turns that were wanted and turns that were accepted, in the whole session. */
+  get counts(): { readonly turns: number; readonly accepted: number } {
+    return { turns: this.#ordinal, accepted: this.#parts.admission.accepted() }
+  }
+
+  /** Another placement has had so many turns: ids and quotas go on from there. */
+  restore(turns: number, accepted: number): void {
+    this.#ordinal = Math.max(this.#ordinal, turns)
+    this.#parts.admission.accepted(accepted)
+  }
+
   find(turnId: string): Turn | undefined {
     if (this.#active?.turn.turnId === turnId) return this.#active.turn
     return this.#followed.find((turn) => turn.turnId === turnId)
@@ -268,8 +279,10 @@ export class TurnLifecycle {
   }
 
   #terminal(turn: Turn, kind: "commit" | "abort", reason?: string): void {
-    const { context, conversation, gateway } = this.#parts
+    const { bargeIn, context, conversation, gateway } = this.#parts
     this.#active?.reply.closed()
+    // It waited for its evidence alone: a pause of it would be taken back while the next turn speaks.
+    if (!isSpeaking(turn)) bargeIn.forget(turn)
     gateway.signal(kind, "RK-03", { turn_id: turn.turnId, ...(reason === undefined ? {} : { reason }) })
     this.#move(turn, kind)
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })

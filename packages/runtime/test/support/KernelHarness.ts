@@ -528,6 +528,7 @@ export class KernelHarness {
       case "release_turn":
       case "notify_node":
       case "write_transcript":
+      case "keep_state":
       case "end_output":
       case "seal_supplement":
       case "end_session":

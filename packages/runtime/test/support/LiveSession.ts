@@ -25,6 +25,9 @@ export interface LiveOptions {
   readonly stt?: SpeechToText["Service"]["recognise"]
   readonly output?: (queue: ModelQueue) => AudioOutput
   readonly pipeline?: NormalizedPipeline
+  /** The epoch of the session's lease; 1 by default. */
+  readonly epoch?: number
+  readonly resume?: boolean
 }
 
 /** A real session whose ports are in the test's hands, on the test's clock. */
@@ -108,8 +111,12 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
     Layer.succeed(ControlPlaneFeed, {
       open: ({ onLease, onSnapshot }) =>
         Effect.sync(() => {
-          for (const snapshot of literalSnapshots(literalHeader(pipeline))) onSnapshot(snapshot)
-          onLease({ type: "lease", status: "issued", authority_epoch: 1, ttl_ms: 3_600_000 })
+          const authority_epoch = options.epoch ?? 1
+          const routing_view_snapshot = { authority_epoch }
+          for (const snapshot of literalSnapshots(literalHeader(pipeline), { routing_view_snapshot })) {
+            onSnapshot(snapshot)
+          }
+          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: 3_600_000 })
         })
     }),
     Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) }),
@@ -126,7 +133,8 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
       pipeline,
       seed: 7,
       payloadKey: "key",
-      clock: "virtual"
+      clock: "virtual",
+      ...(options.resume === undefined ? {} : { resume: options.resume })
     })).pipe(Effect.provide(Session.layer.pipe(Layer.provide(ports)), { local: true }))
   const fiber = yield* Effect.forkChild(run)
   const ingress = yield* Effect.raceFirst(

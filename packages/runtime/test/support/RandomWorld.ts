@@ -491,6 +491,11 @@ export class RandomWorld {
           turn_id: command.turn_id,
           result: dice.chance(0.9) ? "appended" : "refused"
         })
+      case "push_item":
+      case "end_items":
+      case "notify_node":
+      case "write_transcript":
+      case "keep_state":
       case "end_output":
       case "seal_supplement":
       case "end_session":

@@ -1,6 +1,7 @@
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
+import { recordedGraph } from "./RecordedGraph.ts"
 
 /** Attempts that a retry may make of one piece of work, the first included. */
 const maxAttempts = 2
@@ -12,6 +13,7 @@ export const adaptsAsPlanned: Checker = {
     "A turn works with the providers of its plan, and adapts only as the plan allows: a second attempt, another provider and a reply without speech each need their action, a failure that was told, and a signal of their own.",
   check: (header, records) => {
     const findings = new Findings("C19", records)
+    const graph = recordedGraph(header)
     const plans = new Map<string, ResolvedTurnPlan>()
     /** Provider and attempts of the latest call for each piece of work. */
     const works = new Map<string, { readonly provider: string; readonly attempts: number }>()
@@ -36,7 +38,7 @@ export const adaptsAsPlanned: Checker = {
           if (!allowed) findings.broken(`the plan allows no ${signal}`, index, turn_id)
         }
       } else if (record.record === "command" && record.command.type === "start_invocation") {
-        const { idempotency_key, modality, provider_id, provider_invocation_id: id, turn_id } = record.command
+        const { idempotency_key, modality, node_id, provider_id, provider_invocation_id: id, turn_id } = record.command
         const bindings = (turn_id === undefined ? header.pipeline : plans.get(turn_id))?.provider_bindings
         const before = works.get(idempotency_key)
         const again = before?.provider === provider_id
@@ -45,7 +47,10 @@ export const adaptsAsPlanned: Checker = {
           findings.broken(`${id} is started for ${turn_id}, which has no plan`, index, turn_id)
         } else if (before === undefined) {
           // A spare that stands in for speech stays with its sentence; a new sentence begins with the plan's own.
-          if (provider_id !== bindings[modality]) findings.broken(`${id} is not the plan's ${modality}`, index, turn_id)
+          const node = graph.node(node_id)
+          const own = bindings[`${modality}.${node_id}`] ?? bindings[modality] ?? node?.provider_id ??
+            `builtin/${node?.node_type}`
+          if (provider_id !== own) findings.broken(`${id} is not the plan's ${modality}`, index, turn_id)
         } else {
           if (!told.has("provider_error")) findings.broken(`${id} stands in, and no failure was told`, index, turn_id)
           if (again) {

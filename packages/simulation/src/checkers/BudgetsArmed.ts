@@ -23,6 +23,7 @@ export const budgetsArmed: Checker = {
   check: (header, records) => {
     const findings = new Findings("C16", records)
     const armed = new Map<string, { readonly generation: number; readonly dueMs: number }>()
+    const caps = new Map<string, number>()
     const plans = new Map<string, ResolvedTurnPlan>()
     /** Turns whose envelope may end: speech was sent, or their output or themselves ended. */
     const settled = new Set<string>()
@@ -118,12 +119,20 @@ export const budgetsArmed: Checker = {
               if (cap_ms !== capOf(provider_id)) {
                 findings.broken(`${provider_invocation_id} has a cap of ${cap_ms} ms`, index)
               }
+              caps.set(provider_invocation_id, cap_ms)
               if (modality === "stt") wanted.set("utterance_limit", undefined)
               else {
                 wanted.set(`budget.call:${provider_invocation_id}`, now + cap_ms)
                 const soft = plans.get(turn_id ?? "")?.budgets.node_budget_ms_default
                 if (soft !== undefined && soft < cap_ms) wanted.set(`budget.node:${provider_invocation_id}`, now + soft)
               }
+              break
+            }
+            // A node has the time of a first result for each item, and to end.
+            case "push_item":
+            case "end_items": {
+              const { provider_invocation_id: id } = command
+              wanted.set(`budget.call:${id}`, now + (caps.get(id) ?? 0))
               break
             }
             case "mark_utterance":

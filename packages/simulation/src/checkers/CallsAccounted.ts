@@ -12,9 +12,18 @@ interface Call {
   firstMs: number | undefined
   cancelMs: number | undefined
   cancelReason: string | undefined
-  /** A call that takes its place was started. */
+  /** A call that takes its place was started, or another node took its work over. */
   replaced: boolean
+  /** Its turn, once it has one: work ahead of a turn may become the turn's. */
+  turn: string | undefined
+  /** It works ahead of its turn, and nobody has taken it up or given it up. */
+  ahead: boolean
+  /** The end of a call that had worked ahead: it goes on record when it is known whose it is. */
+  end: { readonly input: InputOf<"invocation_ended">; readonly atMs: number } | undefined
 }
+
+/** What a call gives. */
+const results: ReadonlySet<string> = new Set(["text_delta", "segment", "voice_chunk", "node_item", "item_done"])
 
 export const callsAccounted: Checker = {
   id: "C18",
@@ -31,18 +40,26 @@ export const callsAccounted: Checker = {
     /** Calls that this step has to cancel, and the end that it has to record. */
     let toCancel: Set<string> | undefined
     let ending: InputOf<"invocation_ended"> | undefined
+    let endedMs = 0
+    /** Ends of work ahead of a turn that this step has to record. */
+    const settled = new Map<string, { readonly input: InputOf<"invocation_ended">; readonly atMs: number }>()
     let begun = 0
 
     const settle = () => {
       for (const id of toCancel ?? []) findings.broken(`${id} goes on though its turn is fenced`, begun)
-      if (ending !== undefined && live.has(ending.provider_invocation_id)) {
-        findings.broken(`${ending.provider_invocation_id} has ended and is not on record`, begun)
+      const own = ending === undefined ? undefined : live.get(ending.provider_invocation_id)
+      if (ending !== undefined && own !== undefined) {
+        const mayWait = own.ahead && ending.outcome_class === "success"
+        if (mayWait) own.end = { input: ending, atMs: endedMs }
+        else findings.broken(`${ending.provider_invocation_id} has ended and is not on record`, begun)
       }
+      for (const id of settled.keys()) findings.broken(`${id} is settled and is not on record`, begun)
+      settled.clear()
       toCancel = undefined
       ending = undefined
     }
     const start = (command: CommandOf<"start_invocation">, startedMs: number, index: number) => {
-      const { idempotency_key, modality, provider_id, provider_invocation_id: id, turn_id } = command
+      const { idempotency_key, modality, node_id, provider_id, provider_invocation_id: id, turn_id } = command
       if (seen.has(id)) findings.broken(`${id} is started twice`, index, turn_id)
       seen.add(id)
       const before = latest.get(idempotency_key)
@@ -55,12 +72,16 @@ export const callsAccounted: Checker = {
         firstMs: undefined,
         cancelMs: undefined,
         cancelReason: undefined,
-        replaced: false
+        replaced: false,
+        turn: turn_id,
+        ahead: modality === "llm" && turn_id === undefined,
+        end: undefined
       }
+      // The graph may have several models or voices at work at once; each of its nodes has one call at a time.
       for (const other of live.values()) {
-        const stays = modality === "stt" || other.start.modality !== modality || other.start.turn_id !== turn_id
+        const stays = modality === "stt" || other.start.node_id !== node_id || other.turn !== turn_id
         if (
-          !stays && other.cancelMs === undefined &&
+          !stays && other.cancelMs === undefined && other.end === undefined &&
           ending?.provider_invocation_id !== other.start.provider_invocation_id
         ) {
           findings.broken(`${id} is started beside ${other.start.provider_invocation_id}`, index, turn_id)
@@ -72,11 +93,14 @@ export const callsAccounted: Checker = {
     const end = (facts: InvocationFacts, now: number, index: number) => {
       const { provider_invocation_id: id, turn_id } = facts
       const call = live.get(id)
-      if (call === undefined || ending === undefined || ending.provider_invocation_id !== id) {
+      const own = ending?.provider_invocation_id === id ? { input: ending, atMs: now } : settled.get(id)
+      if (call === undefined || own === undefined) {
         findings.broken(`${id} is recorded as ended, and did not end now`, index, turn_id)
         return
       }
       live.delete(id)
+      settled.delete(id)
+      const { input: said } = own
       const { cancelMs, cancelReason, firstMs, start: command, startedMs } = call
       const timedOut = cancelReason === "timeout"
       const expected: Record<string, unknown> = {
@@ -85,21 +109,21 @@ export const callsAccounted: Checker = {
         provider_id: command.provider_id,
         idempotency_key: command.idempotency_key,
         authority_epoch: command.authority_epoch,
-        outcome_class: timedOut ? "timeout" : ending.outcome_class,
-        retryable: timedOut || ending.retryable,
+        outcome_class: timedOut ? "timeout" : said.outcome_class,
+        retryable: timedOut || said.retryable,
         attempts: call.attempts,
         started_ms: startedMs,
         cancel_sent_ms: cancelMs,
         cancel_ack_ms: cancelMs === undefined ? undefined : now,
-        reason: ending.reason ?? cancelReason
+        reason: said.reason ?? cancelReason
       }
       // A recogniser's call is adopted by the turn that its words open.
-      if (command.turn_id !== undefined) expected["turn_id"] = command.turn_id
+      if (command.modality !== "stt") expected["turn_id"] = call.turn
       if (command.modality !== "stt") expected["first_result_ms"] = firstMs
       for (const [field, value] of Object.entries(expected)) {
-        const said = (facts as unknown as Readonly<Record<string, unknown>>)[field]
-        if (said !== value && canonicalJson(said ?? null) !== canonicalJson(value ?? null)) {
-          findings.broken(`${field} of ${id} is ${String(said)} on record, and was ${String(value)}`, index, turn_id)
+        const told = (facts as unknown as Readonly<Record<string, unknown>>)[field]
+        if (told !== value && canonicalJson(told ?? null) !== canonicalJson(value ?? null)) {
+          findings.broken(`${field} of ${id} is ${String(told)} on record, and was ${String(value)}`, index, turn_id)
         }
       }
       if ((facts.retry_decision !== "none") !== call.replaced) {
@@ -122,15 +146,31 @@ export const callsAccounted: Checker = {
         const { input, runtime_timestamp_ms: now } = record
         if (input.type === "invocation_ended") {
           ending = input
+          endedMs = now
           continue
         }
-        if (input.type !== "text_delta" && input.type !== "segment" && input.type !== "voice_chunk") continue
+        if (!("provider_invocation_id" in input) || input.provider_invocation_id === undefined) continue
+        if (!results.has(input.type)) continue
         const call = live.get(input.provider_invocation_id)
         if (call === undefined) continue
         if (input.authority_epoch !== call.start.authority_epoch) {
           findings.broken(`${input.type} of ${input.provider_invocation_id} has not its call's epoch`, index)
         }
-        if (call.cancelMs === undefined && !fenced.has(call.start.turn_id ?? "")) call.firstMs ??= now
+        // What a node is done with counts, not what it gave for it.
+        if (input.type === "node_item") continue
+        if (call.cancelMs === undefined && !fenced.has(call.turn ?? "")) call.firstMs ??= now
+      } else if (record.record === "event") {
+        const { provider_invocation_id: id = "", reason = "", turn_id } = record.event
+        if (!reason.startsWith("speculation_")) continue
+        const call = live.get(id)
+        if (call === undefined || reason === "speculation_started") continue
+        call.ahead = false
+        if (reason === "speculation_promoted") call.turn = turn_id
+        if (call.end !== undefined) settled.set(id, call.end)
+      } else if (record.record === "signal") {
+        const { edge_id, provider_invocation_id: id = "", signal } = record.signal
+        const call = live.get(id)
+        if (signal === "fallback" && edge_id !== undefined && call !== undefined) call.replaced = true
       } else if (record.record === "command") {
         const { command, runtime_timestamp_ms: now } = record
         switch (command.type) {
@@ -153,7 +193,7 @@ export const callsAccounted: Checker = {
             fenced.add(command.turn_id)
             toCancel ??= new Set()
             for (const [id, call] of live) {
-              const own = call.start.turn_id === command.turn_id && call.start.modality !== "stt"
+              const own = call.turn === command.turn_id && call.start.modality !== "stt" && call.end === undefined
               if (own && call.cancelMs === undefined) toCancel.add(id)
             }
             // What ends in this step has nothing left to cancel.

@@ -81,10 +81,10 @@ export const timeOf = (record: TimelineRecord): number | undefined => {
 /** True for what the session took in: it begins a step, and what follows up to the next one came of it. */
 export const beginsStep = (record: TimelineRecord): boolean => record.record === "input" || record.record === "audio"
 
-/** True for the words and the speech that a provider hands on, and for the end of its call. */
+/** True for what a provider or a node hands on, and for the end of its work. */
 export const isData = (type: string): boolean =>
   type === "text_delta" || type === "segment" || type === "voice_chunk" || type === "transcript" ||
-  type === "invocation_ended" || type === "dispatch_shed"
+  type === "node_item" || type === "item_done" || type === "invocation_ended" || type === "dispatch_shed"
 
 /** Gathers what one checker finds. */
 export class Findings {

@@ -249,7 +249,10 @@ export const evidenceComplete: Checker = {
           break
         }
         case "event": {
-          const { lane, late_after_cancel, payload_class, runtime_timestamp_ms, turn_id } = record.event
+          const { lane, late_after_cancel, payload_class, reason, runtime_timestamp_ms, turn_id } = record.event
+          if (reason === "speculation_promoted" && turn_id !== undefined) {
+            owners.set(record.event.provider_invocation_id ?? "", turn_id)
+          }
           const told = turn_id === undefined ? undefined : turns.get(turn_id)
           if (
             told === undefined || lane !== "DataLane" || payload_class !== "audio_raw" || late_after_cancel === true

@@ -11,6 +11,9 @@ export const flowSignalled: Checker = {
     const findings = new Findings("C20", records)
     const plans = new Map<string, ResolvedTurnPlan>()
     const owners = new Map<string, string>()
+    /** Calls that work ahead of their turn: they are held by what is kept of them, and no edge has to do with it. */
+    const ahead = new Set<string>()
+    const aheadHeld = new Set<string>()
     const held = new Set<string>()
     /** Last crossing of each mark, by turn, edge and mark. */
     const marks = new Map<string, string>()
@@ -67,9 +70,15 @@ export const flowSignalled: Checker = {
         }
       } else if (record.record === "command") {
         const { command } = record
-        if (command.type === "start_invocation" && command.turn_id !== undefined) {
-          owners.set(command.provider_invocation_id, command.turn_id)
+        if (command.type === "start_invocation") {
+          if (command.turn_id !== undefined) owners.set(command.provider_invocation_id, command.turn_id)
+          else if (command.modality === "llm") ahead.add(command.provider_invocation_id)
         } else if (command.type === "pause_invocation") {
+          if (ahead.has(command.provider_invocation_id)) {
+            held.add(command.provider_invocation_id)
+            aheadHeld.add(command.provider_invocation_id)
+            continue
+          }
           const turn_id = owners.get(command.provider_invocation_id)
           if (!owners.has(command.provider_invocation_id)) findings.broken("a call is held that is not at work", index)
           if (modeOf(turn_id) !== "credit" && !told.has(`flow_xoff ${turn_id}`)) {
@@ -80,6 +89,8 @@ export const flowSignalled: Checker = {
           const { provider_invocation_id: id } = command
           const turn_id = owners.get(id)
           if (!held.delete(id)) findings.broken(`${id} goes on and was not held`, index, turn_id)
+          // It is a turn's from this step on.
+          if (aheadHeld.delete(id)) continue
           const mode = modeOf(turn_id)
           if (mode !== "credit" && !told.has(`flow_xon ${turn_id}`)) {
             findings.broken(`${id} goes on without flow_xon`, index, turn_id)
@@ -88,7 +99,12 @@ export const flowSignalled: Checker = {
             findings.broken(`${id} goes on without credit`, index, turn_id)
           }
         }
+      } else if (record.record === "event" && record.event.reason === "speculation_promoted") {
+        const { provider_invocation_id: id = "", turn_id = "" } = record.event
+        ahead.delete(id)
+        owners.set(id, turn_id)
       } else if (record.record === "invocation") {
+        ahead.delete(record.invocation.provider_invocation_id)
         held.delete(record.invocation.provider_invocation_id)
         owners.delete(record.invocation.provider_invocation_id)
       }

@@ -5,8 +5,8 @@ import { Findings } from "./Checker.ts"
 interface Speech {
   /** Segments in the order in which their speech was asked for; the last one is being spoken. */
   readonly segments: Array<{ readonly id: string; ended: boolean; samples: number; accepted: boolean }>
-  /** Place of the last sentence that was asked for, and of the last chunk that was sent. */
-  sentence: number
+  /** Place of the last sentence of each node that was asked for, and of the last chunk that was sent. */
+  readonly sentences: Map<string, number>
   chunk: number
   samples: number
   ended: boolean
@@ -24,11 +24,15 @@ export const inOrder: Checker = {
     /** Where each handle came in, by whom, and how long it is. */
     const arrived = new Map<string, { readonly at: number; readonly by: string; readonly samples: number }>()
     const owners = new Map<string, string>()
+    const nodes = new Map<string, string>()
+    /** The sentence that each call speaks, and those that went to another voice by a fallback edge. */
+    const sentenceOf = new Map<string, string>()
+    const givenUp = new Set<string>()
     const turns = new Map<string, Speech>()
     const speechOf = (turn_id: string): Speech => {
       const known = turns.get(turn_id)
       if (known !== undefined) return known
-      const speech = { segments: [], sentence: -1, chunk: -1, samples: 0, ended: false, fenced: false }
+      const speech = { segments: [], sentences: new Map(), chunk: -1, samples: 0, ended: false, fenced: false }
       turns.set(turn_id, speech)
       return speech
     }
@@ -60,7 +64,15 @@ export const inOrder: Checker = {
         const { edge_id, lane, runtime_sequence } = record.record === "signal" ? record.signal : record.event
         rises(lane, runtime_sequence, index)
         if (edge_id !== undefined) rises(`${edge_id} ${lane}`, runtime_sequence, index)
-        if (record.record === "signal") continue
+        if (record.record === "signal") {
+          const { provider_invocation_id: id = "", signal, turn_id } = record.signal
+          const segment = owners.get(id)
+          if (signal !== "fallback" || edge_id === undefined || turn_id === undefined || segment === undefined) continue
+          const { segments } = speechOf(turn_id)
+          if (segments.at(-1)?.id === segment) segments.pop()
+          givenUp.add(sentenceOf.get(id) ?? "")
+          continue
+        }
         const { media_time, payload_class, turn_id } = record.event
         if (turn_id === undefined || payload_class !== "audio_raw" || lane !== "DataLane") continue
         const { samples } = speechOf(turn_id)
@@ -75,15 +87,23 @@ export const inOrder: Checker = {
         const { command } = record
         if (command.type === "start_invocation") {
           const { provider_invocation_id, segment_id, text, turn_id } = command
+          nodes.set(provider_invocation_id, command.node_id)
           if (turn_id === undefined || segment_id === undefined) continue
+          if (text !== undefined) sentenceOf.set(provider_invocation_id, text.id)
           owners.set(provider_invocation_id, segment_id)
           const speech = speechOf(turn_id)
           const isNew = speech.segments.at(-1)?.id !== segment_id
           segmentOf(speech, segment_id, index, turn_id)
           const at = text === undefined ? undefined : arrived.get(text.id)?.at
           if (at !== undefined) {
-            if (isNew && at <= speech.sentence) findings.broken(`${segment_id} is spoken out of order`, index, turn_id)
-            speech.sentence = Math.max(speech.sentence, at)
+            // Those of one node keep their order; another voice may begin with the one that the first one gave up.
+            const by = nodes.get(arrived.get(text?.id ?? "")?.by ?? "") ?? ""
+            const before = speech.sentences.get(by) ?? -1
+            const again = at === before && givenUp.has(text?.id ?? "")
+            if (isNew && at <= before && !again) {
+              findings.broken(`${segment_id} is spoken out of order`, index, turn_id)
+            }
+            speech.sentences.set(by, Math.max(before, at))
           }
           if (speech.ended) findings.broken(`${segment_id} is asked for after the end of the output`, index, turn_id)
         } else if (command.type === "enqueue_output") {
@@ -121,7 +141,7 @@ export const inOrder: Checker = {
         } else if (command.type === "fence_output") speechOf(command.turn_id).fenced = true
       } else if (record.record === "input") {
         const { input } = record
-        if (input.type === "segment" || input.type === "voice_chunk") {
+        if (input.type === "segment" || input.type === "voice_chunk" || input.type === "node_item") {
           arrived.set(input.handle.id, { at: index, by: input.provider_invocation_id, samples: input.handle.length })
         } else if (input.type === "output_accepted") {
           const { samples, segment_id, turn_id } = input

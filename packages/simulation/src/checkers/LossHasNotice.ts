@@ -1,10 +1,12 @@
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { Checker } from "./Checker.ts"
 import { Findings } from "./Checker.ts"
+import { GraphFlow } from "./GraphFlow.ts"
 
 /** One provider call, as far as losses go. */
 interface Call {
-  readonly turn: string | undefined
+  /** Undefined as long as it works ahead of its turn. */
+  turn: string | undefined
   cancelled: boolean
   /** The utterance of a recogniser's call is over: no further text of it is wanted. */
   marked: boolean
@@ -24,7 +26,7 @@ interface Step {
   discontinuity: boolean
 }
 
-const yields = new Set<SessionInput["type"]>(["text_delta", "segment", "voice_chunk"])
+const yields = new Set<SessionInput["type"]>(["text_delta", "segment", "voice_chunk", "node_item"])
 
 export const lossHasNotice: Checker = {
   id: "C07",
@@ -36,20 +38,11 @@ export const lossHasNotice: Checker = {
     const calls = new Map<string, Call>()
     /** Turns that take nothing any more: fenced or at their end. */
     const ended = new Set<string>()
-    const muted = new Set<string>()
-    /** What came in for a turn and has neither gone on nor been told as lost, by handle. */
-    const waiting = new Map<string, Set<string>>()
-    const turnOfHandle = new Map<string, string>()
+    const flow = new GraphFlow(header)
     let step: Step | undefined
     /** Telemetry is being lost for pressure: what comes too late is counted and not told by itself. */
     let pressure = false
 
-    const gone = (handle: string) => {
-      const turn = turnOfHandle.get(handle)
-      if (turn === undefined) return
-      turnOfHandle.delete(handle)
-      waiting.get(turn)?.delete(handle)
-    }
     const settle = () => {
       if (step === undefined) return
       const { accepted, discontinuity, index, input, late, notice, toldLate, toldStale } = step
@@ -74,14 +67,6 @@ export const lossHasNotice: Checker = {
         const call = calls.get(input.provider_invocation_id)
         const counted = toldLate || toldStale || (late && pressure)
         if (call !== undefined && counted && input.type !== "cancel_requested") call.told++
-        if (!late && !toldStale && call?.turn !== undefined && "handle" in input && input.type !== "text_delta") {
-          if (input.type === "transcript") return
-          const handles = waiting.get(call.turn)
-          if (accepted) return
-          turnOfHandle.set(input.handle.id, call.turn)
-          if (handles === undefined) waiting.set(call.turn, new Set([input.handle.id]))
-          else handles.add(input.handle.id)
-        }
       }
     }
     const isLate = (input: SessionInput): boolean => {
@@ -96,6 +81,7 @@ export const lossHasNotice: Checker = {
     let index = -1
     for (const record of records) {
       index++
+      flow.read(record)
       switch (record.record) {
         case "audio":
           settle()
@@ -128,28 +114,29 @@ export const lossHasNotice: Checker = {
             if (step !== undefined && input !== undefined && "handle" in input && input.handle.id === handle) {
               step.accepted = true
             }
-            gone(handle)
           } else if (signal === "discontinuity") {
             if (step !== undefined) step.discontinuity = true
           } else if (signal === "stale_epoch_reject") {
             if (step !== undefined) step.toldStale = true
-          } else if (signal === "degrade" && turn_id !== undefined) muted.add(turn_id)
-          else if ((signal === "commit" || signal === "abort") && turn_id !== undefined) {
+          } else if ((signal === "commit" || signal === "abort") && turn_id !== undefined) {
             settle()
-            const left = waiting.get(turn_id)
-            if (signal === "commit" && !muted.has(turn_id)) {
-              for (const handle of left ?? []) {
-                findings.broken(`${handle} of ${turn_id} is gone without a notice`, index, turn_id)
+            const turn = flow.turns.get(turn_id)
+            if (signal === "commit" && turn !== undefined) {
+              for (const [{ handle }, { edge_id: edge }] of flow.missing(turn)) {
+                findings.broken(`${handle.id} of ${turn_id} is gone from ${edge} without a notice`, index, turn_id)
               }
             }
-            for (const handle of left ?? []) turnOfHandle.delete(handle)
-            waiting.delete(turn_id)
+            flow.turns.delete(turn_id)
             ended.add(turn_id)
           }
           break
         }
         case "event": {
-          const { lane, reason } = record.event
+          const { lane, provider_invocation_id, reason, turn_id } = record.event
+          if (reason === "speculation_promoted") {
+            const call = calls.get(provider_invocation_id ?? "")
+            if (call !== undefined) call.turn = turn_id
+          }
           if (step !== undefined && lane === "TelemetryLane" && reason?.startsWith("late_") === true) {
             step.toldLate = true
           }
@@ -202,7 +189,6 @@ export const lossHasNotice: Checker = {
       if (step !== undefined && input !== undefined && "handle" in input && input.handle.id === handle) {
         step.accepted = true
       }
-      gone(handle)
     }
   }
 }

@@ -6,10 +6,17 @@ import { budgetsArmed } from "./BudgetsArmed.ts"
 import { callsAccounted } from "./CallsAccounted.ts"
 import type { Checker, Violation } from "./Checker.ts"
 import { controlFirst } from "./ControlFirst.ts"
+import { conversationHeard } from "./ConversationHeard.ts"
+import { cutEarned } from "./CutEarned.ts"
 import { denseSequence } from "./DenseSequence.ts"
 import { evidenceComplete } from "./EvidenceComplete.ts"
+import { failureAnswered } from "./FailureAnswered.ts"
+import { floorKept } from "./FloorKept.ts"
 import { flowSignalled } from "./FlowSignalled.ts"
+import { holdsAndGoesOn } from "./HoldsAndGoesOn.ts"
 import { inOrder } from "./InOrder.ts"
+import { lateAsAgreed } from "./LateAsAgreed.ts"
+import { leaseRises } from "./LeaseRises.ts"
 import { legalLifecycle } from "./LegalLifecycle.ts"
 import { lossHasNotice } from "./LossHasNotice.ts"
 import { nothingAfterFence } from "./NothingAfterFence.ts"
@@ -50,6 +57,13 @@ export const checkers: ReadonlyArray<Checker> = [
   playbackOnce,
   utteranceEnds,
   signalsRegistered,
+  floorKept,
+  holdsAndGoesOn,
+  failureAnswered,
+  cutEarned,
+  conversationHeard,
+  lateAsAgreed,
+  leaseRises,
   turnTaking
 ]
 

@@ -2,7 +2,7 @@ import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
 
 /** The causes that end a turn, strongest first (CONTRACT section 4, precedence), and the reason that each gives. */
-const causes = ["authority", "cancel", "budget", "evidence", "provider", "connection"] as const
+const causes = ["authority", "cancel", "budget", "evidence", "provider", "node", "connection"] as const
 type Cause = typeof causes[number]
 const reasons: Readonly<Record<Cause, string>> = {
   authority: "authority_loss",
@@ -10,8 +10,14 @@ const reasons: Readonly<Record<Cause, string>> = {
   budget: "turn_budget_exhausted",
   evidence: "recording_evidence_unavailable",
   provider: "provider_failure",
+  node: "node_timeout_or_failure",
   connection: "transport_disconnect_or_stall"
 }
+
+/** Failures of one rank: the first that came counts. */
+const failures: ReadonlySet<Cause> = new Set(["evidence", "provider", "node"])
+/** Causes that a turn may outlive, as far as its plan and its graph allow. */
+const survivable: ReadonlySet<Cause> = new Set(["provider", "node"])
 
 interface Open {
   readonly id: string
@@ -31,6 +37,9 @@ export const terminalHasCause: Checker = {
   check: (_header, records) => {
     const findings = new Findings("C12", records)
     let open: Open | undefined
+    /** The turn of each node's call, and the segment of each voice's. */
+    const nodes = new Map<string, string>()
+    const speaking = new Map<string, string>()
     /** What the session takes in now. */
     let answered: string | undefined
     let ending: Cause | undefined
@@ -67,7 +76,13 @@ export const terminalHasCause: Checker = {
       if (record.record === "input") {
         const { input } = record
         if (input.type === "egress_fenced") answered = `fence ${input.turn_id}`
-        else if (input.type === "evidence_appended") {
+        else if (input.type === "invocation_ended") {
+          // A node that the kernel had told to stop has not failed by that.
+          const failed = input.outcome_class !== "success" && input.outcome_class !== "cancelled"
+          if (failed && nodes.has(input.provider_invocation_id)) {
+            ends(nodes.get(input.provider_invocation_id), "node", false)
+          }
+        } else if (input.type === "evidence_appended") {
           answered = `${input.result} ${input.turn_id}`
           if (input.result === "refused" && open?.asked === true) ends(input.turn_id, "evidence", true)
         } else if (input.type === "output_accepted" && open?.id === input.turn_id) {
@@ -75,6 +90,12 @@ export const terminalHasCause: Checker = {
         } else if (input.type === "shutdown") ends(undefined, "connection", true)
       } else if (record.record === "command") {
         const { command } = record
+        if (command.type === "start_invocation" && command.segment_id !== undefined) {
+          speaking.set(command.provider_invocation_id, command.segment_id)
+        }
+        if (command.type === "start_invocation" && command.modality === "external" && command.turn_id !== undefined) {
+          nodes.set(command.provider_invocation_id, command.turn_id)
+        }
         if (!("turn_id" in command) || command.turn_id !== open?.id || open === undefined) continue
         if (
           command.type === "start_invocation" || command.type === "enqueue_output" || command.type === "end_segment"
@@ -91,7 +112,7 @@ export const terminalHasCause: Checker = {
           if (open.causes.size === 0) findings.broken(`${open.id} is fenced for no cause`, index, open.id)
         }
       } else if (record.record === "signal") {
-        const { reason, signal, turn_id } = record.signal
+        const { edge_id, provider_invocation_id: call = "", reason, signal, turn_id } = record.signal
         switch (signal) {
           case "turn_open":
             open = {
@@ -113,10 +134,12 @@ export const terminalHasCause: Checker = {
             if (reason === "turn_budget" || reason === "path_budget") {
               pathRanOut = reason === "path_budget" && open?.causes.has("budget") === false
               ends(turn_id ?? "", "budget", true)
-            }
+            } else if (nodes.has(call)) ends(nodes.get(call), "node", false)
             break
           case "provider_switch":
           case "fallback":
+            // Another voice speaks the sentence, as one of its own.
+            if (signal === "fallback" && edge_id !== undefined) open?.segments.delete(speaking.get(call) ?? "")
             // Another path is in use from now on, with a budget of its own.
             if (!pathRanOut || turn_id !== open?.id) break
             pathRanOut = false
@@ -143,7 +166,7 @@ export const terminalHasCause: Checker = {
               for (const [segment, accepted] of open.segments) {
                 if (!accepted) findings.broken(`${id} commits before egress has accepted ${segment}`, index, id)
               }
-              const strong = causes.find((cause) => cause !== "provider" && open?.causes.has(cause))
+              const strong = causes.find((cause) => !survivable.has(cause) && open?.causes.has(cause))
               if (strong !== undefined) findings.broken(`${id} commits in spite of ${strong}`, index, id)
             } else {
               if (answered !== `fence ${id}` || !open.fenced) {
@@ -152,11 +175,11 @@ export const terminalHasCause: Checker = {
               const cause = causes.find((candidate) => reasons[candidate] === reason)
               const strongest = causes.find((candidate) => open?.causes.has(candidate))
               // Of the causes of one rank the first that came counts.
-              const failures = cause === "evidence" || cause === "provider"
-              const sameRank = failures && (strongest === "evidence" || strongest === "provider")
+              const sameRank = cause !== undefined && strongest !== undefined && failures.has(cause) &&
+                failures.has(strongest)
               if (cause === undefined || !open.causes.has(cause)) {
                 findings.broken(`${id} aborts with ${reason}, for which there is no cause`, index, id)
-              } else if (cause !== strongest && !sameRank && strongest !== "provider") {
+              } else if (cause !== strongest && !sameRank && !survivable.has(strongest ?? cause)) {
                 findings.broken(`${id} aborts with ${reason} in spite of ${strongest}`, index, id)
               }
             }

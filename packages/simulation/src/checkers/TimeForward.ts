@@ -45,6 +45,8 @@ export const timeForward: Checker = {
   check: (header, records) => {
     const findings = new Findings("C09", records)
     let now = 0
+    /** Calls that began ahead of their turn, and when they ended: that is recorded when it is known whose they are. */
+    const ahead = new Map<string, number | undefined>()
     /** Time of the input whose outputs follow. */
     let step: number | undefined
     const say = (index: number, found: ReadonlyArray<string | undefined>) => {
@@ -72,6 +74,9 @@ export const timeForward: Checker = {
         }
         case "input":
           step = ms
+          if (record.input.type === "invocation_ended" && ahead.has(record.input.provider_invocation_id)) {
+            ahead.set(record.input.provider_invocation_id, ms)
+          }
           break
         case "signal":
         case "event":
@@ -91,10 +96,15 @@ export const timeForward: Checker = {
           if (wall !== undefined && ms !== undefined && wall !== header.wall_clock_start_ms + ms) {
             findings.broken(`the wall clock of ${record.record} is not the session's`, index)
           }
+          if (record.record === "command" && record.command.type === "start_invocation") {
+            const { modality, provider_invocation_id, turn_id } = record.command
+            if (modality === "llm" && turn_id === undefined) ahead.set(provider_invocation_id, undefined)
+          }
           if (record.record === "invocation") {
             say(index, callTimes(record.invocation))
-            const { started_ms, total_latency_ms } = record.invocation
-            if (ms !== undefined && started_ms + total_latency_ms !== ms) {
+            const { provider_invocation_id, started_ms, total_latency_ms } = record.invocation
+            const ended = ahead.get(provider_invocation_id) ?? ms
+            if (ended !== undefined && started_ms + total_latency_ms !== ended) {
               findings.broken("a call ends at another time", index)
             }
           }

@@ -45,7 +45,7 @@ export const utteranceEnds: Checker = {
         fresh = { utterance, before: utterance.final }
         utterance.final = handle.length
       } else if (record.record === "event") {
-        // Words over the agent's speech that take no turn: C24 says whether that was right.
+        // Words over the agent's speech that take no turn: C31 says whether that was right.
         const { provider_invocation_id: id, reason = "" } = record.event
         if (id !== undefined && reason.startsWith("passed_over")) due.delete(id)
       } else if (record.record === "signal") {

@@ -63,8 +63,8 @@ export class SimCaller {
     this.#book = options.book
     this.#faults = options.faults
     this.#type = options.type
-    const { turn_detection } = options.scenario.spec["session_config"] as { readonly turn_detection?: string }
-    this.#key = turn_detection === "push_to_talk" ? options.key : undefined
+    const config = options.scenario.spec["session_config"] as { readonly turn_detection?: string } | undefined
+    this.#key = config?.turn_detection === "push_to_talk" ? options.key : undefined
   }
 
   /** What the microphone hears in the 20 ms that end now. */

@@ -36,7 +36,14 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
       })
       return LeaseStore.of({
         read: (session) => Effect.andThen(reach, inner.read(session)),
-        compareAndSet: (expected, row) => Effect.andThen(reach, inner.compareAndSet(expected, row))
+        compareAndSet: (expected, row) =>
+          Effect.andThen(
+            reach,
+            Effect.tap(inner.compareAndSet(expected, row), (written) =>
+              Effect.sync(() => {
+                if (written) call.truth.leaseWritten(row, call.scenario.leaseTtlMs)
+              }))
+          )
       })
     })
   ).pipe(Layer.provide(LeaseStore.layerMemory))
@@ -93,7 +100,11 @@ const open = (
     let epoch = 0
     yield* Effect.addFinalizer(() => Effect.sync(() => late.forEach((timer) => call.world.callOff(timer))))
     yield* leases.subscribe(session_id, (change) => {
-      const deliver = () => tell(() => onLease({ type: "lease", ...change }))
+      const deliver = () =>
+        tell(() => {
+          call.truth.leased(change)
+          onLease({ type: "lease", ...change })
+        })
       epoch = Math.max(epoch, change.authority_epoch)
       deliver()
       if (change.status !== "renewed" || !faults.strikes("authority.late_news")) return

@@ -178,6 +178,7 @@ class Line {
     const taken = this.#ingress?.audio({ sampleIndex, samples }) !== false
     // A session that was told to stop takes nothing more, and need not say so.
     if (!taken && this.#call.leftMs === undefined) this.#call.truth.refused++
+    if (taken) this.#call.truth.took(sampleIndex)
   }
 
   #hangUp(): void {

@@ -1,3 +1,6 @@
+import type { LeaseChange } from "@rspp/control/LeaseAuthority"
+import type { LeaseRow } from "@rspp/control/LeaseStore"
+import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 
 /** What a voice says: the samples of the n-th reply of a call all have this value. */
@@ -20,6 +23,14 @@ export class Truth {
   frames = 0
   /** Frames of the caller that the session had no room for. */
   refused = 0
+  /** Frames of the caller that the session took and that were not overtaken, by their first sample. */
+  readonly taken: Array<number> = []
+  /** The epoch of each turn that has speech. */
+  readonly #epochs = new Map<string, number>()
+  /** The lease as the session was told of it, in the instant in which it was told; and as the store has it. */
+  #epoch = 0
+  #deadlineMs = 0
+  #lease: LeaseRow | undefined
   /** The turn of each reply that is spoken. */
   readonly #turns = new Map<number, string>()
   readonly #fenced = new Set<string>()
@@ -39,12 +50,43 @@ export class Truth {
     return this.#replies++
   }
 
+  /** The session took a frame. One whose place has passed is taken for lost on the way. */
+  took(sampleIndex: number): void {
+    const last = this.taken.at(-1)
+    if (last === undefined || sampleIndex >= last + frameSamples) this.taken.push(sampleIndex)
+  }
+
+  /** The session is told of its lease: from this instant on egress goes by it. */
+  leased({ authority_epoch, status, ttl_ms }: LeaseChange): void {
+    this.#epoch = Math.max(this.#epoch, authority_epoch)
+    this.#deadlineMs = status === "revoked" || status === "expired" ? 0 : this.#nowMs() + ttl_ms
+  }
+
+  /** The store has a lease. An epoch is held by one, and once it has run out nothing brings it back. */
+  leaseWritten(row: LeaseRow, ttlMs: number): void {
+    const before = this.#lease
+    this.#lease = row
+    if (before === undefined || row.state !== "held") return
+    const { authority_epoch: epoch, expires_at_ms } = before
+    if (row.lease_token !== before.lease_token) {
+      if (row.authority_epoch <= epoch) this.#broken(`epoch ${row.authority_epoch} was issued again`)
+    } else if (before.state !== "held" || row.expires_at_ms - ttlMs >= expires_at_ms) {
+      this.#broken(`the lease of epoch ${epoch} was renewed after its end`)
+    }
+  }
+
   /** A frame is passed to the transport. */
   captured(sound: number): void {
     this.frames++
     const turn = this.#turns.get(replyOfSound(sound))
     if (turn === undefined) return this.#broken(`sound ${sound} of no reply was captured`)
     if (this.#fenced.has(turn)) this.#broken(`a frame of ${turn} was captured after its fence`)
+    const epoch = this.#epochs.get(turn)
+    if (epoch !== this.#epoch) {
+      this.#broken(`a frame of ${turn}, of epoch ${epoch}, was captured in epoch ${this.#epoch}`)
+    } else if (this.#nowMs() >= this.#deadlineMs) {
+      this.#broken(`a frame of ${turn} was captured after the lease had run out`)
+    }
     const ordinal = ordinalOf(turn)
     if (ordinal < this.#speaking) this.#broken(`${turn} speaks after turn_${this.#speaking} has spoken`)
     this.#speaking = Math.max(this.#speaking, ordinal)
@@ -63,7 +105,8 @@ export class Truth {
           // What a voice is told to say tells which reply it is a part of.
           const text = command.text === undefined ? undefined : this.#text(command.text.id)
           if (text !== undefined) this.#turns.set(replyOfText(text), command.turn_id ?? "")
-        } else if (command.type === "fence_output") {
+        } else if (command.type === "enqueue_output") this.#epochs.set(command.turn_id, command.authority_epoch)
+        else if (command.type === "fence_output") {
           // Observers are told after the fence is up.
           this.#fenced.add(command.turn_id)
           for (const sound of this.queued()) {

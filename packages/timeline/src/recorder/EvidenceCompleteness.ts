@@ -114,6 +114,12 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
         if (record.decision.turn_id !== undefined) turnOf(record.decision.turn_id).records.push({ at, value: record })
         break
       case "event":
+        // What had been started ahead of a turn has become the turn's.
+        if (record.event.reason === "speculation_promoted" && record.event.turn_id !== undefined) {
+          const { provider_invocation_id = "", turn_id } = record.event
+          owners.set(provider_invocation_id, turn_id)
+          turnOf(turn_id).started.push(provider_invocation_id)
+        }
         if (record.event.turn_id !== undefined) turnOf(record.event.turn_id).records.push({ at, value: record })
         break
       case "command": {
@@ -133,7 +139,8 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
         const { input } = record
         const owner = input.type === "egress_fenced"
           ? input.turn_id
-          : input.type === "voice_chunk" || input.type === "text_delta" || input.type === "segment"
+          : input.type === "voice_chunk" || input.type === "text_delta" || input.type === "segment" ||
+            input.type === "node_item"
           ? owners.get(input.provider_invocation_id)
           : undefined
         if (owner !== undefined) turnOf(owner).records.push({ at, value: record })

@@ -7,7 +7,6 @@ import type {
   RedactionAction
 } from "@rspp/contracts/Evidence"
 import { schemaVersion } from "@rspp/contracts/Identity"
-import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { ControlSignal, SignalName } from "@rspp/contracts/Signal"
 import type { InputRecord, InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
 import type { RecordingLevel, ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
@@ -169,7 +168,8 @@ export class EvidenceLedger {
         return
       }
       case "event": {
-        const { turn_id, payload_class, lane, late_after_cancel, runtime_timestamp_ms } = output.event
+        const { turn_id, payload_class, lane, late_after_cancel, reason, runtime_timestamp_ms } = output.event
+        if (reason === "speculation_promoted") this.#owned(output.event.provider_invocation_id, turn_id)
         if (
           turn_id === undefined || payload_class !== "audio_raw" || lane !== "DataLane" || late_after_cancel === true
         ) {
@@ -181,7 +181,7 @@ export class EvidenceLedger {
       }
       case "command": {
         const { command } = output
-        if (command.type === "start_invocation") this.#started(command)
+        if (command.type === "start_invocation") this.#owned(command.provider_invocation_id, command.turn_id)
         if (command.type === "cancel_invocation") {
           this.#cancelSent(command.provider_invocation_id, output.runtime_timestamp_ms)
         }
@@ -381,11 +381,12 @@ export class EvidenceLedger {
     }
   }
 
-  #started(command: CommandOf<"start_invocation">): void {
-    const turn = command.turn_id === undefined ? undefined : this.#turns.get(command.turn_id)
-    if (turn === undefined) return
+  /** A call was started for a turn, or became a turn's that had been started before it. */
+  #owned(invocationId: string | undefined, turnId: string | undefined): void {
+    const turn = turnId === undefined ? undefined : this.#turns.get(turnId)
+    if (turn === undefined || invocationId === undefined) return
     turn.started++
-    this.#owners.set(command.provider_invocation_id, turn.turnId)
+    this.#owners.set(invocationId, turn.turnId)
   }
 
   #cancelSent(invocationId: string, now: number): void {

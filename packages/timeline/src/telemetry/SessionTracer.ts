@@ -165,6 +165,18 @@ class TracingObserver implements SessionObserver {
       case "plan":
         this.#plan = output.plan
         return
+      case "event": {
+        // A call that had been started ahead of its turn is the turn's from now on.
+        const { provider_invocation_id = "", reason, turn_id } = output.event
+        if (reason !== "speculation_promoted") return
+        const call = this.#calls.get(provider_invocation_id)
+        const turn = this.#turn(turn_id)
+        if (call === undefined || turn === undefined) return
+        this.#calls.set(provider_invocation_id, { ...call, turnId: turn_id })
+        turn.live++
+        turn.node(output.event.node_id ?? "", call.startedMs)
+        return
+      }
       case "command": {
         const { command } = output
         if (command.type === "start_invocation") {

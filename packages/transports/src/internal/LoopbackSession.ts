@@ -110,9 +110,9 @@ export const openLoopbackSession = (options: {
         for (const text of frame.texts) ingress.text(text)
         // A key is pressed before what it is held for, and released after it.
         const pressed = !frame.keys.includes("released")
-        if (pressed) for (const state of frame.keys) ingress.pushToTalk(state)
+        if (pressed) { for (const state of frame.keys) ingress.pushToTalk(state) }
         if (!ingress.audio({ sampleIndex: frames * frameSamples, samples: frame.samples })) lostFrames++
-        if (!pressed) for (const state of frame.keys) ingress.pushToTalk(state)
+        if (!pressed) { for (const state of frame.keys) ingress.pushToTalk(state) }
         if (frame.ended) break
         if (frames % flushFrames === flushFrames - 1) {
           if (broken !== undefined) return yield* broken

@@ -1,0 +1,87 @@
+import type { CommandOf } from "@rspp/contracts/SessionCommand"
+import type { Checker } from "./Checker.ts"
+import { beginsStep, Findings } from "./Checker.ts"
+
+/** A provider call that feeds an edge. */
+interface Producer {
+  readonly turn_id: string
+  readonly modality: "llm" | "tts"
+  held: boolean
+}
+
+const producerOf = (command: CommandOf<"start_invocation">): Producer | undefined =>
+  command.turn_id === undefined || (command.modality !== "llm" && command.modality !== "tts")
+    ? undefined
+    : { turn_id: command.turn_id, modality: command.modality, held: false }
+
+export const holdsAndGoesOn: Checker = {
+  id: "C25",
+  holds: ["I-EDGE-BOUND"],
+  sentence:
+    "Back-pressure is felt: in the step in which an edge crosses its high mark its producer is held, and in the step in which it is released its producer goes on.",
+  check: (header, records) => {
+    const findings = new Findings("C25", records)
+    const feeds = new Map<string, Producer["modality"]>()
+    for (const { edge_id, payload_kind } of header.pipeline.graph.edges) {
+      if (payload_kind === "segment") feeds.set(edge_id, "llm")
+      else if (payload_kind === "voice") feeds.set(edge_id, "tts")
+    }
+    /** Calls that are at work: neither cancelled nor over. */
+    const producers = new Map<string, Producer>()
+    /** Edges that crossed their high mark in this step, or were released, by turn. */
+    let high: Array<{ readonly turn_id: string; readonly modality: Producer["modality"] }> = []
+    let free: typeof high = []
+    let begun = 0
+    const settle = () => {
+      for (const { modality, turn_id } of high) {
+        for (const [id, producer] of producers) {
+          if (producer.turn_id === turn_id && producer.modality === modality && !producer.held) {
+            findings.broken(`${id} goes on past the high mark of its edge`, begun, turn_id)
+          }
+        }
+      }
+      for (const { modality, turn_id } of free) {
+        for (const [id, producer] of producers) {
+          if (producer.turn_id === turn_id && producer.modality === modality && producer.held) {
+            findings.broken(`${id} is still held, and its edge was released`, begun, turn_id)
+          }
+        }
+      }
+      if (high.length > 0) high = []
+      if (free.length > 0) free = []
+    }
+
+    let index = -1
+    for (const record of records) {
+      index++
+      if (beginsStep(record)) {
+        settle()
+        begun = index
+      } else if (record.record === "signal") {
+        const { edge_id = "", reason, signal, turn_id } = record.signal
+        const modality = feeds.get(edge_id)
+        if (turn_id === undefined || modality === undefined) continue
+        if (signal === "watermark" && reason === "high") high.push({ turn_id, modality })
+        else if (signal === "flow_xon" || signal === "credit_grant") free.push({ turn_id, modality })
+      } else if (record.record === "command") {
+        const { command } = record
+        if (command.type === "start_invocation") {
+          const producer = producerOf(command)
+          if (producer !== undefined) producers.set(command.provider_invocation_id, producer)
+        } else if (command.type === "cancel_invocation") producers.delete(command.provider_invocation_id)
+        else if (command.type === "pause_invocation" || command.type === "resume_invocation") {
+          const producer = producers.get(command.provider_invocation_id)
+          if (producer === undefined) continue
+          producer.held = command.type === "pause_invocation"
+          // Released and full again, or the other way round: what came last counts.
+          const others = ({ modality, turn_id }: typeof high[number]) =>
+            turn_id !== producer.turn_id || modality !== producer.modality
+          if (producer.held) free = free.filter(others)
+          else high = high.filter(others)
+        }
+      } else if (record.record === "invocation") producers.delete(record.invocation.provider_invocation_id)
+    }
+    settle()
+    return findings.violations
+  }
+}
