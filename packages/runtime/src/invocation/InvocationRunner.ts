@@ -66,6 +66,8 @@ interface Call {
   fiber: Fiber.Fiber<void> | undefined
   /** Its place in the execution pool. */
   place: Place | undefined
+  /** There was no place for it. */
+  shed: boolean
   cancelled: boolean
   /** Where it is a node's. */
   node: NodeInvocation | undefined
@@ -179,6 +181,7 @@ const openRunner = Effect.fnUntraced(function*(
   /** There was no place for it in the pool: it is shed before it began (F1). */
   const shed = (call: Call, reason: string): Effect.Effect<unknown> => {
     const { modality, provider_id, provider_invocation_id } = call.command
+    call.shed = true
     const failure = new ProviderFailure({
       provider_id,
       outcome_class: "overload",
@@ -403,6 +406,7 @@ const openRunner = Effect.fnUntraced(function*(
         gate: Latch.makeUnsafe(true),
         fiber: undefined,
         place: undefined,
+        shed: false,
         cancelled: false,
         node: undefined,
         failure: undefined,
@@ -423,10 +427,10 @@ const openRunner = Effect.fnUntraced(function*(
         return command.modality === "llm" ? reply(call) : voice(call)
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
-<<<<<<< HEAD
+      // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
       const begin = () => {
         const fiber = fork(
-          work.pipe(
+          Effect.interruptible(work).pipe(
             Effect.onExit((exit) =>
               Effect.suspend(() => {
                 // After a cut the bound's own fiber is at work on the report.
@@ -436,7 +440,8 @@ const openRunner = Effect.fnUntraced(function*(
             ),
             Effect.ignoreCause,
             named(`provider ${command.provider_id}, ${id}`)
-          )
+          ),
+          { uninterruptible: true }
         )
         call.fiber = fiber
         running.add(fiber)
@@ -461,33 +466,14 @@ const openRunner = Effect.fnUntraced(function*(
           )
         )
       }
-=======
-      // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
-      const fiber = fork(
-        Effect.interruptible(work).pipe(
-          Effect.onExit((exit) =>
-            Effect.suspend(() => {
-              // After a cut the bound's own fiber is at work on the report.
-              if (!call.over) unbound(id)
-              return end(call, exit)
-            })
-          ),
-          Effect.ignoreCause,
-          named(`provider ${command.provider_id}, ${id}`)
-        ),
-        { uninterruptible: true }
-      )
-      call.fiber = fiber
-      running.add(fiber)
-      fiber.addObserver(() => running.delete(fiber))
->>>>>>> kernel
     },
     cancel: (id, reason) => {
       const call = calls.get(id)
       if (call === undefined || call.cancelled) return
       call.cancelled = true
       if (call.fiber === undefined) {
-        // It never began: there is nothing to interrupt.
+        // It never began: there is nothing to interrupt. One that is being shed reports its end by itself.
+        if (call.shed) return
         leave(call)
         forkWait(id, end(call, Exit.interrupt()))
         return
