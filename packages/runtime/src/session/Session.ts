@@ -26,6 +26,7 @@ import type { NodeError } from "../nodes/NodeBinding.ts"
 import { capOf } from "../nodes/NodeBinding.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
 import { AdmissionLedger } from "../limits/AdmissionLedger.ts"
+import { ExecutionPool } from "../limits/ExecutionPool.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import { makeBackchannel } from "../listening/Backchannel.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
@@ -139,7 +140,8 @@ export class Session extends Context.Service<Session, {
       InvocationRunner.layerNoDeps,
       AdmissionLedger.layer
     )),
-    Layer.provideMerge(NodeHost.layerNoDeps)
+    Layer.provideMerge(NodeHost.layerNoDeps),
+    Layer.provideMerge(ExecutionPool.layer)
   )
 }
 
@@ -232,9 +234,15 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const runner = yield* (yield* InvocationRunner).open({
     payloads,
     history,
-    feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
+    feedBounds: {
+      items: audioPolicy?.max_queue_items ?? 50,
+      bytes: audioPolicy?.max_queue_bytes ?? 65_536,
+      ms: audioPolicy?.max_queue_ms ?? 1000,
+      ...(audioPolicy === undefined ? {} : { strategy: audioPolicy.lane_handling.DataLane })
+    },
     partialIntervalMs: settings.recognition.partial_interval_ms,
     backchannel: makeBackchannel(settings.barge_in.backchannel),
+    tenantId: options.tenant_id,
     graceMs: pipeline.cancellation_grace_ms,
     nodes: { session_id: options.session_id, seed: options.seed, nowMs: timebase.nowMs, bound: nodes },
     offer: inbox.data,
