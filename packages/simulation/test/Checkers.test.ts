@@ -7,6 +7,7 @@ import type { SessionInput, SessionInputType } from "@rspp/contracts/SessionInpu
 import type { ControlSignal, SignalName } from "@rspp/contracts/Signal"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import { beginsStep } from "@rspp/simulation/checkers/Checker"
 import { checkers, checkTimeline } from "@rspp/simulation/checkers/Registry"
 import type { FaultKind } from "@rspp/simulation/Faults"
 import { runSeed } from "@rspp/simulation/Run"
@@ -1086,6 +1087,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "typed",
       insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
     ],
+    ["a turn that goes on when the lease is lost, until the step after", "rotated", (records) => {
+      const lost = at(records, isInput("lease", { status: "rotated" }))
+      const fence = at(records, isCommand("fence_output"), lost)
+      records.splice(fence, 0, aStep(records[fence]!))
+    }],
     ["a pause of a turn that was heard out", "plain", (records) => {
       const turn = commits(records)
       const place = records.findLastIndex(isInput("playback_completed", { turn_id: turn }))
@@ -1181,13 +1187,12 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         lease["authority_epoch"] = 9
       })
     ],
-    [
-      "a rotation to the same epoch",
-      "plain",
-      input(isInput("lease", { status: "renewed" }), (lease) => {
-        lease["status"] = "rotated"
-      })
-    ],
+    ["a rotation to the same epoch", "plain", (records) => {
+      const place = at(records, isInput("lease", { status: "issued" }))
+      const again = structuredClone(records[place]!)
+      if (again.record === "input") Object.assign(again.input, { status: "rotated" })
+      records.splice(records.findIndex((record, index) => index > place && beginsStep(record)), 0, again)
+    }],
     [
       "a rotation that goes back",
       "rotated",
