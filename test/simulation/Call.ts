@@ -97,6 +97,7 @@ export const optionsOf = (
 ): SeedOptions => ({
   kinds: [],
   turns: 1,
+  graph: false,
   ...(check === undefined ? {} : { check }),
   adapt: (drawn) => {
     const own = { ...calm(drawn), ...(written === undefined ? {} : { spec: calmSpec(written) }), ...call }
