@@ -45,13 +45,11 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     replace: `            if (crossing === "low")`
   },
   {
-    id: "blocked-sentence-overtaken",
+    id: "blocked-speech-overtaken",
     file: reply,
-    what: "a sentence overtakes the one that waits for room",
-    find: `    if (this.#blockedSegments.length > 0) {
-      // Behind`,
-    replace: `    if (this.#blockedSegments.length > 99) {
-      // Behind`
+    what: "a chunk of speech overtakes the one that waits for room",
+    find: "    if (this.#blockedChunks.length > 0) {\n      this.#blockedChunks.push",
+    replace: "    if (this.#blockedChunks.length > 99) {\n      this.#blockedChunks.push"
   },
   {
     id: "turn-budget-never-armed",
@@ -111,13 +109,6 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     what: "a provider call that does not die is waited for without a bound",
     find: "      if (!call.over) bind(call, graceMs, () => Exit.interrupt())\n",
     replace: ""
-  },
-  {
-    id: "cut-off-call-goes-on",
-    file: runner,
-    what: "what a call yields after it was cut off is still taken",
-    find: "    call.over ? Effect.void : options.offer(input)",
-    replace: "    call.over && call.fiber === undefined ? Effect.void : options.offer(input)"
   },
   {
     id: "provider-never-interrupted",
