@@ -661,6 +661,16 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     }]
   ],
   C10: [
+    [
+      "a cancel that is acknowledged before it was",
+      "plain",
+      evidence(
+        (own) => void (own.cancel = { ...own.cancel!, acknowledged_ms: own.cancel?.sent_ms ?? 0 }),
+        (record) =>
+          record.record === "evidence" && record.evidence.cancel !== undefined &&
+          record.evidence.cancel.acknowledged_ms === undefined
+      )
+    ],
     ["a turn without evidence", "plain", remove(isEvidence)],
     ["evidence that comes twice", "plain", twice(isEvidence)],
     ...([
@@ -1203,52 +1213,6 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       const open = records.findLastIndex((record, place) => place < lost && isSignal("turn_open")(record))
       records.splice(open + 1, 0, notice!)
     }]
-  ],
-  C31: [
-    [
-      "a prediction that nobody wants",
-      "plain",
-      insertAfter(
-        isSignal("turn_open"),
-        orders(() => ({
-          type: "predict_turn",
-          provider_invocation_id: "inv_1",
-          pause_id: 1,
-          timeout_ms: 100,
-          conversation: []
-        }))
-      )
-    ],
-    ["an endpoint that is out of its bounds", "plain", (records) => {
-      const place = at(records, isSignal("turn_open_proposed"))
-      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
-      const proposed = records[place]
-      if (like.record !== "event" || proposed?.record !== "signal") return
-      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
-      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
-      records.splice(place, 0, {
-        record: "event",
-        event: {
-          ...rest,
-          event_id: "evt_planted",
-          event_scope: "session",
-          lane: "TelemetryLane",
-          payload_class: "metadata",
-          reason: "endpoint_likely",
-          amount: 99_999,
-          runtime_timestamp_ms,
-          wall_clock_timestamp_ms
-        }
-      })
-    }],
-    [
-      "a memory that is less than what was heard for certain",
-      "plain",
-      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
-        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
-        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
-      })
-    ]
   ],
   C23: [
     [
