@@ -31,7 +31,7 @@ export const failureAnswered: Checker = {
       if (failed !== undefined) {
         const { modality, turn_id } = failed
         const answered = fenced.has(turn_id) || !open.has(turn_id) || (modality === "tts" && muted.has(turn_id)) ||
-          answers.includes(`${modality} ${turn_id}`)
+          answers.includes(`${modality} ${turn_id}`) || answers.includes(`instead ${turn_id}`)
         if (!answered) {
           findings.broken(`a ${modality} call of ${turn_id} failed, and nothing came of it`, begun, turn_id)
         }
@@ -61,7 +61,11 @@ export const failureAnswered: Checker = {
         if (turn_id === undefined) continue
         if (signal === "turn_open") open.add(turn_id)
         else if (signal === "close") open.delete(turn_id)
-        else if (signal === "degrade" && record.signal.emitted_by === "RK-17") muted.add(turn_id)
+        else if (record.signal.emitted_by === "RK-17" && (signal === "degrade" || signal === "fallback")) {
+          // A node behind a fallback edge, a node that is passed by, a reply that ends with what was said.
+          answers.push(`instead ${turn_id}`)
+          if (signal === "degrade" && record.signal.reason === "speech_unavailable") muted.add(turn_id)
+        }
       } else if (record.record === "command") {
         const { command } = record
         if (command.type === "start_invocation" && command.turn_id !== undefined) {

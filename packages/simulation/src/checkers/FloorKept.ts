@@ -56,7 +56,7 @@ export const floorKept: Checker = {
         const { input } = record
         if (input.type === "playback_completed" || input.type === "playback_cancelled") {
           if (input.segment_id !== undefined) turns.get(input.turn_id)?.speech.delete(input.segment_id)
-        }
+        } else if (input.type === "turn_reserved" && input.granted) due = [...turns.keys()].filter(holds)
       } else if (record.record === "signal") {
         const { event_scope, signal, turn_id } = record.signal
         if (signal === "turn_open_proposed") due = [...turns.keys()].filter(holds)
@@ -72,7 +72,10 @@ export const floorKept: Checker = {
         }
       } else if (record.record === "command") {
         const { command } = record
-        if (command.type === "enqueue_output") turns.get(command.turn_id)?.speech.add(command.segment_id)
+        // It makes way only when the new turn has its place; one that nobody waits for any more is given back.
+        if (command.type === "reserve_turn") due = []
+        else if (command.type === "release_turn") refused = true
+        else if (command.type === "enqueue_output") turns.get(command.turn_id)?.speech.add(command.segment_id)
         else if (command.type === "fence_output") {
           const turn = turns.get(command.turn_id)
           if (turn !== undefined) turn.fenced = true
