@@ -96,7 +96,8 @@ const line = (verdict: Verdict): string => {
     case "caught": {
       const what = verdict.message.split("\n")[0]?.slice(0, 160)
       const seeds = verdict.seeds === 1 ? "1 seed" : `${verdict.seeds} seeds`
-      return `CAUGHT    ${id}  by seed ${verdict.seed}, rule ${verdict.rule}, after ${seeds} and ${took}\n${where}\n${indent}${what}`
+      const by = `seed ${verdict.seed}, rule ${verdict.rule}`
+      return `CAUGHT    ${id}  by ${by}, after ${seeds} and ${took}\n${where}\n${indent}${what}`
     }
     case "survived": {
       const { changed, compared } = verdict
@@ -111,11 +112,12 @@ const line = (verdict: Verdict): string => {
 }
 
 try {
-  say(`${mutants.length} mutants; the unmutated copy first: ${Math.min(unmutatedSeeds, seeds)} seeds`)
+  say(`${mutants.length} mutants; the unmutated copy first: ${Math.min(unmutatedSeeds, seeds)} seeds and the scenarios`)
   const result = await runCampaign({
     repository: dirname(import.meta.dirname),
     mutants,
     seeds,
+    scenarios: true,
     cpuSeconds: number("cpu-minutes", given["cpu-minutes"], 10) * 60,
     unmutatedSeeds: Math.min(unmutatedSeeds, seeds),
     jobs: number("jobs", given.jobs, availableParallelism()),

@@ -26,6 +26,8 @@ export const NormalizedPipeline = Schema.Struct({
   graph: GraphDefinition,
   budgets: Budgets,
   provider_first_result_ms: PositiveMilliseconds,
+  provider_between_chunks_ms: Schema.optionalKey(PositiveMilliseconds),
+  provider_total_ms: Schema.optionalKey(PositiveMilliseconds),
   cancellation_grace_ms: PositiveMilliseconds,
   provider_bindings: ProviderBindings,
   edge_buffer_policies: EdgeBufferPolicies,

@@ -4,6 +4,7 @@ import { freeMap, Id, SchemaVersion } from "./Identity.ts"
 import { Natural, Positive } from "./Quantity.ts"
 import { ruleCheck } from "./Rule.ts"
 import { LateEventPolicy, sessionConfigAdditions, sessionConfigSections } from "./SessionConfig.ts"
+import { admissionLimits } from "./Snapshot.ts"
 import { PositiveMilliseconds } from "./Time.ts"
 import {
   AdaptiveActions,
@@ -121,6 +122,9 @@ export const PipelineSpec = Schema.Struct({
     path_budget_ms_default: PositiveMilliseconds,
     edge_budget_ms_default: PositiveMilliseconds
   })),
+  /** Limits of a language model or voice after its first result. */
+  provider_between_chunks_ms: Schema.optionalKey(PositiveMilliseconds),
+  provider_total_ms: Schema.optionalKey(PositiveMilliseconds),
   edge_buffer_policies: Schema.optionalKey(freeMap(PartialEdgeBufferPolicy)),
   flow_control: Schema.optionalKey(optional({
     mode_by_lane: partialByLane(FlowMode, FlowMode, FlowMode),
@@ -132,6 +136,8 @@ export const PipelineSpec = Schema.Struct({
     recording_level: RecordingLevel,
     allowed_replay_modes: ReplayModes
   })),
-  admission: Schema.optionalKey(Schema.Struct({ max_turns_per_session: Natural }))
+  admission: Schema.optionalKey(
+    Schema.Struct({ max_turns_per_session: Schema.optionalKey(Natural), ...admissionLimits })
+  )
 })
 export type PipelineSpec = typeof PipelineSpec.Type

@@ -39,6 +39,10 @@ export const Profile = Schema.Struct({
   budgets: Budgets,
   /** Time that a provider call has to its first result, unless its catalog entry declares another. */
   provider_first_result_ms: PositiveMilliseconds,
+  /** Time that a language model or a voice has from one result to the next, what it is held for left out; 5000 if absent. */
+  provider_between_chunks_ms: Schema.optionalKey(PositiveMilliseconds),
+  /** Time that such a call has in all, what it is held for left out; 60000 if absent. */
+  provider_total_ms: Schema.optionalKey(PositiveMilliseconds),
   /** Between a cancel and the moment at which a node is cut off. */
   cancellation_grace_ms: PositiveMilliseconds,
   edge_buffer_policies: PolicyByPayloadKind,
@@ -48,6 +52,9 @@ export const Profile = Schema.Struct({
   snapshot_outcomes: SnapshotOutcomes
 })
 export type Profile = typeof Profile.Type
+
+/** Limits of a call after its first result, where neither the author nor the profile gives them. */
+export const providerPhaseDefaults = { provider_between_chunks_ms: 5000, provider_total_ms: 60_000 } as const
 
 /** High watermarks stand at 75 % of a bound, low ones at 50 % (CONTRACT section 5). */
 const watermark = (bound: number) => ({ high: Math.max(1, Math.floor(bound * 0.75)), low: Math.floor(bound * 0.5) })

@@ -3,7 +3,7 @@ import { PayloadKind } from "./GraphDefinition.ts"
 import { Id } from "./Identity.ts"
 import { Modality } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
-import { Natural } from "./Quantity.ts"
+import { Natural, Positive } from "./Quantity.ts"
 import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
 
 const command = <T extends string, F extends Schema.Struct.Fields>(type: T, fields: F) =>
@@ -50,7 +50,9 @@ export const SessionCommand = Schema.Union([
     text: Schema.optionalKey(PayloadHandle),
     conversation: Schema.optionalKey(Schema.Array(ConversationMessage)),
     // A language model whose text goes elsewhere than to a segmenter of its own; absent: sentences.
-    emits: Schema.optionalKey(Schema.Literal("text"))
+    emits: Schema.optionalKey(Schema.Literal("text")),
+    // With whom it shares its part of the execution pool, where the plan's edge into it says so; else the tenant.
+    fairness_key: Schema.optionalKey(Id)
   }),
   // What a node of its own process or fiber (modality `external`) is to work on, one after the other.
   command("push_item", { provider_invocation_id: Id, edge_id: Id, payload_kind: PayloadKind, handle: PayloadHandle }),
@@ -94,6 +96,15 @@ export const SessionCommand = Schema.Union([
   command("seal_supplement", { turn_id: Id }),
   // What outlives this runtime has changed: it is to be kept.
   command("keep_state", { revision: Natural }),
+  // A turn is wanted while the tenant's turns are limited; `turn_reserved` answers. What is granted is given back once.
+  command("reserve_turn", {
+    reservation_id: Id,
+    max_concurrent_turns: Schema.optionalKey(Positive),
+    max_turns_per_minute: Schema.optionalKey(Positive)
+  }),
+  command("release_turn", { reservation_id: Id }),
+  // The tenant's sessions are limited: this one wants its place; `session_reserved` answers.
+  command("reserve_session", { max_sessions: Positive }),
   command("end_session", { reason: Id })
 ]).annotate({ identifier: "SessionCommand" })
 export type SessionCommand = typeof SessionCommand.Type

@@ -109,6 +109,10 @@ export const SessionInput = Schema.Union([
   input("egress_paused", { turn_id: Id, samples: Natural }),
   input("evidence_appended", { turn_id: Id, result: Schema.Literals(["appended", "refused"]) }),
   input("typed_text", { handle: PayloadHandle, idempotency_key: Schema.optionalKey(Id) }),
+  input("turn_reserved", { reservation_id: Id, granted: Schema.Boolean, reason: Schema.optionalKey(Id) }),
+  input("session_reserved", { granted: Schema.Boolean, reason: Schema.optionalKey(Id) }),
+  // The execution pool had no room for a call: its end follows.
+  input("dispatch_shed", { provider_invocation_id: Id, reason: Id }),
   input("media_loss", { edge_id: Id, count: Positive, first: Natural, last: Natural })
 ]).annotate({ identifier: "SessionInput" })
 export type SessionInput = typeof SessionInput.Type

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { freeMap, Id, SchemaVersion, Sha256Hex } from "./Identity.ts"
-import { Natural } from "./Quantity.ts"
+import { Natural, Positive } from "./Quantity.ts"
 import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
 import { AdaptiveActions, RecordingLevel, ReplayModes } from "./TurnPlan.ts"
 
@@ -38,13 +38,26 @@ export const RoutingViewSnapshot = snapshot(
 )
 export type RoutingViewSnapshot = typeof RoutingViewSnapshot.Type
 
-/** Quota of a session, and what admission answers when it is used up. */
+/** Quotas and rates that may be limited besides the turns of a session; one that is absent is not limited. */
+export const admissionLimits = {
+  /** Turns that a session may open a minute; as many may come at once. */
+  max_turns_per_minute: Schema.optionalKey(Positive),
+  /** Turns that the sessions of a tenant may open a minute, all together. */
+  max_turns_per_minute_per_tenant: Schema.optionalKey(Positive),
+  /** Sessions of a tenant that may have a turn open at one time. */
+  max_concurrent_turns_per_tenant: Schema.optionalKey(Positive),
+  /** Sessions that a tenant may have at one time. */
+  max_sessions_per_tenant: Schema.optionalKey(Positive)
+} as const
+
+/** Quota of a session and its tenant, and what admission answers when it is used up. */
 export const AdmissionPolicySnapshot = snapshot(
   "admission_policy_snapshot",
   Schema.Struct({
     max_turns_per_session: Natural,
     over_quota: Schema.Literals(["reject", "defer"]),
-    reason: Id
+    reason: Id,
+    ...admissionLimits
   })
 )
 export type AdmissionPolicySnapshot = typeof AdmissionPolicySnapshot.Type

@@ -26,8 +26,11 @@ export const timelineFormatVersion = 1
  * - 1: the cut of an utterance at its length limit is told; what was heard of a reply that was cut has bounds, and
  *   characters of a sentence that the voice had not finished are counted at its usual speed.
  * - 2: what outlives the runtime is asked to be kept whenever the conversation has changed.
+ * - 3: a call has limits after its first result too; turn and path warn before they run out; another path has a budget of
+ *   its own; an edge's budget runs while its consumer is busy, and its latency bound acts; `lane_handling` decides what
+ *   an edge does; telemetry is shed past its watermark; admission is asked before an open turn makes way; circuits tell.
  */
-export const behaviourFlags = { turnTaking: 1, durableState: 2 } as const
+export const behaviourFlags = { turnTaking: 1, durableState: 2, limits: 3 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
 const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {

@@ -2,7 +2,8 @@
 //
 // Each benchmark runs in a process of its own, one after the other; the bare loop that a figure is compared with runs in
 // the same process. --json prints the results as one JSON object; --write-page also writes docs/benchmarks.md from it.
-// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: no benchmark of that name.
+// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: no benchmark of that name, or --only with
+// --write-page: the page is of one run of all of them.
 import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
@@ -79,6 +80,11 @@ const main = async (): Promise<number> => {
     process.stderr.write(`No benchmark is called "${only}"; there are ${names.join(", ")}.\n`)
     return 2
   }
+  const writes = args.includes("--write-page")
+  if (only !== undefined && writes) {
+    process.stderr.write("The page is of one run of all benchmarks: leave out --only or --write-page.\n")
+    return 2
+  }
   const json = args.includes("--json")
   const dirty = git("status", "--porcelain", "--", "packages", "contracts", "test/bench") !== ""
   const about: Omit<Results, "results"> = {
@@ -89,7 +95,7 @@ const main = async (): Promise<number> => {
       Math.round(totalmem() / 1024 ** 3)
     } GB, ${process.platform}`,
     load: loadavg().map((load) => Number(load.toFixed(2))),
-    command: `make bench${only === undefined ? "" : `, of it --only ${only}`}`
+    command: `node test/bench/run.ts${args.map((arg) => ` ${arg}`).join("")}`
   }
   if (!json) {
     console.log(`commit ${about.commit}, Node ${about.node}, ${about.machine}, load ${about.load.join(" ")}`)
@@ -106,7 +112,7 @@ const main = async (): Promise<number> => {
   }
   const all: Results = { ...about, results }
   if (json) console.log(JSON.stringify(all, null, 2))
-  if (args.includes("--write-page")) {
+  if (writes) {
     mkdirSync(`${root}docs`, { recursive: true })
     writeFileSync(`${root}${pagePath}`, page(all))
     process.stderr.write(`wrote ${pagePath}\n`)

@@ -32,6 +32,8 @@ export interface CampaignOptions {
   readonly seeds: number
   /** Processor time that a mutant is given at most, in seconds. */
   readonly cpuSeconds: number
+  /** Whether a mutant is also given the named scenarios. */
+  readonly scenarios: boolean
   /** Seeds that the unmutated copy must pass before anything else is run. */
   readonly unmutatedSeeds: number
   readonly jobs: number
@@ -51,20 +53,20 @@ export type CampaignResult =
 const comparedSeeds = 100
 
 /**
- * Plants each mutant in a copy of the repository, one at a time, and runs seeds until a rule breaks.
+ * Plants each mutant in a copy of the repository, one at a time, and runs seeds and scenarios until a rule breaks.
  *
- * Guarantees: the unmutated copy passes first, and passes each seed that a mutant is caught by; the repository itself is
+ * Guarantees: the unmutated copy passes first, scenarios included, and passes each seed that a mutant is caught by; the repository itself is
  * never written to; the copies are removed in any case. Fails with `StaleMutant` before anything is run.
  */
 export const runCampaign = async (options: CampaignOptions): Promise<CampaignResult> => {
-  const { cpuSeconds, jobs, mutants, onSeed, repository, seeds, signal, unmutatedSeeds } = options
+  const { cpuSeconds, jobs, mutants, onSeed, repository, scenarios, seeds, signal, unmutatedSeeds } = options
   const workshops: Array<Workshop> = []
   const open = () => {
     const workshop = new Workshop(repository)
     workshops.push(workshop)
     return workshop
   }
-  const work = { first: 1, last: seeds, cpuSeconds, meta: true, digests: false }
+  const work = { first: 1, last: seeds, cpuSeconds, scenarios, meta: true, digests: false }
   const verdicts = new Map<Mutant, Verdict>()
   try {
     // Copied together, so that all have the same sources even if somebody is at work on them.
@@ -93,8 +95,14 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
         case "broken":
           return { is: "invalid", message: `it does not load: ${outcome.message}`, ...about(0) }
         case "caught": {
+          // The scenarios have seeds of their own, all of which the unmutated copy has passed.
           if (outcome.seed > unmutatedSeeds) {
-            const without = await trial(unmutated, { first: outcome.seed, last: outcome.seed, meta: false })
+            const without = await trial(unmutated, {
+              first: outcome.seed,
+              last: outcome.seed,
+              scenarios: false,
+              meta: false
+            })
             if (without.is === "stopped") return undefined
             if (without.is !== "survived") {
               const message = `seed ${outcome.seed} fails without it too: ${JSON.stringify(without)}`
@@ -105,7 +113,7 @@ export const runCampaign = async (options: CampaignOptions): Promise<CampaignRes
         }
         case "survived": {
           const compared = Math.min(comparedSeeds, unmutatedSeeds, seeds)
-          const again = await trial(bench, { last: compared, meta: false, digests: true })
+          const again = await trial(bench, { last: compared, scenarios: false, meta: false, digests: true })
           const changed = again.is === "survived" ? differences(again.digests, first.digests) : compared
           return { is: "survived", seeds: outcome.seeds, changed, compared, ...about(outcome.cpuSeconds) }
         }

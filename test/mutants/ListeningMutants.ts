@@ -33,13 +33,13 @@ export const listeningMutants: ReadonlyArray<Mutant> = [
     id: "speaker-goes-on-unnoticed",
     file: listening,
     what: "the endpoint passes although the speaker has gone on",
-    find: `          current.speaking = true
-          current.awaiting = false
-          current.final = undefined
-          current.cutSample = undefined
-          context.disarm(endpointTimer)
+    find: `    current.speaking = true
+    current.awaiting = false
+    current.final = undefined
+    current.cutSample = undefined
+    context.disarm(endpointTimer)
 `,
-    replace: "          current.cutSample = undefined\n"
+    replace: "    current.cutSample = undefined\n"
   },
   {
     id: "final-of-older-pause",

@@ -1,41 +1,42 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { workerFile } from "./Workshop.ts"
+import { workerPath } from "./Workshop.ts"
 
 /** What a worker is to do: the seeds `first` to `last`, until it has used so much of the processor. */
 export interface Work {
   readonly first: number
   readonly last: number
   readonly cpuSeconds: number
-  /** Whether seeds are run again and compared byte for byte, when no rule broke. */
+  /** Whether the named scenarios are enacted. */
+  readonly scenarios: boolean
+  /** Whether seeds are run again and compared byte for byte. */
   readonly meta: boolean
   /** Whether the digest of each seed's records is told. */
   readonly digests: boolean
+}
+
+/** A rule broke: one of the world's, `META` where a seed was not the same twice, or the id of a named scenario. */
+export interface Caught {
+  readonly is: "caught"
+  readonly seed: number
+  readonly rule: string
+  readonly message: string
+  /** Seeds that were run up to it. */
+  readonly seeds: number
+  readonly cpuSeconds: number
 }
 
 /** What a worker says. */
 export type Line =
   | { readonly is: "loaded" }
   | { readonly is: "at"; readonly seed: number }
+  | { readonly is: "enacting"; readonly scenario: string }
   | { readonly is: "digest"; readonly seed: number; readonly digest: string }
-  | {
-    readonly is: "caught"
-    readonly seed: number
-    readonly rule: string
-    readonly message: string
-    readonly cpuSeconds: number
-  }
+  | Caught
   | { readonly is: "through"; readonly seeds: number; readonly cpuSeconds: number }
 
 export type Outcome =
-  | {
-    readonly is: "caught"
-    readonly seed: number
-    readonly rule: string
-    readonly message: string
-    readonly seeds: number
-    readonly cpuSeconds: number
-  }
+  | Caught
   | { readonly is: "survived"; readonly seeds: number; readonly cpuSeconds: number; readonly digests: Digests }
   /** It does not load: no verdict. */
   | { readonly is: "broken"; readonly message: string }
@@ -43,8 +44,8 @@ export type Outcome =
 
 export type Digests = ReadonlyMap<number, string>
 
-/** A seed takes 25 ms; one that takes this long, in ms, hangs in a loop that no simulated clock can see. */
-const hangsAfterMs = 60_000
+/** A seed takes 25 ms, the longest scenario 3 s; what takes this long, in ms, hangs in a loop that no simulated clock can see. */
+const hangsAfterMs = 120_000
 
 /**
  * Runs the seeds of `work` on the tree in `directory`, in a process of its own.
@@ -60,7 +61,7 @@ export const runTrial = (
   new Promise((resolve) => {
     if (options.signal.aborted) return resolve({ is: "stopped" })
     const began = performance.now()
-    const child = spawn(process.execPath, [join(directory, workerFile), JSON.stringify(work)], {
+    const child = spawn(process.execPath, [join(directory, workerPath), JSON.stringify(work)], {
       cwd: directory,
       stdio: ["ignore", "pipe", "pipe"]
     })
@@ -95,7 +96,7 @@ export const runTrial = (
         else if (line.is === "at") {
           seed = line.seed
           options.onSeed?.(seed)
-        } else last = line
+        } else if (line.is !== "enacting") last = line
       }
     })
     const finish = (message: string) => {
@@ -103,7 +104,7 @@ export const runTrial = (
       options.signal.removeEventListener("abort", kill)
       const spent = { seeds: seed - work.first + 1, cpuSeconds: (performance.now() - began) / 1000 }
       if (options.signal.aborted) resolve({ is: "stopped" })
-      else if (last?.is === "caught") resolve({ ...last, seeds: spent.seeds })
+      else if (last?.is === "caught") resolve(last)
       else if (last?.is === "through") {
         resolve({ is: "survived", seeds: last.seeds, cpuSeconds: last.cpuSeconds, digests })
       } else if (hung) {

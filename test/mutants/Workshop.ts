@@ -8,7 +8,10 @@ import { editsOf, planted } from "./Mutant.ts"
 const copied = ["contracts", "packages/runtime", "packages/control", "packages/timeline", "packages/simulation"]
 
 /** Runs seeds in the copy; it lies there because what it imports is looked up from where it lies. */
-export const workerFile = "worker.ts"
+export const workerPath = "test/mutants/worker.ts"
+
+/** The named scenarios, which the worker enacts. */
+const scenarios = "test/simulation"
 
 /**
  * A copy of the kernel and its world in a directory of its own, in which defects are planted. The packages of others are
@@ -25,7 +28,8 @@ export class Workshop {
         cpSync(join(repository, part, "package.json"), join(into, "package.json"))
         cpSync(join(repository, part, "src"), join(into, "src"), { recursive: true })
       }
-      cpSync(join(repository, "test/mutants", workerFile), join(this.directory, workerFile))
+      cpSync(join(repository, workerPath), join(this.directory, workerPath))
+      cpSync(join(repository, scenarios), join(this.directory, scenarios), { recursive: true })
       writeFileSync(join(this.directory, "package.json"), `{ "private": true, "type": "module" }\n`)
       const modules = join(this.directory, "node_modules")
       mkdirSync(join(modules, "@rspp"), { recursive: true })

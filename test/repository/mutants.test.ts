@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
@@ -6,7 +6,7 @@ import { runCampaign } from "../mutants/Campaign.ts"
 import { catalogue } from "../mutants/Catalogue.ts"
 import type { Mutant } from "../mutants/Mutant.ts"
 import { editsOf, planted, StaleMutant } from "../mutants/Mutant.ts"
-import { workerFile, Workshop } from "../mutants/Workshop.ts"
+import { Workshop } from "../mutants/Workshop.ts"
 
 const repository = dirname(dirname(import.meta.dirname))
 const contextFile = "packages/runtime/src/kernel/KernelContext.ts"
@@ -17,7 +17,17 @@ const campaign = (
   mutants: ReadonlyArray<Mutant>,
   signal = new AbortController().signal,
   sources = repository
-) => runCampaign({ repository: sources, mutants, seeds: 3, cpuSeconds: 30, unmutatedSeeds: 3, jobs: 1, signal })
+) =>
+  runCampaign({
+    repository: sources,
+    mutants,
+    seeds: 3,
+    scenarios: false,
+    cpuSeconds: 30,
+    unmutatedSeeds: 3,
+    jobs: 1,
+    signal
+  })
 
 /** A find that stands once, and a replacement. */
 const inContext = (id: string, replace: string): Mutant => ({
@@ -74,8 +84,6 @@ describe("a campaign", () => {
     const broken = new Workshop(repository)
     try {
       broken.plant(inContext("repeats", "      runtime_sequence: this.nextSequence,"))
-      mkdirSync(join(broken.directory, "test/mutants"), { recursive: true })
-      copyFileSync(join(broken.directory, workerFile), join(broken.directory, "test/mutants", workerFile))
       const outcome = { is: "caught", seed: 1, rule: "C02" }
       expect(await campaign([], undefined, broken.directory)).toMatchObject({ is: "worthless", outcome })
     } finally {

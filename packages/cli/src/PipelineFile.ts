@@ -30,7 +30,8 @@ const bindable = (external: ReadonlyArray<string>) => ({
  * The pipeline of a call: read from a spec file, or the embedded one, with everything filled in that it leaves out.
  *
  * Where no language model is named, it is the server that the environment names (`RSPP_LLM_BASE_URL`), else the rule
- * agent. `external` names the nodes of a nodes file. A spec that is not accepted fails with one line for each thing that is wrong, with its place in the file.
+ * agent. `external` names the nodes of a nodes file. A spec that is not accepted fails with one line for each thing that
+ * is wrong, with its place in the file.
  */
 export const loadPipeline = Effect.fn("loadPipeline")(function*(
   path: string | undefined,

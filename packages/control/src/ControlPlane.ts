@@ -211,6 +211,7 @@ const make = ({ snapshotTtlMs }: ControlPlaneOptions): ControlPlane["Service"] =
 /** The facts, as the six snapshots say them. */
 const bodiesOf = (facts: SessionFacts): Bodies => {
   const { admission, pipeline } = facts.spec
+  const { max_turns_per_session, ...limits } = admission
   const operatorQuota = facts.maxTurnsPerSession ?? defaultMaxTurnsPerSession
   return {
     routing_view_snapshot: {
@@ -219,7 +220,8 @@ const bodiesOf = (facts: SessionFacts): Bodies => {
       endpoints: facts.endpoints ?? []
     },
     admission_policy_snapshot: {
-      max_turns_per_session: Math.min(operatorQuota, admission.max_turns_per_session ?? operatorQuota),
+      max_turns_per_session: Math.min(operatorQuota, max_turns_per_session ?? operatorQuota),
+      ...limits,
       over_quota: facts.overQuota ?? "reject",
       reason: facts.overQuotaReason ?? "turn_quota_exhausted"
     },

@@ -30,6 +30,10 @@ export interface NormalizedSpec {
   readonly admission: {
     /** Turns that a session may open; absent: the control plane's own quota. */
     readonly max_turns_per_session?: number
+    readonly max_turns_per_minute?: number
+    readonly max_turns_per_minute_per_tenant?: number
+    readonly max_concurrent_turns_per_tenant?: number
+    readonly max_sessions_per_tenant?: number
   }
 }
 
@@ -178,6 +182,7 @@ const normalize = Effect.fnUntraced(
         ["provider_first_result_ms"],
         sources
       ),
+      ...phaseLimits(defaults, spec, sources),
       cancellation_grace_ms: overlay(defaults.cancellation_grace_ms, undefined, ["cancellation_grace_ms"], sources),
       provider_bindings: resolved.bindings,
       edge_buffer_policies,
@@ -195,6 +200,22 @@ const normalize = Effect.fnUntraced(
     return { pipeline, admission: { ...spec.admission } }
   }
 )
+
+/** Limits of a call after its first result that the author or the profile gives; the others are the contract's. */
+const phaseLimits = (
+  defaults: Pick<Profile, PhaseLimit>,
+  spec: Pick<PipelineSpec, PhaseLimit>,
+  sources: Sources
+): { -readonly [K in PhaseLimit]?: number } => {
+  const limits: { -readonly [K in PhaseLimit]?: number } = {}
+  for (const key of ["provider_between_chunks_ms", "provider_total_ms"] as const) {
+    const own = spec[key] ?? defaults[key]
+    if (own !== undefined) limits[key] = overlay(own, spec[key], [key], sources)
+  }
+  return limits
+}
+
+type PhaseLimit = "provider_between_chunks_ms" | "provider_total_ms"
 
 const compile = (
   compiler: GraphCompiler["Service"],

@@ -6,11 +6,13 @@ import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import type { ProviderSet } from "@rspp/runtime/invocation/ProviderManager"
 import { AudioHistory } from "@rspp/runtime/listening/AudioHistory"
+import { ExecutionPool } from "@rspp/runtime/limits/ExecutionPool"
 import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
 import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
+import { World } from "@rspp/simulation/World"
 import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { deafEar, oneSentence, shortVoice } from "./support/LiveSession.ts"
@@ -30,6 +32,7 @@ const open = Effect.fnUntraced(function*(options: {
   const services = InvocationRunner.layerNoDeps.pipe(
     Layer.provide(NodeHost.layerNoDeps),
     Layer.provide([
+      ExecutionPool.layer,
       ProviderManager.layerOf({
         stt: [{ descriptor: { provider_id: "test/ear", modality: "stt" }, recognise: options.stt ?? deafEar }],
         llm: [{ descriptor: { provider_id: "test/mind", modality: "llm" }, reply: options.llm ?? oneSentence }],
@@ -42,7 +45,7 @@ const open = Effect.fnUntraced(function*(options: {
     service.open({
       payloads,
       history,
-      feedBounds: { items: 50, bytes: 65_536 },
+      feedBounds: { items: 50, bytes: 65_536, ms: 1000 },
       partialIntervalMs: 500,
       graceMs,
       nodes: { session_id: "s1", seed: 7, nowMs: () => 0, bound: { all: [], find: () => undefined } },
@@ -129,6 +132,22 @@ describe("a provider call", () => {
       yield* TestClock.adjust(1000)
       assert.deepStrictEqual((yield* taken).map(({ type }) => type), ["invocation_ended"])
     }))
+
+  it("that is cancelled before it has run at all is over at once, and not only after the grace", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const cancelled = Effect.gen(function*() {
+        const { close, runner, taken } = yield* open({})
+        runner.start(command("llm"))
+        runner.cancel("inv_1", "by_test")
+        yield* Effect.sleep(1)
+        const inputs = yield* taken
+        yield* close
+        return ends(inputs).map(({ outcome_class }) => outcome_class)
+      })
+      const { exit } = new World({ seed, preemptOps: 2 }).run(cancelled)
+      assert.deepStrictEqual(exit, Exit.succeed(["cancelled"] as const), `seed ${seed}`)
+    }
+  })
 
   it.effect("that is cancelled as it ends, with the lane full, ends once", () =>
     Effect.gen(function*() {

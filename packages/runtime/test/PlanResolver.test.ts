@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
-import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import type { EdgeBufferPolicy, ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import { failing, KernelHarness, reply, silent, speech } from "./support/KernelHarness.ts"
 import type { HarnessOptions } from "./support/KernelHarness.ts"
 import { literalPipeline, literalSnapshots, segmentEdge, sha256Of, voiceEdge } from "./support/LiteralSession.ts"
@@ -291,27 +291,32 @@ describe("each executed field of the plan", () => {
       }
     }
   })
+  /** The strategy, and with it what the edge does with its data lane. */
+  const acting = (strategy: EdgeBufferPolicy["strategy"]) => ({
+    strategy,
+    lane_handling: { DataLane: strategy, ControlLane: "non_blocking_priority", TelemetryLane: "drop" }
+  })
   const one = { max_queue_items: 1, watermarks: { queue_items: { high: 9, low: 0 } } }
   const five = { llm: () => reply(10, 10, 10, 10, 10), tts: () => ({ ...speech(400), firstMs: 600 }) }
 
   it("edge_buffer_policies.strategy and max_queue_items: what becomes of a sentence without room", () => {
     assert.notInclude(endOf(five), "shed")
     assert.include(
-      endOf({ ...five, ...edge(segmentEdge, { ...one, strategy: "drop" }) }).join(),
+      endOf({ ...five, ...edge(segmentEdge, { ...one, ...acting("drop") }) }).join(),
       "drop_notice(edge_full"
     )
     assert.include(
-      endOf({ ...five, ...edge(segmentEdge, { ...one, strategy: "latest_only" }) }).join(),
+      endOf({ ...five, ...edge(segmentEdge, { ...one, ...acting("latest_only") }) }).join(),
       "drop_notice(latest_only"
     )
-    assert.include(endOf({ ...five, ...edge(segmentEdge, { ...one, strategy: "sample" }) }).join(), "drop_notice(")
-    assert.notInclude(endOf({ ...five, ...edge(segmentEdge, { ...one, strategy: "merge" }) }).join(), "drop_notice(")
+    assert.include(endOf({ ...five, ...edge(segmentEdge, { ...one, ...acting("sample") }) }).join(), "drop_notice(")
+    assert.notInclude(endOf({ ...five, ...edge(segmentEdge, { ...one, ...acting("merge") }) }).join(), "drop_notice(")
     assert.include(endOf({ ...five, ...edge(segmentEdge, one) }).join(), "shed(block_time:drop)")
   })
 
   it("edge_buffer_policies.max_queue_bytes: the same by size", () => {
     assert.include(
-      endOf({ ...five, ...edge(segmentEdge, { strategy: "drop", max_queue_bytes: 15 }) }).join(),
+      endOf({ ...five, ...edge(segmentEdge, { ...acting("drop"), max_queue_bytes: 15 }) }).join(),
       "drop_notice(edge_full"
     )
   })
@@ -321,7 +326,7 @@ describe("each executed field of the plan", () => {
       endOf({
         llm: () => reply(10),
         tts: () => speech(2000),
-        ...edge(voiceEdge, { strategy: "drop", max_queue_ms: 300 })
+        ...edge(voiceEdge, { ...acting("drop"), max_queue_ms: 300 })
       })
         .join(),
       "drop_notice(edge_full"

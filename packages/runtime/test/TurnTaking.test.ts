@@ -1,3 +1,4 @@
+// Holds I-ENDPOINT-BOUND, I-IDLE-QUIET.
 // Each setting of turn taking, and what changes with it. Endpointing, the end-of-turn model, push-to-talk, the idle caller.
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"

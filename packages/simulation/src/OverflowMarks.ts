@@ -39,7 +39,7 @@ export class OverflowMarks {
       readonly turn_id?: string
     }
   ): Mark | undefined {
-    const strategy = this.#policies.get(turn_id)?.[edge_id]?.strategy
+    const strategy = this.#policies.get(turn_id)?.[edge_id]?.lane_handling.DataLane
     switch (signal) {
       case "drop_notice":
         if (strategy === "drop" || strategy === "sample") return `overflow.${strategy}`
@@ -65,7 +65,7 @@ export class OverflowMarks {
     if (edge_id !== segmentEdge || waiting === undefined) return undefined
     waiting.add(event_id)
     const policy = this.#policies.get(turn_id)?.[segmentEdge]
-    if (policy?.strategy !== "merge") return undefined
+    if (policy?.lane_handling.DataLane !== "merge") return undefined
     return waiting.size > policy.max_queue_items ? "overflow.merge" : undefined
   }
 

@@ -7,6 +7,7 @@ import type { SessionInput, SessionInputType } from "@rspp/contracts/SessionInpu
 import type { ControlSignal, SignalName } from "@rspp/contracts/Signal"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import { beginsStep } from "@rspp/simulation/checkers/Checker"
 import { checkers, checkTimeline } from "@rspp/simulation/checkers/Registry"
 import type { FaultKind } from "@rspp/simulation/Faults"
 import { runSeed } from "@rspp/simulation/Run"
@@ -38,6 +39,10 @@ const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
   record.record === "event" && record.event.reason?.startsWith(reason) === true
 /** Calls with a drawn graph. */
 const graph: SeedOptions = { graph: true }
+/** A model is told what was heard of a reply that was cut. */
+const isBounded = (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === "start_invocation" &&
+  (record.command.conversation ?? []).some(({ parts }) => parts.some((part) => part.chars_max !== undefined))
 
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
@@ -94,7 +99,7 @@ const calls = {
   /** Edges are full: producers are held, sentences are dropped. */
   full: () =>
     find(["runtime.full_edge", "provider.burst"], [
-      isSignal("flow_xoff"),
+      isSignal("flow_xoff", { edge_id: "tts.voice.output", reason: "high_watermark" }),
       isSignal("flow_xon"),
       isCommand("resume_invocation"),
       isSignal("drop_notice")
@@ -120,7 +125,10 @@ const calls = {
   /** Evidence is refused. */
   refused: () => find(["recorder.refused"], [isSignal("abort", { reason: "recording_evidence_unavailable" })]),
   /** A caller types, and the newest message supersedes those that wait. */
-  typed: () => find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")]),
+  typed: () =>
+    find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")], {
+      adapt: (drawn) => ({ ...drawn, spec: { ...drawn.spec, session_config: {} } })
+    }),
   /** The call ends in the middle of an utterance. */
   hungUp: () => find([], [isSignal("reject", { reason: "transport_ended" })], { ending: "hang_up" }),
   /** The caller cuts in on the agent, and that is known when the caller has fallen silent. */
@@ -129,7 +137,20 @@ const calls = {
     return find([], [(record) => {
       if (record.record === "input") cause = record.input.type
       return isSignal("cancel", { reason: "barge_in" })(record) && cause === "voice_activity"
-    }])
+    }], {
+      // The end of a word as long as the threshold is noticed in the instant in which the threshold is passed.
+      adapt: (drawn) => ({
+        ...drawn,
+        actions: drawn.actions.flatMap((action) => [
+          action,
+          { does: "say", words: [200], when: { after: "reply_start", delayMs: 400, patienceMs: 4000 } }
+        ]),
+        spec: {
+          ...drawn.spec,
+          session_config: { barge_in: { min_ms: 200 }, voice_activity: { min_silence_ms: 100 } }
+        }
+      })
+    })
   },
   /** A filter or a router has several items, and its turn commits. */
   screened: () =>
@@ -161,6 +182,26 @@ const calls = {
         record.signal.reason?.startsWith("partly_delivered") === true &&
         record.signal.edge_id?.includes("voice") === true
     ], graph),
+  /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
+  taking: () =>
+    find([], [
+      isEvent("passed_over: backchannel"),
+      isEvent("endpoint_learned"),
+      isEvent("user_idle"),
+      isBounded
+    ], {
+      adapt: (drawn) => ({
+        ...drawn,
+        spec: {
+          ...drawn.spec,
+          session_config: {
+            endpointing: { min_ms: 300, unfinished_ms: 600, max_ms: 2000, mode: "dynamic" },
+            barge_in: { min_ms: 200, backchannel: ["mhm", "yeah", "okay", "right"] },
+            idle: { timeout_ms: 1500 }
+          }
+        }
+      })
+    }),
   /** Snapshots are stale for a while. */
   unsnapped: () =>
     find(["control.stale_snapshots"], [
@@ -1154,52 +1195,6 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       records.splice(open + 1, 0, notice!)
     }]
   ],
-  C31: [
-    [
-      "a prediction that nobody wants",
-      "plain",
-      insertAfter(
-        isSignal("turn_open"),
-        orders(() => ({
-          type: "predict_turn",
-          provider_invocation_id: "inv_1",
-          pause_id: 1,
-          timeout_ms: 100,
-          conversation: []
-        }))
-      )
-    ],
-    ["an endpoint that is out of its bounds", "plain", (records) => {
-      const place = at(records, isSignal("turn_open_proposed"))
-      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
-      const proposed = records[place]
-      if (like.record !== "event" || proposed?.record !== "signal") return
-      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
-      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
-      records.splice(place, 0, {
-        record: "event",
-        event: {
-          ...rest,
-          event_id: "evt_planted",
-          event_scope: "session",
-          lane: "TelemetryLane",
-          payload_class: "metadata",
-          reason: "endpoint_likely",
-          amount: 99_999,
-          runtime_timestamp_ms,
-          wall_clock_timestamp_ms
-        }
-      })
-    }],
-    [
-      "a memory that is less than what was heard for certain",
-      "plain",
-      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
-        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
-        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
-      })
-    ]
-  ],
   C23: [
     [
       "a signal of another module",
@@ -1255,6 +1250,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "typed",
       insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
     ],
+    ["a turn that goes on when the lease is lost, until the step after", "rotated", (records) => {
+      const lost = at(records, isInput("lease", { status: "rotated" }))
+      const fence = at(records, isCommand("fence_output"), lost)
+      records.splice(fence, 0, aStep(records[fence]!))
+    }],
     ["a pause of a turn that was heard out", "plain", (records) => {
       const turn = commits(records)
       const place = records.findLastIndex(isInput("playback_completed", { turn_id: turn }))
@@ -1350,13 +1350,12 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         lease["authority_epoch"] = 9
       })
     ],
-    [
-      "a rotation to the same epoch",
-      "plain",
-      input(isInput("lease", { status: "renewed" }), (lease) => {
-        lease["status"] = "rotated"
-      })
-    ],
+    ["a rotation to the same epoch", "plain", (records) => {
+      const place = at(records, isInput("lease", { status: "issued" }))
+      const again = structuredClone(records[place]!)
+      if (again.record === "input") Object.assign(again.input, { status: "rotated" })
+      records.splice(records.findIndex((record, index) => index > place && beginsStep(record)), 0, again)
+    }],
     [
       "a rotation that goes back",
       "rotated",
@@ -1364,6 +1363,91 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         lease["authority_epoch"] = 1
       })
     ]
+  ],
+  C31: [
+    [
+      "a prediction that nobody wants",
+      "plain",
+      insertAfter(
+        isSignal("turn_open"),
+        orders(() => ({
+          type: "predict_turn",
+          provider_invocation_id: "inv_1",
+          pause_id: 1,
+          timeout_ms: 100,
+          conversation: []
+        }))
+      )
+    ],
+    ["an endpoint that is out of its bounds", "plain", (records) => {
+      const place = at(records, isSignal("turn_open_proposed"))
+      const like = structuredClone(records[at(records, ({ record }) => record === "event")]!)
+      const proposed = records[place]
+      if (like.record !== "event" || proposed?.record !== "signal") return
+      const { runtime_timestamp_ms, wall_clock_timestamp_ms } = proposed.signal
+      const { edge_id: _, node_id: __, turn_id: ___, media_time: ____, ...rest } = like.event
+      records.splice(place, 0, {
+        record: "event",
+        event: {
+          ...rest,
+          event_id: "evt_planted",
+          event_scope: "session",
+          lane: "TelemetryLane",
+          payload_class: "metadata",
+          reason: "endpoint_likely",
+          amount: 99_999,
+          runtime_timestamp_ms,
+          wall_clock_timestamp_ms
+        }
+      })
+    }],
+    [
+      "a memory that is less than what was heard for certain",
+      "plain",
+      command(isCommand("start_invocation", { modality: "llm" }), (start) => {
+        const [line] = start["conversation"] as Array<{ parts: Array<Record<string, number>> }>
+        for (const part of line?.parts ?? []) part["chars_min"] = (part["chars"] ?? 0) + 1
+      })
+    ],
+    ["words that are passed over and say enough", "taking", (records) => {
+      const told = records[at(records, isEvent("passed_over: backchannel"))]
+      const id = told?.record === "event" ? told.event.provider_invocation_id : undefined
+      for (const record of records) {
+        if (record.record !== "input" || record.input.type !== "transcript") continue
+        if (record.input.provider_invocation_id !== id) continue
+        Object.assign(record.input.handle, { facts: { words: 9, complete: true, backchannel: false } })
+      }
+    }],
+    [
+      "an endpoint that comes too late",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 2001))
+    ],
+    [
+      "an endpoint that comes too early",
+      "taking",
+      event(isEvent("endpoint_learned"), (told) => void (told.amount = 299))
+    ],
+    [
+      "what was heard outside of its bounds",
+      "taking",
+      command(isBounded, (start) => {
+        for (const { parts } of start["conversation"] as ReadonlyArray<{ parts: Array<Record<string, number>> }>) {
+          for (const part of parts) if (part["chars_max"] !== undefined) part["chars"] = part["chars_max"] + 1
+        }
+      })
+    ],
+    ["an idle caller who has just spoken", "taking", (records) => {
+      const place = at(records, isEvent("user_idle"))
+      const step = records.findLastIndex((record, index) => index < place && record.record === "input")
+      const record = records[step]
+      if (record?.record !== "input") throw new Error("no step")
+      records.splice(step, 0, {
+        ...record,
+        lane: "ControlLane",
+        input: { type: "typed_text", handle: { id: "h_0", payload_class: "text_raw", length: 3 } }
+      })
+    }]
   ]
 }
 

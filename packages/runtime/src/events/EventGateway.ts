@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import { Identity } from "./Identity.ts"
+import { LaneGovernor } from "./LaneGovernor.ts"
 import * as Effect from "effect/Effect"
 
 /** What a signal says besides its name; the envelope is filled in by the gateway. */
@@ -51,10 +52,13 @@ export type DecisionFields = Omit<
 
 /** The gateway of one session. */
 export interface SessionGateway {
-  /** Emits a control signal and returns its event id. */
+  /** Emits a control signal and returns its event id. Control is never lost. */
   readonly signal: (name: SignalName, emittedBy: SignalEmitter, fields?: SignalFields) => string
+  /** Emits an event and returns its id; that of its cause, where telemetry is lost for pressure. */
   readonly event: (fields: EventFields) => string
   readonly decision: (fields: DecisionFields) => string
+  /** Pressure on the control and the telemetry lane. */
+  readonly governor: LaneGovernor
 }
 
 /**
@@ -91,24 +95,32 @@ const openGateway = (context: KernelContext, eventId: (sequence: number) => stri
     wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now,
     payload_class: payloadClass
   })
+  const emit: SessionGateway["signal"] = (name, emittedBy, fields = {}) => {
+    const sequence = context.takeSequence()
+    const event_scope = fields.event_scope ?? (fields.turn_id === undefined ? "session" : "turn")
+    context.outputs.push({
+      record: "signal",
+      signal: {
+        authority_epoch: context.epoch,
+        ...envelope(sequence, "ControlLane", "metadata"),
+        ...fields,
+        event_scope,
+        signal: name,
+        emitted_by: emittedBy
+      } as ControlSignal
+    })
+    return eventId(sequence)
+  }
+  const governor = new LaneGovernor(context, emit)
   return {
-    signal: (name, emittedBy, fields = {}) => {
-      const sequence = context.takeSequence()
-      const event_scope = fields.event_scope ?? (fields.turn_id === undefined ? "session" : "turn")
-      context.outputs.push({
-        record: "signal",
-        signal: {
-          authority_epoch: context.epoch,
-          ...envelope(sequence, "ControlLane", "metadata"),
-          ...fields,
-          event_scope,
-          signal: name,
-          emitted_by: emittedBy
-        } as ControlSignal
-      })
-      return eventId(sequence)
+    governor,
+    signal: (name, emittedBy, fields) => {
+      const id = emit(name, emittedBy, fields)
+      governor.control()
+      return id
     },
     event: (fields) => {
+      if (fields.lane === "TelemetryLane" && !governor.telemetry(fields.edge_id)) return eventId(context.causeSequence)
       const sequence = context.takeSequence()
       const { lane, payload_class, ...rest } = fields
       context.outputs.push({

@@ -1,6 +1,7 @@
-import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
+import type { BufferStrategy, EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import type { KernelContext } from "../kernel/KernelContext.ts"
 
 /**
  * What an edge did with an item that was offered: `accepted`, or, when it is full, what its strategy says:
@@ -8,6 +9,10 @@ import * as Layer from "effect/Layer"
  * `merge` it joins the item before it and takes no place of its own.
  */
 export type Offer = "accepted" | "block" | "drop" | "replace" | "merge"
+
+/** What an edge does with data: how the plan handles its data lane. Recordings of before went by `strategy` alone. */
+export const strategyOf = (policy: EdgeBufferPolicy, context: Pick<KernelContext, "behaves">): BufferStrategy =>
+  context.behaves("limits") ? policy.lane_handling.DataLane : policy.strategy
 
 /** How full an edge is. `ms` is media time for audio, and 0 for text. */
 export interface Fill {
@@ -25,14 +30,21 @@ export interface Fill {
 export class EdgeAccount {
   readonly edgeId: string
   readonly policy: EdgeBufferPolicy
+  readonly strategy: BufferStrategy
   #items = 0
   #bytes = 0
   #ms = 0
   #offered = 0
 
-  constructor(edgeId: string, policy: EdgeBufferPolicy) {
+  /** `strategy`: see `strategyOf`; that of the data lane by default. */
+  constructor(
+    edgeId: string,
+    policy: EdgeBufferPolicy,
+    strategy: BufferStrategy = policy.lane_handling.DataLane
+  ) {
     this.edgeId = edgeId
     this.policy = policy
+    this.strategy = strategy
   }
 
   get fill(): Fill {
@@ -51,7 +63,7 @@ export class EdgeAccount {
     }
     // What would not fit on the empty edge can never be taken: waiting for room would be for ever.
     if (bytes > policy.max_queue_bytes || ms > policy.max_queue_ms) return "drop"
-    switch (policy.strategy) {
+    switch (this.strategy) {
       case "block":
         return "block"
       case "drop":
@@ -91,7 +103,9 @@ export class EdgeAccount {
 
 /** Edge buffers (RK-12): opens the account of an edge under the policy that the plan froze. */
 export class EdgeBuffer extends Context.Service<EdgeBuffer, {
-  readonly open: (edgeId: string, policy: EdgeBufferPolicy) => EdgeAccount
+  readonly open: (edgeId: string, policy: EdgeBufferPolicy, strategy?: BufferStrategy) => EdgeAccount
 }>()("rspp/EdgeBuffer") {
-  static readonly layer = Layer.succeed(EdgeBuffer, { open: (edgeId, policy) => new EdgeAccount(edgeId, policy) })
+  static readonly layer = Layer.succeed(EdgeBuffer, {
+    open: (edgeId, policy, strategy) => new EdgeAccount(edgeId, policy, strategy)
+  })
 }

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { EdgeAccount, Offer } from "./EdgeBuffer.ts"
-import { EdgeBuffer } from "./EdgeBuffer.ts"
+import { EdgeBuffer, strategyOf } from "./EdgeBuffer.ts"
 import type { WatermarkGauge } from "./Watermarks.ts"
 import { Watermarks } from "./Watermarks.ts"
 
@@ -41,6 +41,8 @@ export class FlowControl extends Context.Service<FlowControl, {
     readonly context: KernelContext
     readonly gateway: SessionGateway
     readonly plan: ResolvedTurnPlan
+    /** Told whenever a producer is held or goes on: the time in between is no delay of its own. */
+    readonly held?: (producer: string, held: boolean) => void
   }) => TurnFlow
 }>()("rspp/FlowControl") {
   static readonly layerNoDeps = Layer.effect(
@@ -49,7 +51,7 @@ export class FlowControl extends Context.Service<FlowControl, {
       const buffers = yield* EdgeBuffer
       const watermarks = yield* Watermarks
       return FlowControl.of({
-        open: ({ context, gateway, plan }) => {
+        open: ({ context, gateway, held: told, plan }) => {
           const edges = new Map<string, FlowEdge>()
           const edgeOf = (edgeId: string): FlowEdge => {
             const known = edges.get(edgeId)
@@ -57,7 +59,7 @@ export class FlowControl extends Context.Service<FlowControl, {
             const policy = plan.edge_buffer_policies[edgeId]
             if (policy === undefined) throw new Error(`the plan has no buffer policy for edge ${edgeId}`)
             const edge: FlowEdge = {
-              account: buffers.open(edgeId, policy),
+              account: buffers.open(edgeId, policy, strategyOf(policy, context)),
               gauge: watermarks.open(policy.watermarks),
               held: undefined
             }
@@ -89,7 +91,9 @@ export class FlowControl extends Context.Service<FlowControl, {
                 reason
               })
             }
-            if (!already) context.command({ type: "pause_invocation", provider_invocation_id: producer })
+            if (already) return
+            context.command({ type: "pause_invocation", provider_invocation_id: producer })
+            told?.(producer, true)
           }
           const release = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
             const { held } = edge
@@ -104,6 +108,7 @@ export class FlowControl extends Context.Service<FlowControl, {
             // One that has ended meanwhile has nothing to go on with.
             if (held !== producer || isHeldElsewhere(held, edge)) return
             context.command({ type: "resume_invocation", provider_invocation_id: held })
+            told?.(held, false)
           }
           const react = (edgeId: string, edge: FlowEdge, producer: string | undefined) => {
             const lane = laneGauge.observe({ items: laneItems(), bytes: 0, ms: 0 })

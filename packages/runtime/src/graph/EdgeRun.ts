@@ -1,6 +1,7 @@
 import type { GraphEdge } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SyncIds } from "../flow/SyncIntegrity.ts"
+import { strategyOf } from "../flow/EdgeBuffer.ts"
 import { groupOf } from "../flow/SyncIntegrity.ts"
 import { samplesPerMs } from "../ports/AudioFrame.ts"
 import type { Segment } from "../turn/Turn.ts"
@@ -194,8 +195,33 @@ export class EdgeRun {
       budgets.edgeServed(turn.turnId, edge_id)
       return
     }
+    const { max_latency_contribution_ms } = flow.policy(edge_id)
+    budgets.edgeWaiting(turn.turnId, edge_id, turn.plan.budgets.edge_budget_ms_default, max_latency_contribution_ms)
+  }
+
+  /**
+   * What waits has waited for as long as the edge may add to the turn's latency. Where the plan allows `degrade`, what
+   * is too late is shed before it is taken; otherwise it goes on waiting. Speech is held, never shed.
+   */
+  late(): void {
+    const { context, flow, gateway, turn } = this.#work
+    const { edge_id, payload_kind } = this.edge
+    if (payload_kind === "voice" || !turn.plan.allowed_adaptive_actions.includes("degrade")) return
     const bound = flow.policy(edge_id).max_latency_contribution_ms
-    budgets.edgeWaiting(turn.turnId, edge_id, Math.min(turn.plan.budgets.edge_budget_ms_default, bound))
+    const isLate = ({ end, sinceMs }: { readonly end?: boolean; readonly sinceMs: number }) =>
+      end !== true && context.now - Math.max(sinceMs, this.#heldMs) >= bound
+    const lost = this.#waiting.filter(isLate)
+    if (lost.length === 0) {
+      // Another has come to the head since then: its time begins anew.
+      this.served()
+      return
+    }
+    gateway.signal("degrade", "RK-17", { turn_id: turn.turnId, edge_id, reason: "edge_latency" })
+    this.#tellShed("edge_dequeue", "edge_latency")
+    this.#waiting = this.#waiting.filter((item) => !isLate(item))
+    this.served()
+    for (const item of lost) this.#work.lost(item, "too_late", edge_id)
+    for (const { place } of lost) this.#release(place)
   }
 
   served(): void {
@@ -216,15 +242,7 @@ export class EdgeRun {
     const { gateway, turn } = this.#work
     const { edge_id } = this.edge
     const strategy = turn.plan.flow_control.shedding_strategy_by_lane.DataLane
-    const about = { reason: `block_time:${strategy}`, turn_id: turn.turnId } as const
-    gateway.signal("shed", "RK-25", { ...about, edge_id })
-    gateway.decision({
-      outcome_kind: "shed",
-      phase: "scheduling_point",
-      scope: "edge_enqueue",
-      emitted_by: "RK-25",
-      ...about
-    })
+    this.#tellShed("edge_enqueue", `block_time:${strategy}`)
     const blocked = this.#blocked.splice(0)
     switch (strategy) {
       case "merge":
@@ -262,6 +280,19 @@ export class EdgeRun {
     this.served()
   }
 
+  #tellShed(scope: "edge_enqueue" | "edge_dequeue", reason: string): void {
+    const { gateway, turn } = this.#work
+    const about = { reason, turn_id: turn.turnId } as const
+    gateway.signal("shed", "RK-25", { ...about, edge_id: this.edge.edge_id })
+    gateway.decision({
+      outcome_kind: "shed",
+      phase: "scheduling_point",
+      scope,
+      emitted_by: "RK-25",
+      ...about
+    })
+  }
+
   #unblock(): void {
     const { context, flow } = this.#work
     const { edge_id } = this.edge
@@ -281,11 +312,13 @@ export class EdgeRun {
     const { context, flow } = this.#work
     const { edge_id } = this.edge
     const policy = flow.policy(edge_id)
-    if (!forgetful.has(policy.strategy)) return
-    for (;;) {
+    if (!forgetful.has(strategyOf(policy, context))) return
+    for (let shed = false;;) {
       const first = this.#waiting[0]
       if (first === undefined || first.end === true) return
       if (context.now - Math.max(first.sinceMs, this.#heldMs) <= policy.max_queue_ms) return
+      if (!shed && context.behaves("limits")) this.#tellShed("edge_dequeue", "queue_age")
+      shed = true
       this.#waiting.shift()
       this.#release(first.place)
       this.#work.lost(first, "too_old", edge_id)

@@ -37,7 +37,12 @@ export class GraphExecutor extends Context.Service<GraphExecutor, {
         run: (turn, parts, ahead) =>
           new TurnGraph(turn, { ...parts, identity }, {
             ahead,
-            flow: flow.open({ context: parts.context, gateway: parts.gateway, plan: turn.plan }),
+            flow: flow.open({
+              context: parts.context,
+              gateway: parts.gateway,
+              plan: turn.plan,
+              held: parts.budgets.invocationHeld
+            }),
             sync: sync.open({
               context: parts.context,
               gateway: parts.gateway,

@@ -73,12 +73,27 @@ export class ModelRun implements NodeRun {
         return goesOn
       }
     }
+    if (!silent && outcome === "timeout" && this.#mayStopHere(invocation)) return goesOn
     return { goesOn: false, reason: "provider_failure" }
   }
 
   abandon(reason: string): void {
     this.#work.invocations.cancel(this.#call?.id, reason)
     this.#over = true
+  }
+
+  /** A model that stalls after it began: the reply ends with what was said, where the plan allows `degrade`. */
+  #mayStopHere(invocation: Invocation): boolean {
+    const { context, gateway, turn } = this.#work
+    if (!context.behaves("limits") || !turn.plan.allowed_adaptive_actions.includes("degrade")) return false
+    gateway.signal("degrade", "RK-17", {
+      turn_id: turn.turnId,
+      provider_invocation_id: invocation.id,
+      node_id: this.of.node.node_id,
+      reason: "reply_cut_short"
+    })
+    this.#finish()
+    return true
   }
 
   #finish(): void {

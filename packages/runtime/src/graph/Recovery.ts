@@ -30,7 +30,19 @@ export const spareFor = (
   const about = { turn_id: turn.turnId, provider_invocation_id: invocation.id, reason: outcome } as const
   if (action === "provider_switch") gateway.signal("provider_switch", "RK-11", about)
   else gateway.signal("fallback", "RK-17", about)
+  work.newPath()
   return { provider: spare, attempts: 1 }
+}
+
+/** Whether the plan has somebody else for the work of this call: another provider, or a node behind a fallback edge. */
+export const hasAnotherWay = ({ turn }: TurnWork, of: TurnNode, invocation: Invocation): boolean => {
+  const { allowed_adaptive_actions: allowed, provider_bindings } = turn.plan
+  const spare = provider_bindings[`${invocation.modality}.fallback`]
+  if (
+    invocation.modality !== "external" && spare !== undefined && spare !== invocation.provider &&
+    (allowed.includes("provider_switch") || allowed.includes("fallback"))
+  ) return true
+  return allowed.includes("fallback") && of.fallback.some((edge) => edge.fallback_on?.includes("timeout") === true)
 }
 
 /**
@@ -58,6 +70,7 @@ export const takeOver = (
       reason: outcome
     })
   }
+  work.newPath()
   const runs = work.edges(edges)
   for (const edge of runs) for (const handle of items) edge.offer({ handle }, undefined)
   return runs

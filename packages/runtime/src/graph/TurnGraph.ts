@@ -11,6 +11,7 @@ import { MergeRun, SelectRun, SinkRun } from "./JoinRuns.ts"
 import { ModelRun } from "./ModelRun.ts"
 import type { NodeRun } from "./NodeRun.ts"
 import { OutputRun } from "./OutputRun.ts"
+import { hasAnotherWay } from "./Recovery.ts"
 import type { TurnNode } from "./SessionGraph.ts"
 import type { AheadCall } from "./Speculation.ts"
 import type { TurnGraphParts, TurnWork } from "./TurnWork.ts"
@@ -125,6 +126,17 @@ export class TurnGraph implements TurnWork {
     return undefined
   }
 
+  /** The key of the first edge into a node that names one. */
+  #fairnessKey(of: TurnNode): string | undefined {
+    if (!this.context.behaves("limits")) return undefined
+    const policies = this.turn.plan.edge_buffer_policies
+    for (const { edge_id } of of.into) {
+      const key = policies[edge_id]?.fairness_key
+      if (key !== undefined) return key
+    }
+    return undefined
+  }
+
   /** Whether all that comes of a node goes to a select that can take something else. */
   #hasOthers(failed: NodeRun): boolean {
     for (const run of this.#runs) {
@@ -225,7 +237,8 @@ export class TurnGraph implements TurnWork {
       ...options,
       nodeId: run.of.node.node_id,
       turnId: this.turn.turnId,
-      softMs: this.turn.plan.budgets.node_budget_ms_default
+      softMs: this.turn.plan.budgets.node_budget_ms_default,
+      fairnessKey: this.#fairnessKey(run.of)
     })
     this.#owners.set(invocation.id, run)
     return invocation
@@ -235,6 +248,35 @@ export class TurnGraph implements TurnWork {
     const ahead = this.#ahead.get(run.of.node.node_id)
     if (ahead !== undefined && !ahead.ended) this.#owners.set(ahead.invocation.id, run)
     return ahead
+  }
+
+  newPath(): void {
+    const { turn } = this
+    if (!this.context.behaves("limits") || turn.firstOutputMs !== undefined || turn.outputEnded) return
+    if (turn.ending === undefined) this.budgets.pathStarted(turn.plan)
+  }
+
+  /**
+   * The budget of the path in use ran out. True: the call that keeps it waiting has given up, and what the plan allows
+   * instead is at work. False: there is no other way to the output.
+   */
+  otherPath(): boolean {
+    for (const invocation of this.invocations.ofTurn(this.turn.turnId)) {
+      const run = this.#owners.get(invocation.id)
+      if (run === undefined || run.isOver || invocation.cancelSentMs !== undefined) continue
+      if (!this.graph.toCaller.has(run.of.node.node_id) || invocation.firstResultMs !== undefined) continue
+      if (!hasAnotherWay(this, run.of, invocation)) continue
+      this.invocations.cancel(invocation.id, "timeout")
+      this.failed(invocation, "timeout", false)
+      return true
+    }
+    return false
+  }
+
+  /** What waits on an edge has waited for as long as the edge may add. */
+  edgeLate(edgeId: string): void {
+    this.#edges.get(edgeId)?.late()
+    this.pump()
   }
 
   workName(of: TurnNode): string {

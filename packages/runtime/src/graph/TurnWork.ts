@@ -47,6 +47,8 @@ export interface TurnWork extends TurnGraphParts {
   readonly lost: (item: Item, reason: string, edgeId: string) => void
   /** The call that was made for this node before the turn was open, if there is one; from now on it is the node's. */
   readonly adopt: (run: NodeRun) => AheadCall | undefined
+  /** Another path to the output is in use from now on: it gets the budget of a path. */
+  readonly newPath: () => void
   /** Names the work of a node in this turn: stable across attempts. */
   readonly workName: (of: TurnNode) => string
   /** The provider that the plan binds to a node. */

@@ -48,7 +48,15 @@ export class VoiceRun implements NodeRun {
   }
 
   pump(): boolean {
-    if (this.#over || this.#speaking !== undefined) return false
+    if (this.#over) return false
+    if (this.#speaking !== undefined) {
+      // A sentence that waits for the one before it waits for this voice; but not while playback holds the voice itself.
+      if (this.#work.context.behaves("limits")) {
+        const held = this.#out.some((edge) => edge.isFull)
+        for (const edge of this.#into) edge.watch(held)
+      }
+      return false
+    }
     const next = firstToArrive(this.#into)
     if (next === undefined) {
       for (const edge of this.#into) edge.watch(false)

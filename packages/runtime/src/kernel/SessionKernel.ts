@@ -25,10 +25,12 @@ import { GraphExecutor } from "../graph/GraphExecutor.ts"
 import type { SessionSpeculation } from "../graph/Speculation.ts"
 import { Speculation } from "../graph/Speculation.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
+import { CircuitWatch } from "../invocation/CircuitWatch.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
 import { InvocationLedger } from "../invocation/InvocationLedger.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
 import { Budget } from "../limits/Budget.ts"
+import type { SessionAdmission } from "../limits/LocalAdmission.ts"
 import { LocalAdmission } from "../limits/LocalAdmission.ts"
 import type { Heard, SessionListening } from "../listening/Listening.ts"
 import type { SessionIdleUser } from "../listening/IdleUser.ts"
@@ -121,13 +123,14 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
           const snapshots = new SnapshotStore(header)
+          const admitted = admission.open(context)
           const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
           const turns = new TurnLifecycle({
             context,
             gateway,
             guard,
             arbiter,
-            admission,
+            admission: admitted,
             plans,
             snapshots,
             identity,
@@ -157,6 +160,8 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             connection: connection.open(gateway),
             delivery: delivery.open(gateway, conversation),
             snapshots,
+            admission: admitted,
+            circuits: new CircuitWatch(context, gateway, snapshots),
             sync: syncs.open({ context, gateway, policies: header.pipeline.edge_buffer_policies }),
             turns,
             conversation,
@@ -224,6 +229,8 @@ interface KernelModules {
   readonly connection: SessionConnection
   readonly delivery: SessionDelivery
   readonly snapshots: SnapshotStore
+  readonly admission: SessionAdmission
+  readonly circuits: CircuitWatch
   readonly sync: EdgeSync
   readonly turns: TurnLifecycle
   readonly conversation: SessionConversation
@@ -263,6 +270,7 @@ class Kernel implements KernelSession {
     context.causeSequence = sequence
     context.outputs = []
     if (!this.#ended) {
+      this.#m.gateway.governor.tick()
       this.#apply(input)
       this.#settle()
     }
@@ -282,6 +290,18 @@ class Kernel implements KernelSession {
         return
       case "snapshot":
         snapshots.accept(input.snapshot, context.now)
+        this.#m.circuits.look()
+        if (!this.#over) this.#m.admission.policyCame(snapshots.get("admission_policy_snapshot"))
+        return
+      case "session_reserved":
+        this.#m.admission.sessionAnswered(input.granted)
+        if (!input.granted && !this.#over) this.#turnAway(input.reason ?? "session_refused")
+        return
+      case "turn_reserved":
+        turns.reserved(input.reservation_id, input.granted, input.reason ?? "tenant_quota")
+        return
+      case "dispatch_shed":
+        this.#dispatchShed(input)
         return
       case "lease":
         if (guard.authority.apply(input) === "lost") {
@@ -581,9 +601,16 @@ class Kernel implements KernelSession {
     if (invocation !== undefined) invocation.lateOutputs += 1
     const remap = policy === "remap" && input.type === "transcript" && input.handle.length > 0
     const turnId = invocation?.turnId
+    const kind = input.type === "transcript" ? "transcript" : kindOf(input)
+    const edge = context.behaves("limits")
+      ? context.header.pipeline.graph.edges.find((candidate) =>
+        candidate.from_node_id === invocation?.nodeId && candidate.payload_kind === kind
+      )
+      : undefined
     gateway.event({
       lane: "TelemetryLane",
       payload_class: "metadata",
+      ...(edge === undefined ? {} : { edge_id: edge.edge_id }),
       provider_invocation_id: input.provider_invocation_id,
       reason: remap ? "late_remapped" : policy === "diagnostics" ? "late_diagnostic" : "late_dropped",
       ...(turnId === undefined ? {} : { turn_id: turnId, late_after_cancel: invocation?.cancelSentMs !== undefined })
@@ -685,9 +712,16 @@ class Kernel implements KernelSession {
     const verdict = budgets.expired(input.timer)
     switch (verdict.kind) {
       case "exhausted":
-        if (turns.active?.turnId === verdict.turnId) turns.end({ kind: "budget", reason: "turn_budget_exhausted" })
+        if (turns.active?.turnId !== verdict.turnId) return
+        if (verdict.budget === "path" && this.#otherPath()) return
+        turns.end({ kind: "budget", reason: "turn_budget_exhausted" })
         return
-      case "first_result_late": {
+      case "edge_late":
+        if (turns.active?.turnId !== verdict.turnId || turns.active.ending !== undefined) return
+        turns.reply?.edgeLate(verdict.edgeId)
+        turns.checkComplete()
+        return
+      case "call_late": {
         const invocation = invocations.get(verdict.invocation)
         if (invocation === undefined) return
         invocations.cancel(invocation.id, "timeout")
@@ -700,6 +734,15 @@ class Kernel implements KernelSession {
       case "none":
         return
     }
+  }
+
+  /** The path in use is too slow: whether another is at work now. */
+  #otherPath(): boolean {
+    const { context, turns } = this.#m
+    if (!context.behaves("limits") || turns.active?.ending !== undefined || turns.reply === undefined) return false
+    const found = turns.reply.otherPath()
+    if (found) turns.checkComplete()
+    return found
   }
 
   #cancel(input: InputOf<"cancel_requested">): void {
@@ -773,6 +816,37 @@ class Kernel implements KernelSession {
     }
   }
 
+  /** The pool had no room for a call: it is shed before its node is dispatched (F1). Its end follows. */
+  #dispatchShed(input: InputOf<"dispatch_shed">): void {
+    const { gateway, invocations } = this.#m
+    const invocation = invocations.get(input.provider_invocation_id)
+    if (invocation === undefined || invocation.cancelSentMs !== undefined) return
+    const turn = invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }
+    gateway.signal("shed", "RK-25", {
+      ...turn,
+      reason: input.reason,
+      node_id: invocation.nodeId,
+      provider_invocation_id: invocation.id
+    })
+    gateway.decision({
+      outcome_kind: "shed",
+      phase: "scheduling_point",
+      scope: "node_dispatch",
+      emitted_by: "RK-25",
+      reason: input.reason,
+      ...turn
+    })
+  }
+
+  /** The session has no place among those of its tenant: it ends before it has begun. */
+  #turnAway(reason: string): void {
+    const { gateway } = this.#m
+    gateway.signal("reject", "RK-25", { event_scope: "session", reason })
+    gateway.decision({ outcome_kind: "reject", phase: "pre_turn", scope: "tenant", emitted_by: "RK-25", reason })
+    this.#endReason = reason
+    this.#finish(reason)
+  }
+
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
     const { bargeIn, gateway, idle, invocations, listening, speculation, turns } = this.#m
@@ -811,6 +885,7 @@ class Kernel implements KernelSession {
     }
     if (!this.#over || this.#ended || !turns.isSettled || invocations.live() > 0) return
     this.#ended = true
+    this.#m.gateway.governor.close()
     context.command({ type: "end_session", reason: this.#endReason })
   }
 }

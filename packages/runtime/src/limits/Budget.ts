@@ -1,3 +1,4 @@
+import { providerPhaseDefaults } from "@rspp/contracts/Profile"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
@@ -9,87 +10,282 @@ export type BudgetVerdict =
   | { readonly kind: "none" }
   | { readonly kind: "warned"; readonly invocation?: string }
   | { readonly kind: "exhausted"; readonly turnId: string; readonly budget: "turn" | "path" }
-  | { readonly kind: "first_result_late"; readonly invocation: string }
+  /** A call gave no first result in time, stalled after one, or went on for too long. */
+  | { readonly kind: "call_late"; readonly invocation: string }
+  /** What waits on an edge has waited for as long as the edge may add. */
+  | { readonly kind: "edge_late"; readonly turnId: string; readonly edgeId: string }
 
 /** The budgets of one session. Times are timers of the session, so replay sees the same expiries. */
 export interface SessionBudgets {
   /** `turn_open`: the turn's and the path's envelopes to the first output start. */
   readonly turnOpened: (plan: ResolvedTurnPlan) => void
+  /** Another path to the output is in use from now on: it has the path's budget anew; the turn's runs on. */
+  readonly pathStarted: (plan: ResolvedTurnPlan) => void
   /** The first output left, or the turn is ending: the envelopes are over. */
   readonly turnSettled: (turnId: string) => void
   /** An invocation is to give its first result within `capMs`; past `softMs` a warning is given. */
   readonly invocationStarted: (invocation: string, capMs: number, softMs: number | undefined) => void
+  /** It gave a result. `streams`: more is to follow, and its later phases are limited. */
+  readonly invocationResulted: (invocation: string, streams: boolean) => void
+  /** It is held on purpose, or goes on: the time in between counts for none of its budgets. */
+  readonly invocationHeld: (invocation: string, held: boolean) => void
   readonly invocationSettled: (invocation: string) => void
-  /** An item became the head of an edge whose consumer is free, or the edge is empty again. */
-  readonly edgeWaiting: (turnId: string, edgeId: string, budgetMs: number) => void
+  /** An item became the head of an edge. Past `budgetMs` a warning is given, past `latencyMs` the edge is late. */
+  readonly edgeWaiting: (turnId: string, edgeId: string, budgetMs: number, latencyMs: number) => void
   readonly edgeServed: (turnId: string, edgeId: string) => void
   /** A timer with a budget's name fired. */
   readonly expired: (timer: string) => BudgetVerdict
 }
 
+/** Part of the turn's and the path's budget after which a warning is given. */
+export const warningPart = 0.75
+
+/** One call's limits. */
+interface Call {
+  readonly startedMs: number
+  /** When its first result is due, and its warning; undefined once they are settled. */
+  firstDue: number | undefined
+  softDue: number | undefined
+  /** When its last result came, or it went on after having been held; undefined before the first. */
+  lastMs: number | undefined
+  heldSinceMs: number | undefined
+  heldMs: number
+}
+
+const none: BudgetVerdict = { kind: "none" }
+
 /**
- * Budgets (RK-17): the turn's envelope to its first output, the path's, the nodes' soft limit, the edges' and each
- * provider call's time to its first result. All in milliseconds, from the frozen plan.
+ * Budgets (RK-17): the turn's envelope to its first output, that of the path in use, the nodes' soft limit, the edges'
+ * and each provider call's phases: to the first result, between results, and in all. All in milliseconds, from the
+ * frozen plan and the pipeline.
  *
- * Guarantees: I-BUDGET-NAMED each expiry is recorded as `budget_warning` or `budget_exhausted` and names its budget.
+ * Guarantees: I-BUDGET-NAMED each expiry is recorded as `budget_warning` or `budget_exhausted` and names its budget;
+ * I-BUDGET-HELD no call runs out of time while it is held on purpose.
  */
 export class Budget extends Context.Service<Budget, {
   readonly open: (context: KernelContext, gateway: SessionGateway) => SessionBudgets
 }>()("rspp/Budget") {
-  static readonly layer = Layer.succeed(Budget, {
-    open: (context, gateway) => ({
-      turnOpened: (plan) => {
-        context.arm(`budget.turn:${plan.turn_id}`, context.now + plan.budgets.turn_budget_ms)
-        context.arm(`budget.path:${plan.turn_id}`, context.now + plan.budgets.path_budget_ms_default)
-      },
-      turnSettled: (turnId) => {
-        context.disarm(`budget.turn:${turnId}`)
-        context.disarm(`budget.path:${turnId}`)
-      },
-      invocationStarted: (invocation, capMs, softMs) => {
-        context.arm(`budget.call:${invocation}`, context.now + capMs)
-        if (softMs !== undefined && softMs < capMs) context.arm(`budget.node:${invocation}`, context.now + softMs)
-      },
-      invocationSettled: (invocation) => {
-        context.disarm(`budget.call:${invocation}`)
-        context.disarm(`budget.node:${invocation}`)
-      },
-      edgeWaiting: (turnId, edgeId, budgetMs) => {
-        const timer = `budget.edge:${turnId}:${edgeId}`
-        if (!context.isArmed(timer)) context.arm(timer, context.now + budgetMs)
-      },
-      edgeServed: (turnId, edgeId) => context.disarm(`budget.edge:${turnId}:${edgeId}`),
-      expired: (timer) => {
-        const colon = timer.indexOf(":")
-        const [kind, subject] = [timer.slice(0, colon), timer.slice(colon + 1)]
-        switch (kind) {
-          case "budget.turn":
-          case "budget.path": {
-            const budget = kind === "budget.turn" ? "turn" : "path"
-            gateway.signal("budget_exhausted", "RK-17", { turn_id: subject, reason: `${budget}_budget` })
-            return { kind: "exhausted", turnId: subject, budget }
-          }
-          case "budget.node": {
-            gateway.signal("budget_warning", "RK-17", { reason: "node_budget", provider_invocation_id: subject })
-            return { kind: "warned", invocation: subject }
-          }
-          case "budget.edge": {
-            const at = subject.indexOf(":")
-            const [turnId, edgeId] = [subject.slice(0, at), subject.slice(at + 1)]
-            gateway.signal("budget_warning", "RK-17", { turn_id: turnId, edge_id: edgeId, reason: "edge_budget" })
-            return { kind: "warned" }
-          }
-          case "budget.call": {
-            gateway.signal("budget_exhausted", "RK-17", {
-              reason: "first_result",
-              provider_invocation_id: subject
-            })
-            return { kind: "first_result_late", invocation: subject }
-          }
-          default:
-            return { kind: "none" }
-        }
+  static readonly layer = Layer.succeed(Budget, { open: (context, gateway) => new Budgets(context, gateway) })
+}
+
+class Budgets implements SessionBudgets {
+  readonly #context: KernelContext
+  readonly #gateway: SessionGateway
+  readonly #betweenMs: number
+  readonly #totalMs: number
+  /** Recordings of before know the first result's limit only. */
+  readonly #limits: boolean
+  readonly #calls = new Map<string, Call>()
+  /** Edges with something that waits, and when its head will have waited for as long as the edge may add. */
+  readonly #edges = new Map<string, number>()
+
+  constructor(context: KernelContext, gateway: SessionGateway) {
+    this.#context = context
+    this.#gateway = gateway
+    const { pipeline } = context.header
+    this.#betweenMs = pipeline.provider_between_chunks_ms ?? providerPhaseDefaults.provider_between_chunks_ms
+    this.#totalMs = pipeline.provider_total_ms ?? providerPhaseDefaults.provider_total_ms
+    this.#limits = context.behaves("limits")
+  }
+
+  turnOpened = (plan: ResolvedTurnPlan): void => {
+    const context = this.#context
+    const { turn_budget_ms } = plan.budgets
+    context.arm(`budget.turn:${plan.turn_id}`, context.now + turn_budget_ms)
+    if (this.#limits) this.#warn(`budget.turn_soft:${plan.turn_id}`, turn_budget_ms)
+    this.pathStarted(plan)
+  }
+
+  pathStarted = (plan: ResolvedTurnPlan): void => {
+    const context = this.#context
+    const { path_budget_ms_default, turn_budget_ms } = plan.budgets
+    context.arm(`budget.path:${plan.turn_id}`, context.now + path_budget_ms_default)
+    // Where both are the same, one warning says it.
+    if (this.#limits && path_budget_ms_default < turn_budget_ms) {
+      this.#warn(`budget.path_soft:${plan.turn_id}`, path_budget_ms_default)
+    }
+  }
+
+  turnSettled = (turnId: string): void => {
+    for (const budget of ["turn", "turn_soft", "path", "path_soft"]) this.#context.disarm(`budget.${budget}:${turnId}`)
+  }
+
+  invocationStarted = (invocation: string, capMs: number, softMs: number | undefined): void => {
+    const context = this.#context
+    const { now } = context
+    const soft = softMs !== undefined && softMs < capMs ? now + softMs : undefined
+    const known = this.#calls.get(invocation)
+    if (known === undefined) {
+      this.#calls.set(invocation, {
+        startedMs: now,
+        firstDue: now + capMs,
+        softDue: soft,
+        lastMs: undefined,
+        heldSinceMs: undefined,
+        heldMs: 0
+      })
+    } else {
+      known.firstDue = now + capMs
+      known.softDue = soft
+    }
+    context.arm(`budget.call:${invocation}`, now + capMs)
+    if (soft !== undefined) context.arm(`budget.node:${invocation}`, soft)
+  }
+
+  invocationResulted = (invocation: string, streams: boolean): void => {
+    this.#firstSettled(invocation)
+    const call = this.#calls.get(invocation)
+    if (call === undefined || !streams || !this.#limits) return
+    const first = call.lastMs === undefined
+    call.lastMs = this.#context.now
+    // One timer for all results: when it fires, it is seen how long ago the last one came.
+    if (first && call.heldSinceMs === undefined) this.#armPhase(invocation, call)
+  }
+
+  invocationHeld = (invocation: string, held: boolean): void => {
+    const context = this.#context
+    const { now } = context
+    const call = this.#calls.get(invocation)
+    if (call === undefined || !this.#limits || held === (call.heldSinceMs !== undefined)) return
+    if (held) {
+      call.heldSinceMs = now
+      return
+    }
+    const forMs = now - (call.heldSinceMs ?? now)
+    call.heldSinceMs = undefined
+    call.heldMs += forMs
+    if (call.firstDue !== undefined) {
+      call.firstDue += forMs
+      context.arm(`budget.call:${invocation}`, call.firstDue)
+    }
+    if (call.softDue !== undefined) {
+      call.softDue += forMs
+      context.arm(`budget.node:${invocation}`, call.softDue)
+    }
+    if (call.lastMs === undefined) return
+    call.lastMs = now
+    this.#armPhase(invocation, call)
+  }
+
+  invocationSettled = (invocation: string): void => {
+    this.#firstSettled(invocation)
+    this.#calls.delete(invocation)
+    this.#context.disarm(`budget.phase:${invocation}`)
+  }
+
+  edgeWaiting = (turnId: string, edgeId: string, budgetMs: number, latencyMs: number): void => {
+    const context = this.#context
+    const name = `${turnId}:${edgeId}`
+    const warning = `budget.edge:${name}`
+    if (!this.#limits) {
+      if (!context.isArmed(warning)) context.arm(warning, context.now + Math.min(budgetMs, latencyMs))
+      return
+    }
+    // Told once for each head: it goes on waiting, and nothing new is known.
+    if (this.#edges.has(name)) return
+    this.#edges.set(name, context.now + latencyMs)
+    if (budgetMs < latencyMs) context.arm(warning, context.now + budgetMs)
+    else context.arm(`budget.latency:${name}`, context.now + latencyMs)
+  }
+
+  edgeServed = (turnId: string, edgeId: string): void => {
+    const name = `${turnId}:${edgeId}`
+    this.#context.disarm(`budget.edge:${name}`)
+    if (!this.#edges.delete(name)) return
+    this.#context.disarm(`budget.latency:${name}`)
+  }
+
+  expired = (timer: string): BudgetVerdict => {
+    const colon = timer.indexOf(":")
+    const [kind, subject] = [timer.slice(0, colon), timer.slice(colon + 1)]
+    switch (kind) {
+      case "budget.turn":
+      case "budget.path": {
+        const budget = kind === "budget.turn" ? "turn" : "path"
+        this.#gateway.signal("budget_exhausted", "RK-17", { turn_id: subject, reason: `${budget}_budget` })
+        return { kind: "exhausted", turnId: subject, budget }
       }
-    })
-  })
+      case "budget.turn_soft":
+      case "budget.path_soft": {
+        const budget = kind === "budget.turn_soft" ? "turn" : "path"
+        this.#gateway.signal("budget_warning", "RK-17", { turn_id: subject, reason: `${budget}_budget` })
+        return { kind: "warned" }
+      }
+      case "budget.node":
+        return this.#nodeLate(subject)
+      case "budget.edge":
+      case "budget.latency":
+        return this.#edgeLate(kind, subject)
+      case "budget.call":
+        if (this.#isHeld(subject)) return none
+        return this.#callLate(subject, "first_result")
+      case "budget.phase":
+        return this.#phaseLate(subject)
+      default:
+        return none
+    }
+  }
+
+  #warn(timer: string, budgetMs: number): void {
+    this.#context.arm(timer, this.#context.now + Math.ceil(budgetMs * warningPart))
+  }
+
+  #firstSettled(invocation: string): void {
+    const call = this.#calls.get(invocation)
+    if (call !== undefined) {
+      call.firstDue = undefined
+      call.softDue = undefined
+    }
+    this.#context.disarm(`budget.call:${invocation}`)
+    this.#context.disarm(`budget.node:${invocation}`)
+  }
+
+  /** What runs out while the call is held is looked at again when it goes on. */
+  #isHeld(invocation: string): boolean {
+    return this.#limits && this.#calls.get(invocation)?.heldSinceMs !== undefined
+  }
+
+  #armPhase(invocation: string, call: Call): void {
+    this.#context.arm(
+      `budget.phase:${invocation}`,
+      Math.min((call.lastMs ?? call.startedMs) + this.#betweenMs, call.startedMs + call.heldMs + this.#totalMs)
+    )
+  }
+
+  #phaseLate(invocation: string): BudgetVerdict {
+    const call = this.#calls.get(invocation)
+    if (call === undefined || call.heldSinceMs !== undefined) return none
+    const { now } = this.#context
+    if (now >= call.startedMs + call.heldMs + this.#totalMs) return this.#callLate(invocation, "total")
+    if (now >= (call.lastMs ?? call.startedMs) + this.#betweenMs) return this.#callLate(invocation, "between_chunks")
+    this.#armPhase(invocation, call)
+    return none
+  }
+
+  #callLate(invocation: string, reason: string): BudgetVerdict {
+    this.#gateway.signal("budget_exhausted", "RK-17", { reason, provider_invocation_id: invocation })
+    return { kind: "call_late", invocation }
+  }
+
+  #nodeLate(invocation: string): BudgetVerdict {
+    if (this.#isHeld(invocation)) return none
+    const call = this.#calls.get(invocation)
+    if (call !== undefined) call.softDue = undefined
+    this.#gateway.signal("budget_warning", "RK-17", { reason: "node_budget", provider_invocation_id: invocation })
+    return { kind: "warned", invocation }
+  }
+
+  #edgeLate(kind: "budget.edge" | "budget.latency", name: string): BudgetVerdict {
+    const at = name.indexOf(":")
+    const [turnId, edgeId] = [name.slice(0, at), name.slice(at + 1)]
+    const about = { turn_id: turnId, edge_id: edgeId } as const
+    if (kind === "budget.latency") {
+      this.#gateway.signal("budget_exhausted", "RK-17", { ...about, reason: "edge_latency" })
+      return { kind: "edge_late", turnId, edgeId }
+    }
+    this.#gateway.signal("budget_warning", "RK-17", { ...about, reason: "edge_budget" })
+    const due = this.#edges.get(name)
+    if (due !== undefined) this.#context.arm(`budget.latency:${name}`, due)
+    return { kind: "warned" }
+  }
 }

@@ -25,6 +25,8 @@ import { SessionKernel } from "../kernel/SessionKernel.ts"
 import type { NodeError } from "../nodes/NodeBinding.ts"
 import { capOf } from "../nodes/NodeBinding.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
+import { AdmissionLedger } from "../limits/AdmissionLedger.ts"
+import { ExecutionPool } from "../limits/ExecutionPool.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import { makeBackchannel } from "../listening/Backchannel.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
@@ -114,6 +116,7 @@ export class Session extends Context.Service<Session, {
         | LaneRouter
         | Timebase
         | InvocationRunner
+        | AdmissionLedger
         | ProviderManager
         | NodeHost
         | Transport
@@ -134,9 +137,11 @@ export class Session extends Context.Service<Session, {
       SessionKernel.layer,
       LaneRouter.layer,
       Timebase.layer,
-      InvocationRunner.layerNoDeps
+      InvocationRunner.layerNoDeps,
+      AdmissionLedger.layer
     )),
-    Layer.provideMerge(NodeHost.layerNoDeps)
+    Layer.provideMerge(NodeHost.layerNoDeps),
+    Layer.provideMerge(ExecutionPool.layer)
   )
 }
 
@@ -229,14 +234,22 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const runner = yield* (yield* InvocationRunner).open({
     payloads,
     history,
-    feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
+    feedBounds: {
+      items: audioPolicy?.max_queue_items ?? 50,
+      bytes: audioPolicy?.max_queue_bytes ?? 65_536,
+      ms: audioPolicy?.max_queue_ms ?? 1000,
+      ...(audioPolicy === undefined ? {} : { strategy: audioPolicy.lane_handling.DataLane })
+    },
     partialIntervalMs: settings.recognition.partial_interval_ms,
     backchannel: makeBackchannel(settings.barge_in.backchannel),
+    tenantId: options.tenant_id,
     graceMs: pipeline.cancellation_grace_ms,
     nodes: { session_id: options.session_id, seed: options.seed, nowMs: timebase.nowMs, bound: nodes },
     offer: inbox.data,
     onPayload: recorder.payload
   })
+  const reservations = (yield* AdmissionLedger).open(options.tenant_id, options.session_id)
+  yield* Effect.addFinalizer(() => Effect.sync(reservations.close))
   const transcripts = yield* openTranscripts({ closingMs: shutdownBudgetMs })
   const timers = yield* FiberMap.make<string>()
   const forkTimer = yield* FiberMap.runtime(timers)<never>()
@@ -351,6 +364,19 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       case "fence_output":
         egress.fence(command.turn_id)
         return payloads.dropAudio(command.turn_id)
+      case "reserve_turn": {
+        const { reservation_id, max_concurrent_turns, max_turns_per_minute } = command
+        const limits = {
+          ...(max_concurrent_turns === undefined ? {} : { max_concurrent_turns }),
+          ...(max_turns_per_minute === undefined ? {} : { max_turns_per_minute })
+        }
+        const answer = reservations.turn(reservation_id, limits, Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n))
+        return control({ type: "turn_reserved", reservation_id, ...answer })
+      }
+      case "release_turn":
+        return reservations.release(command.reservation_id)
+      case "reserve_session":
+        return control({ type: "session_reserved", ...reservations.session(command.max_sessions) })
       case "end_session":
         over = true
         return

@@ -18,6 +18,8 @@ export interface TurnIntent {
   readonly proposedMs: number
   /** The recogniser's invocation that the turn adopts; absent for typed text. */
   readonly recognition?: string
+  /** What was reserved for it of what the tenant's sessions share. */
+  readonly reservation?: string
 }
 
 /** One sentence of the reply on its way to the caller. */

@@ -8,13 +8,13 @@ import type { AheadCall, SessionSpeculation } from "../graph/Speculation.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
-import type { LocalAdmission } from "../limits/LocalAdmission.ts"
+import type { SessionAdmission } from "../limits/LocalAdmission.ts"
 import type { PlanResolver } from "../plan/PlanResolver.ts"
 import type { SnapshotStore } from "../plan/SnapshotStore.ts"
 import type { SessionConversation } from "../session/Conversation.ts"
 import type { EndCause, Turn, TurnIntent } from "./Turn.ts"
 import { isSpeaking, makeTurn } from "./Turn.ts"
-import type { TurnArbiter } from "./TurnArbiter.ts"
+import type { OpeningDecision, TurnArbiter } from "./TurnArbiter.ts"
 import { transitionOf } from "./TurnArbiter.ts"
 
 /** Closed turns whose delivery a session still follows. */
@@ -26,7 +26,7 @@ export interface LifecycleParts {
   readonly gateway: SessionGateway
   readonly guard: SessionGuard
   readonly arbiter: TurnArbiter["Service"]
-  readonly admission: LocalAdmission["Service"]
+  readonly admission: SessionAdmission
   readonly plans: PlanResolver["Service"]
   readonly snapshots: SnapshotStore
   readonly identity: Identity["Service"]
@@ -49,10 +49,12 @@ export class TurnLifecycle {
   readonly #parts: LifecycleParts
   readonly #followed: Array<Turn> = []
   readonly #graces = new Set<string>()
-  #active: { readonly turn: Turn; readonly reply: TurnGraph } | undefined
+  #active: { readonly turn: Turn; readonly reply: TurnGraph; readonly reservation: string | undefined } | undefined
   #pending: TurnIntent | undefined
+  /** An intent for which a part of what the tenant's sessions share is being reserved. */
+  #asking: { readonly intent: TurnIntent; readonly supersede: boolean; readonly reservation: string } | undefined
   #ordinal = 0
-  #accepted = 0
+  #reservations = 0
   #closed = false
 
   constructor(parts: LifecycleParts) {
@@ -69,19 +71,20 @@ export class TurnLifecycle {
 
   /** Nothing is open, nothing waits to open, every fence is reported and every supplement sealed. */
   get isSettled(): boolean {
-    return this.#active === undefined && this.#pending === undefined && this.#graces.size === 0 &&
+    return this.#active === undefined && this.#pending === undefined && this.#asking === undefined &&
+      this.#graces.size === 0 &&
       this.#followed.every((turn) => turn.fenced || !turn.fenceRequested)
   }
 
   /** Turns that were wanted and turns that were accepted, in the whole session. */
   get counts(): { readonly turns: number; readonly accepted: number } {
-    return { turns: this.#ordinal, accepted: this.#accepted }
+    return { turns: this.#ordinal, accepted: this.#parts.admission.accepted() }
   }
 
   /** Another placement has had so many turns: ids and quotas go on from there. */
   restore(turns: number, accepted: number): void {
     this.#ordinal = Math.max(this.#ordinal, turns)
-    this.#accepted = Math.max(this.#accepted, accepted)
+    this.#parts.admission.accepted(accepted)
   }
 
   find(turnId: string): Turn | undefined {
@@ -111,11 +114,65 @@ export class TurnLifecycle {
       this.#open(intent)
       return
     }
-    const audible = this.audible
     if (this.#active !== undefined && !supersede) {
       this.#refuse(intent, "defer", "turn_active")
       return
     }
+    if (this.#isHopeless(intent)) {
+      // Arbitration turns it away now, and nothing has to make way for it.
+      this.#open(intent)
+      return
+    }
+    const limits = this.#parts.admission.tenantLimits(this.#admissionPolicy)
+    if (limits === undefined) {
+      this.#makeWay(intent)
+      return
+    }
+    // Reserved before it is accepted, and before anything makes way for it (I-ADMIT-RESERVE).
+    if (this.#asking !== undefined) this.#refuse(this.#asking.intent, "reject", "superseded")
+    const reservation = `reservation_${++this.#reservations}`
+    this.#asking = { intent, supersede, reservation }
+    this.#parts.context.command({ type: "reserve_turn", reservation_id: reservation, ...limits })
+  }
+
+  /** What was asked of the tenant's share is granted or not. */
+  reserved(reservation: string, granted: boolean, reason: string): void {
+    const asking = this.#asking
+    if (asking?.reservation !== reservation) {
+      // Nobody waits for it any more.
+      if (granted) this.#release(reservation)
+      return
+    }
+    this.#asking = undefined
+    if (!granted) {
+      this.#refuse(asking.intent, this.#admissionPolicy?.body.over_quota ?? "reject", reason)
+      return
+    }
+    const intent = { ...asking.intent, reservation }
+    if (this.#active !== undefined && !asking.supersede) this.#refuse(intent, "defer", "turn_active")
+    else if (intent.epoch !== this.#parts.context.epoch || this.#isHopeless(intent)) this.#open(intent)
+    else this.#makeWay(intent)
+  }
+
+  get #admissionPolicy() {
+    return this.#parts.snapshots.get("admission_policy_snapshot")
+  }
+
+  /** Whether arbitration would turn it away as things stand, while something else would have to make way for it. */
+  #isHopeless(intent: TurnIntent): boolean {
+    if (this.audible === undefined && this.#active === undefined) return false
+    if (!this.#parts.context.behaves("limits")) return false
+    return this.#arbitrate(intent, this.#parts.identity.turnId(this.#ordinal + 1)).row !== "T5"
+  }
+
+  #release(reservation: string | undefined): void {
+    if (reservation === undefined) return
+    this.#parts.context.command({ type: "release_turn", reservation_id: reservation })
+  }
+
+  /** The open turn makes way for this intent, which opens when it has. */
+  #makeWay(intent: TurnIntent): void {
+    const { audible } = this
     if (audible !== undefined) this.cancel(audible, "turn", "superseded")
     if (this.#active === undefined) {
       this.#open(intent)
@@ -176,6 +233,9 @@ export class TurnLifecycle {
     const pending = this.#pending
     this.#pending = undefined
     if (pending !== undefined) this.#refuse(pending, "reject", "session_ended")
+    const asking = this.#asking
+    this.#asking = undefined
+    if (asking !== undefined) this.#refuse(asking.intent, "reject", "session_ended")
     this.end({ kind: "disconnect", reason: "transport_disconnect_or_stall" })
   }
 
@@ -230,6 +290,7 @@ export class TurnLifecycle {
     conversation.agentSaid(turn)
     // Nothing of it is to be heard any more: the caller who speaks now cuts in on the next turn, not on this one.
     if (!isSpeaking(turn)) this.#parts.bargeIn.forget(turn)
+    this.#release(this.#active?.reservation)
     this.#active = undefined
     this.#followed.push(turn)
     if (this.#followed.length > followedTurns) this.#followed.shift()
@@ -241,22 +302,10 @@ export class TurnLifecycle {
   }
 
   #open(intent: TurnIntent): void {
-    const { admission, arbiter, context, conversation, gateway, guard, invocations, plans, snapshots } = this.#parts
+    const { admission, context, conversation, gateway, invocations } = this.#parts
     const turnId = this.#parts.identity.turnId(++this.#ordinal)
     this.#transition(turnId, "turn_open_proposed")
-    const decision = arbiter.arbitrateOpening({
-      snapshots: () => snapshots.verdict(context.now),
-      admission: () => {
-        const policy = snapshots.get("admission_policy_snapshot")
-        return policy === undefined
-          ? { ok: false, outcome: "reject", reason: "no_admission_policy" }
-          : admission.admitTurn(policy, this.#accepted)
-      },
-      intentEpoch: intent.epoch,
-      epoch: context.epoch,
-      authorised: guard.authority.authorised,
-      plan: () => plans.resolve({ header: context.header, turnId, epoch: context.epoch, snapshots })
-    })
+    const decision = this.#arbitrate(intent, turnId)
     if (decision.row !== "T5") {
       this.#refused(turnId, decision.trigger, decision.reason, intent)
       return
@@ -269,7 +318,7 @@ export class TurnLifecycle {
       emitted_by: "RK-25",
       reason: "within_quota"
     })
-    this.#accepted += 1
+    admission.opened(this.#admissionPolicy)
     context.outputs.push({
       record: "plan",
       runtime_sequence: context.takeSequence(),
@@ -290,8 +339,25 @@ export class TurnLifecycle {
     const ahead = this.#parts.speculation.promote(turn, intent.handle)
     conversation.userSaid(intent.handle)
     const reply = this.#parts.run(turn, ahead)
-    this.#active = { turn, reply }
+    this.#active = { turn, reply, reservation: intent.reservation }
     reply.start()
+  }
+
+  #arbitrate(intent: TurnIntent, turnId: string): OpeningDecision {
+    const { admission, arbiter, context, guard, plans, snapshots } = this.#parts
+    return arbiter.arbitrateOpening({
+      snapshots: () => snapshots.verdict(context.now),
+      admission: () => {
+        const policy = this.#admissionPolicy
+        return policy === undefined
+          ? { ok: false, outcome: "reject", reason: "no_admission_policy" }
+          : admission.verdict(policy)
+      },
+      intentEpoch: intent.epoch,
+      epoch: context.epoch,
+      authorised: guard.authority.authorised,
+      plan: () => plans.resolve({ header: context.header, turnId, epoch: context.epoch, snapshots })
+    })
   }
 
   /** An intent that is turned away without arbitration, as its own turn that never opened. */
@@ -309,6 +375,7 @@ export class TurnLifecycle {
   ): void {
     const { context, gateway, speculation } = this.#parts
     speculation.withdraw("refused")
+    this.#release(intent.reservation)
     const epoch = trigger === "stale_epoch_reject" ? intent.epoch : context.epoch
     const guarded = trigger === "stale_epoch_reject" || trigger === "deauthorized_drain"
     gateway.signal(trigger, guarded ? "RK-24" : "RK-25", {

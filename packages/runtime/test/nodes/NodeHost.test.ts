@@ -1,3 +1,5 @@
+// Holds I-NODE-ORDER, I-NODE-ISOLATED, I-NODE-LIMIT, I-NODE-SCOPE: nodes in the host and runner of a session, in virtual
+// time.
 import { assert, describe, it } from "@effect/vitest"
 import { defineNode } from "@rspp/runtime/nodes/NodeDefinition"
 import { blocked, broken } from "@rspp/runtime/nodes/NodeFailure"

@@ -91,6 +91,7 @@ export type AnswerKind =
   | "playback_completed"
   | "playback_cancelled"
   | "invocation_ended"
+  | "turn_reserved"
   | "voice_chunk"
   | "segment"
   | "transcript"
@@ -118,6 +119,10 @@ export interface HarnessOptions {
   ) => { readonly percent?: number; readonly reason?: string; readonly afterMs: number } | undefined
   /** What a node does with an item; by default it hands it on. */
   readonly node?: (push: CommandOf<"push_item">, start: Start) => ScriptedItem
+  /** What the tenant's ledger answers; by default it grants. */
+  readonly tenant?: (
+    command: CommandOf<"reserve_turn" | "reserve_session">
+  ) => { readonly granted: boolean; readonly reason?: string }
   readonly withhold?: ReadonlyArray<AnswerKind>
   /** Answer of the recorder. */
   readonly evidence?: "appended" | "refused"
@@ -511,6 +516,16 @@ export class KernelHarness {
         return this.#item(command)
       case "end_items":
         return this.#answerSoon(ended(command.provider_invocation_id, "success"), 1, command.provider_invocation_id)
+      case "reserve_turn":
+        return this.#answerSoon({
+          type: "turn_reserved",
+          reservation_id: command.reservation_id,
+          granted: true,
+          ...this.#options.tenant?.(command)
+        })
+      case "reserve_session":
+        return this.#answerSoon({ type: "session_reserved", granted: true, ...this.#options.tenant?.(command) })
+      case "release_turn":
       case "notify_node":
       case "write_transcript":
       case "keep_state":

@@ -83,7 +83,7 @@ export const boundedEdges: Checker = {
       if (policy === undefined || edges.shed) return
       const bytes = waiting.reduce((sum, length) => sum + length, 0)
       over(`bytes on ${edge_id}`, bytes, policy.max_queue_bytes, index, turn_id)
-      if (policy.strategy === "merge") return
+      if (policy.lane_handling.DataLane === "merge") return
       over(`items on ${edge_id}`, waiting.length, policy.max_queue_items, index, turn_id)
     }
     /** A voice takes the oldest of what waits for it; by which edge that came its records do not say. */
@@ -109,7 +109,7 @@ export const boundedEdges: Checker = {
       if (policy === undefined) return
       over(`bytes on ${via.edge_id}`, edge.bytes, policy.max_queue_bytes, index, turn_id)
       over(`milliseconds on ${via.edge_id}`, edge.ms, policy.max_queue_ms, index, turn_id)
-      if (policy.strategy !== "merge") {
+      if (policy.lane_handling.DataLane !== "merge") {
         over(`chunks on ${via.edge_id}`, edge.chunks, policy.max_queue_items, index, turn_id)
       }
     }

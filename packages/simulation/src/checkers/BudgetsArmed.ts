@@ -7,6 +7,9 @@ const effects: Readonly<Record<string, string>> = {
   "budget.turn": "budget_exhausted",
   "budget.path": "budget_exhausted",
   "budget.call": "budget_exhausted",
+  "budget.latency": "budget_exhausted",
+  "budget.turn_soft": "budget_warning",
+  "budget.path_soft": "budget_warning",
   "budget.node": "budget_warning",
   "budget.edge": "budget_warning",
   grace: "seal_supplement"
@@ -29,8 +32,11 @@ export const budgetsArmed: Checker = {
     /** Limits that this step took away. */
     let disarmed: Array<string> = []
     let effect: { readonly timer: string; readonly name: string } | undefined
+    let newPath = false
     /** Calls that gave a result, were cancelled, were told to go on, or ended in this step. */
     let served = new Set<string>()
+    /** Calls that are held on purpose: nothing of theirs runs out meanwhile. */
+    const held = new Set<string>()
     let begun = 0
     const capOf = (provider: string) => header.provider_caps[provider] ?? header.pipeline.provider_first_result_ms
 
@@ -45,6 +51,8 @@ export const budgetsArmed: Checker = {
       for (const timer of disarmed) {
         const subject = timer.slice(timer.indexOf(":") + 1)
         if (timer.startsWith("budget.turn:") || timer.startsWith("budget.path:")) {
+          // Another path has a budget of its own, from when it is chosen.
+          if (timer.startsWith("budget.path:") && newPath && armed.has(timer)) continue
           if (!settled.has(subject)) findings.broken(`${timer} is taken away before any speech`, begun, subject)
         } else if (timer.startsWith("budget.call:") && !served.has(subject) && !armed.has(timer)) {
           findings.broken(`${timer} is taken away and nothing came`, begun)
@@ -55,6 +63,7 @@ export const budgetsArmed: Checker = {
       if (wanted.size > 0) wanted = new Map()
       if (disarmed.length > 0) disarmed = []
       if (served.size > 0) served = new Set()
+      newPath = false
     }
 
     let index = -1
@@ -71,7 +80,8 @@ export const budgetsArmed: Checker = {
             if (armed.get(input.timer)?.generation !== input.generation) break
             armed.delete(input.timer)
             const name = effects[input.timer.slice(0, Math.max(0, input.timer.indexOf(":")))]
-            if (name !== undefined) effect = { timer: input.timer, name }
+            const subject = input.timer.slice(input.timer.indexOf(":") + 1)
+            if (name !== undefined && !held.has(subject)) effect = { timer: input.timer, name }
           } else if ("provider_invocation_id" in input && input.provider_invocation_id !== undefined) {
             served.add(input.provider_invocation_id)
           }
@@ -83,6 +93,7 @@ export const budgetsArmed: Checker = {
         case "signal": {
           const { runtime_timestamp_ms: now, signal, turn_id = "" } = record.signal
           if (effect?.name === signal) effect = undefined
+          if (signal === "provider_switch" || signal === "fallback") newPath = true
           if (signal === "turn_open") {
             const budgets = plans.get(turn_id)?.budgets
             if (budgets === undefined) break
@@ -130,6 +141,13 @@ export const budgetsArmed: Checker = {
                 wanted.delete(`budget.call:${command.provider_invocation_id}`)
                 served.add(command.provider_invocation_id)
               }
+              break
+            case "pause_invocation":
+              held.add(command.provider_invocation_id)
+              break
+            case "resume_invocation":
+              held.delete(command.provider_invocation_id)
+              served.add(command.provider_invocation_id)
               break
             case "cancel_invocation":
               wanted.delete(`budget.call:${command.provider_invocation_id}`)

@@ -7,7 +7,7 @@ export const flowSignalled: Checker = {
   holds: ["I-EDGE-BOUND"],
   sentence:
     "Back-pressure is told in the plan's own mode: a producer that is held has its flow_xoff, one that goes on its flow_xon or its credit; watermarks cross up and down in turn.",
-  check: (_header, records) => {
+  check: (header, records) => {
     const findings = new Findings("C20", records)
     const plans = new Map<string, ResolvedTurnPlan>()
     const owners = new Map<string, string>()
@@ -26,7 +26,20 @@ export const flowSignalled: Checker = {
         if (told.size > 0) told = new Map()
       } else if (record.record === "plan") plans.set(record.plan.turn_id, record.plan)
       else if (record.record === "signal") {
-        const { amount, edge_id = "", reason = "", signal, turn_id } = record.signal
+        const { amount, edge_id = "", reason = "", signal, target_lane, turn_id } = record.signal
+        if (target_lane === "ControlLane" || target_lane === "TelemetryLane") {
+          if (signal === "watermark") {
+            if (reason === (marks.get(target_lane) ?? "lane_low")) {
+              findings.broken(`${target_lane} crosses its ${reason} mark again`, index)
+            }
+            marks.set(target_lane, reason)
+          }
+          const laneMode = header.pipeline.flow_control.mode_by_lane[target_lane]
+          const untold = signal === "credit_grant" ? "signal" : signal.startsWith("flow_") ? "credit" : undefined
+          if (laneMode === untold) findings.broken(`${signal} of the ${target_lane} in ${laneMode} mode`, index)
+          if (signal === "drop_notice" && target_lane === "ControlLane") findings.broken("control was lost", index)
+          continue
+        }
         switch (signal) {
           case "watermark": {
             const lane = reason.startsWith("lane_")

@@ -40,6 +40,8 @@ export const lossHasNotice: Checker = {
     const ended = new Set<string>()
     const flow = new GraphFlow(header)
     let step: Step | undefined
+    /** Telemetry is being lost for pressure: what comes too late is counted and not told by itself. */
+    let pressure = false
 
     const settle = () => {
       if (step === undefined) return
@@ -55,13 +57,16 @@ export const lossHasNotice: Checker = {
         if (input.reason === "stale_epoch" && !toldStale) findings.broken("output that was refused is not told", index)
       } else if ("provider_invocation_id" in input && input.provider_invocation_id !== undefined) {
         const what = `${input.type} of ${input.provider_invocation_id}`
-        if (late && !toldLate && !toldStale) findings.broken(`${what} came too late and is not told`, index)
+        if (late && !toldLate && !toldStale && !pressure) {
+          findings.broken(`${what} came too late and is not told`, index)
+        }
         if (late && accepted) findings.broken(`${what} came too late and was accepted`, index)
         if (!late && toldLate && input.type !== "transcript") {
           findings.broken(`${what} is told as late and was not`, index)
         }
         const call = calls.get(input.provider_invocation_id)
-        if (call !== undefined && (toldLate || toldStale) && input.type !== "cancel_requested") call.told++
+        const counted = toldLate || toldStale || (late && pressure)
+        if (call !== undefined && counted && input.type !== "cancel_requested") call.told++
       }
     }
     const isLate = (input: SessionInput): boolean => {
@@ -97,7 +102,8 @@ export const lossHasNotice: Checker = {
           break
         }
         case "signal": {
-          const { edge_id, reason = "", seq_range, signal, turn_id } = record.signal
+          const { edge_id, reason = "", seq_range, signal, target_lane, turn_id } = record.signal
+          if (signal === "watermark" && target_lane === "TelemetryLane") pressure = reason === "lane_high"
           if (signal === "drop_notice") {
             const input = step?.input
             if (step !== undefined && input?.type === "media_loss") {

@@ -43,6 +43,8 @@ export const terminalHasCause: Checker = {
     /** What the session takes in now. */
     let answered: string | undefined
     let ending: Cause | undefined
+    /** The budget of the path ran out in this step, and no other cause of its kind was there before. */
+    let pathRanOut = false
     let begun = 0
 
     const settle = () => {
@@ -69,6 +71,7 @@ export const terminalHasCause: Checker = {
         begun = index
         answered = undefined
         ending = undefined
+        pathRanOut = false
       }
       if (record.record === "input") {
         const { input } = record
@@ -76,7 +79,9 @@ export const terminalHasCause: Checker = {
         else if (input.type === "invocation_ended") {
           // A node that the kernel had told to stop has not failed by that.
           const failed = input.outcome_class !== "success" && input.outcome_class !== "cancelled"
-          if (failed && nodes.has(input.provider_invocation_id)) ends(nodes.get(input.provider_invocation_id), "node", false)
+          if (failed && nodes.has(input.provider_invocation_id)) {
+            ends(nodes.get(input.provider_invocation_id), "node", false)
+          }
         } else if (input.type === "evidence_appended") {
           answered = `${input.result} ${input.turn_id}`
           if (input.result === "refused" && open?.asked === true) ends(input.turn_id, "evidence", true)
@@ -126,12 +131,20 @@ export const terminalHasCause: Checker = {
             if (turn_id !== undefined) ends(turn_id, "cancel", true)
             break
           case "budget_exhausted":
-            if (reason === "turn_budget" || reason === "path_budget") ends(turn_id ?? "", "budget", true)
-            else if (nodes.has(call)) ends(nodes.get(call), "node", false)
+            if (reason === "turn_budget" || reason === "path_budget") {
+              pathRanOut = reason === "path_budget" && open?.causes.has("budget") === false
+              ends(turn_id ?? "", "budget", true)
+            } else if (nodes.has(call)) ends(nodes.get(call), "node", false)
             break
+          case "provider_switch":
           case "fallback":
             // Another voice speaks the sentence, as one of its own.
-            if (edge_id !== undefined) open?.segments.delete(speaking.get(call) ?? "")
+            if (signal === "fallback" && edge_id !== undefined) open?.segments.delete(speaking.get(call) ?? "")
+            // Another path is in use from now on, with a budget of its own.
+            if (!pathRanOut || turn_id !== open?.id) break
+            pathRanOut = false
+            open?.causes.delete("budget")
+            if (ending === "budget") ending = undefined
             break
           case "provider_error":
             if (turn_id !== undefined) ends(turn_id, "provider", false)

@@ -17,8 +17,8 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
   const wordsCount = min_words > 0 || backchannel.length > 0
   const tooLittle = ({ facts }: PayloadHandle): boolean =>
     (backchannel.length > 0 && facts?.backchannel === true) || (facts?.words ?? 0) < min_words
-  /** The newest text of each recogniser call. */
-  const texts = new Map<string, PayloadHandle>()
+  /** The final texts of each recogniser call: one for each of its pauses. */
+  const finals = new Map<string, Array<PayloadHandle>>()
   const calls = new Set<string>()
   let saidEnough = false
   /** Time of what the caller did last, and of what else keeps it from being idle. */
@@ -34,7 +34,10 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
       case "input": {
         const { input } = record
         if (input.type === "transcript") {
-          texts.set(input.provider_invocation_id, input.handle)
+          if (input.finality === "final") {
+            const id = input.provider_invocation_id
+            finals.set(id, [...(finals.get(id) ?? []), input.handle])
+          }
           if (!tooLittle(input.handle) && input.handle.length > 0) saidEnough = true
         } else if (input.type === "voice_activity" && !byKey) busyMs = now
         else if (input.type === "typed_text" || input.type === "push_to_talk") busyMs = now
@@ -92,8 +95,8 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
       case "event": {
         const { amount, provider_invocation_id: id, reason = "" } = record.event
         if (reason.startsWith("passed_over")) {
-          const text = id === undefined ? undefined : texts.get(id)
-          if (text === undefined || !tooLittle(text)) findings.broken(`${id} was passed over and says enough`, index)
+          const said = finals.get(id ?? "") ?? []
+          if (!said.some(tooLittle)) findings.broken(`${id} was passed over and says enough`, index)
         }
         const [, why] = /^endpoint_(\w+)$/u.exec(reason) ?? []
         if (why !== undefined && why !== "released") {
@@ -120,6 +123,7 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
 
 export const turnTaking: Checker = {
   id: "C31",
+  holds: ["I-ENDPOINT-BOUND", "I-IDLE-QUIET"],
   sentence:
     "Cuts wait for the words that the session asks for, only what says too little is passed over, endpoints keep to their bounds, the key alone begins utterances where there is one, idle callers are idle, and what was heard lies within its bounds.",
   check
