@@ -159,7 +159,8 @@ const calls = {
   routed: () =>
     find([], [
       (record) =>
-        record.record === "input" && record.input.type === "node_item" && record.input.handle.facts?.label === "question"
+        record.record === "input" && record.input.type === "node_item" &&
+        record.input.handle.facts?.label === "question"
     ], graph),
   /** What is said goes to a transcript sink. */
   captioned: () => find([], [isCommand("write_transcript", { role: "assistant" })], graph),
@@ -1105,9 +1106,13 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "captioned",
       command(isCommand("write_transcript", { role: "user" }), (line) => void (line["role"] = "assistant"))
     ],
-    ["a merge of what did not come", "merged", event(isEvent("merged"), (merged) => {
-      merged.merged_from_event_ids = ["evt_planted"]
-    })],
+    [
+      "a merge of what did not come",
+      "merged",
+      event(isEvent("merged"), (merged) => {
+        merged.merged_from_event_ids = ["evt_planted"]
+      })
+    ],
     ["a merge that comes out of order", "merged", (records) => {
       const first = records[at(records, isEvent("merged"))]
       const turn = first?.record === "event" ? first.event.turn_id : undefined
@@ -1182,7 +1187,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
   ],
   C34: [
     ["a gap that is not told", "grouped", remove(isSignal("discontinuity"))],
-    ["a gap of another domain", "grouped", signal(isSignal("discontinuity"), (told) => void (told.sync_domain = "other"))],
+    [
+      "a gap of another domain",
+      "grouped",
+      signal(isSignal("discontinuity"), (told) => void (told.sync_domain = "other"))
+    ],
     ["a part of a lost group that goes on", "grouped", (records) => {
       const partly = (record: TimelineRecord) =>
         record.record === "signal" && record.signal.signal === "discontinuity" &&

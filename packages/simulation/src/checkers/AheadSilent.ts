@@ -76,7 +76,9 @@ export const aheadSilent: Checker = {
             if (call.withdrawn) findings.broken(`${id} is withdrawn twice`, index)
             call.withdrawn = true
           } else if (reason === "speculation_promoted") {
-            if (opened === undefined || turn_id !== opened) findings.broken(`${id} is given to no turn that opens`, index)
+            if (opened === undefined || turn_id !== opened) {
+              findings.broken(`${id} is given to no turn that opens`, index)
+            }
             if (call.withdrawn) findings.broken(`${id} is promoted and was withdrawn`, index, turn_id)
             if (heard !== undefined && !call.asked.includes(heard.id)) {
               findings.broken(`${id} is promoted, and was asked something else`, index, turn_id)
@@ -99,7 +101,9 @@ export const aheadSilent: Checker = {
               // Who starts in the same step sees the same conversation: what was promoted is not older.
               const same = promoted.every((other) => other === linesOf(conversation.slice(0, -1)))
               const whole = conversation.at(-1)?.role === "user"
-              if (whole && !same) findings.broken(`${id} sees another conversation than what was promoted`, index, turn_id)
+              if (whole && !same) {
+                findings.broken(`${id} sees another conversation than what was promoted`, index, turn_id)
+              }
             }
             if (modality !== "llm" || turn_id !== undefined) break
             if (!wanted) findings.broken(`${id} works ahead, and the session does not want that`, index)
@@ -140,4 +144,6 @@ interface Line {
 }
 const lastOf = (lines: ReadonlyArray<Line>) => lines.at(-1)?.parts.map(({ handle_id }) => handle_id) ?? []
 const linesOf = (lines: ReadonlyArray<Line>) =>
-  lines.map(({ parts, role }) => `${role} ${parts.map(({ chars, handle_id }) => `${handle_id}:${chars}`).join()}`).join("\n")
+  lines.map(({ parts, role }) => `${role} ${parts.map(({ chars, handle_id }) => `${handle_id}:${chars}`).join()}`).join(
+    "\n"
+  )

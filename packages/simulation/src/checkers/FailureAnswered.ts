@@ -75,7 +75,8 @@ export const failureAnswered: Checker = {
       } else if (record.record === "command") {
         const { command } = record
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
-          const { idempotency_key: work, modality, node_id: node, provider_invocation_id, segment_id, turn_id } = command
+          const { idempotency_key: work, modality, node_id: node, provider_invocation_id, segment_id, turn_id } =
+            command
           if (given.has(work) || (segment_id !== undefined && given.has(segment_id))) {
             findings.broken(`${provider_invocation_id} begins again what has given something`, index, turn_id)
           }

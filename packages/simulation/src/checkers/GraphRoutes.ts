@@ -183,7 +183,9 @@ export const graphRoutes: Checker = {
         case "commit":
           for (const [key, { handed, waiting }] of merges) {
             if (!key.startsWith(`${turn_id} `)) continue
-            if (waiting.size > 0 && handed.size === 0) findings.broken(`${key} kept ${[...waiting].join()}`, index, turn_id)
+            if (waiting.size > 0 && handed.size === 0) {
+              findings.broken(`${key} kept ${[...waiting].join()}`, index, turn_id)
+            }
           }
           break
         case "close":
