@@ -661,6 +661,16 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     }]
   ],
   C10: [
+    [
+      "a cancel that is acknowledged before it was",
+      "plain",
+      evidence(
+        (own) => void (own.cancel = { ...own.cancel!, acknowledged_ms: own.cancel?.sent_ms ?? 0 }),
+        (record) =>
+          record.record === "evidence" && record.evidence.cancel !== undefined &&
+          record.evidence.cancel.acknowledged_ms === undefined
+      )
+    ],
     ["a turn without evidence", "plain", remove(isEvidence)],
     ["evidence that comes twice", "plain", twice(isEvidence)],
     ...([

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { InvariantBroken } from "../authority/InvariantBroken.ts"
 import { EgressWriter } from "../connection/EgressWriter.ts"
 import { digest } from "../determinism/Digest.ts"
 import { named } from "../determinism/FiberName.ts"
@@ -604,7 +605,9 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   })
   yield* loop.pipe(
     Effect.onInterrupt(() => stop),
-    Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
+    Effect.tapError(({ cause }) =>
+      Effect.sync(() => recorder.closing(cause instanceof InvariantBroken ? `broken:${cause.invariant}` : "failed"))
+    ),
     Effect.ensuring(inbox.close),
     Effect.ensuring(Effect.sync(() => {
       for (const observer of observers) observer.closed?.()
