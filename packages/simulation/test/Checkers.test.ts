@@ -37,12 +37,12 @@ const isInput = (type: SessionInputType, like: object = {}) => (record: Timeline
 
 const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
   record.record === "event" && record.event.reason?.startsWith(reason) === true
+/** Calls with a drawn graph. */
+const graph: SeedOptions = { graph: true }
 /** A model is told what was heard of a reply that was cut. */
 const isBounded = (record: TimelineRecord): boolean =>
   record.record === "command" && record.command.type === "start_invocation" &&
   (record.command.conversation ?? []).some(({ parts }) => parts.some((part) => part.chars_max !== undefined))
-/** Calls with a drawn graph. */
-const graph: SeedOptions = { graph: true }
 
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
@@ -99,7 +99,7 @@ const calls = {
   /** Edges are full: producers are held, sentences are dropped. */
   full: () =>
     find(["runtime.full_edge", "provider.burst"], [
-      isSignal("flow_xoff"),
+      isSignal("flow_xoff", { edge_id: "tts.voice.output", reason: "high_watermark" }),
       isSignal("flow_xon"),
       isCommand("resume_invocation"),
       isSignal("drop_notice")
@@ -152,26 +152,6 @@ const calls = {
       })
     })
   },
-  /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
-  taking: () =>
-    find([], [
-      isEvent("passed_over: backchannel"),
-      isEvent("endpoint_learned"),
-      isEvent("user_idle"),
-      isBounded
-    ], {
-      adapt: (drawn) => ({
-        ...drawn,
-        spec: {
-          ...drawn.spec,
-          session_config: {
-            endpointing: { min_ms: 300, unfinished_ms: 600, max_ms: 2000, mode: "dynamic" },
-            barge_in: { min_ms: 200, backchannel: ["mhm", "yeah", "okay", "right"] },
-            idle: { timeout_ms: 1500 }
-          }
-        }
-      })
-    }),
   /** A filter or a router has several items, and its turn commits. */
   screened: () =>
     find([], [isCommand("push_item", { payload_kind: "segment" }), isCommand("end_items"), isSignal("commit")], graph),
@@ -203,6 +183,26 @@ const calls = {
         record.signal.reason?.startsWith("partly_delivered") === true &&
         record.signal.edge_id?.includes("voice") === true
     ], graph),
+  /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
+  taking: () =>
+    find([], [
+      isEvent("passed_over: backchannel"),
+      isEvent("endpoint_learned"),
+      isEvent("user_idle"),
+      isBounded
+    ], {
+      adapt: (drawn) => ({
+        ...drawn,
+        spec: {
+          ...drawn.spec,
+          session_config: {
+            endpointing: { min_ms: 300, unfinished_ms: 600, max_ms: 2000, mode: "dynamic" },
+            barge_in: { min_ms: 200, backchannel: ["mhm", "yeah", "okay", "right"] },
+            idle: { timeout_ms: 1500 }
+          }
+        }
+      })
+    }),
   /** Snapshots are stale for a while. */
   unsnapped: () =>
     find(["control.stale_snapshots"], [

@@ -243,10 +243,12 @@ export class GraphFlow {
       case "turn_open":
         this.#open(turn_id)
         return
-      case "budget_exhausted": {
+      case "budget_exhausted":
+      case "provider_error": {
+        // Out of time, of its own or of its turn's.
         const call = this.calls.get(provider_invocation_id ?? "")
         const own = this.turns.get(call?.turn ?? "")
-        if (reason === "first_result" && call !== undefined && own !== undefined) this.#fails(call, own)
+        if (call !== undefined && own !== undefined) this.#fails(call, own)
         return
       }
       case "drop_notice":
@@ -337,7 +339,12 @@ export class GraphFlow {
       }
       case "cancel_invocation": {
         const call = this.calls.get(command.provider_invocation_id)
-        if (call !== undefined) call.cancelled = true
+        if (call === undefined) return
+        const turn = this.turns.get(call.turn ?? "")
+        if (command.reason === "timeout" && !call.cancelled && turn !== undefined && !turn.failed.has(call.node)) {
+          this.#fails(call, turn)
+        }
+        call.cancelled = true
         return
       }
       default:

@@ -91,6 +91,9 @@ export const graphRoutes: Checker = {
           }
           break
         }
+        case "cancel_invocation":
+          if (made.reason === "timeout") failed.set(made.provider_invocation_id, "timeout")
+          break
         case "write_transcript": {
           const turn = flow.turns.get(made.turn_id)
           if (turn === undefined) break
@@ -160,6 +163,9 @@ export const graphRoutes: Checker = {
       switch (name) {
         case "budget_exhausted":
           if (reason === "first_result") failed.set(id, "timeout")
+          break
+        case "provider_error":
+          if (!failed.has(id)) failed.set(id, reason === "timeout" ? "timeout" : "error")
           break
         case "fallback": {
           const edge = flow.graph.edge(edge_id)
