@@ -113,13 +113,6 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     replace: ""
   },
   {
-    id: "cut-off-call-goes-on",
-    file: runner,
-    what: "what a call yields after it was cut off is still taken",
-    find: "    call.over ? Effect.void : options.offer(input)",
-    replace: "    call.over && call.fiber === undefined ? Effect.void : options.offer(input)"
-  },
-  {
     id: "provider-never-interrupted",
     file: runner,
     what: "a cancel does not interrupt the call; it is only given up after its grace",

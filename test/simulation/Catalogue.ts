@@ -112,7 +112,8 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     },
     {
       id: "S19",
-      sentence: "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
+      sentence:
+        "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
       file: "S19-taken-over.ts",
       widens: "runtimes are processes of the seeded world: real ones with a real room: issue 7"
     },
@@ -128,6 +129,12 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence: "durations are typed",
       file: "S22-typed-durations.ts",
       widens: "waits between attempts, which the kernel has none of yet: issue 8"
+    },
+    {
+      id: "F2",
+      sentence: "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
+      file: "F2-node-budget.ts",
+      widens: "`budget_exhausted` where a node's host is the first to notice its limit: it says `timeout` without it"
     },
     {
       id: "F3",
@@ -164,9 +171,11 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     },
     {
       id: "F8",
-      sentence: "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
+      sentence:
+        "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
       file: "F8-old-writer.ts",
-      widens: "placements are processes of the seeded world: real ones, and who routes the caller to the next one: issues 6 and 7"
+      widens:
+        "placements are processes of the seeded world: real ones, and who routes the caller to the next one: issues 6 and 7"
     },
     {
       id: "X1",
@@ -189,14 +198,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       why: "before the turn and at enqueue (F4); nothing sheds at dequeue and dispatch",
       issues: [4],
       part: "F1-admission.ts"
-    },
-    {
-      id: "F2",
-      sentence:
-        "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
-      why: "budgets hold; there is no node host, so no node that throws or dies",
-      issues: [4],
-      part: "F2-node-budget.ts"
     },
   ]
 }

@@ -6,6 +6,7 @@ import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import type { ProviderSet } from "@rspp/runtime/invocation/ProviderManager"
 import { AudioHistory } from "@rspp/runtime/listening/AudioHistory"
+import { ExecutionPool } from "@rspp/runtime/limits/ExecutionPool"
 import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
@@ -31,6 +32,7 @@ const open = Effect.fnUntraced(function*(options: {
   const services = InvocationRunner.layerNoDeps.pipe(
     Layer.provide(NodeHost.layerNoDeps),
     Layer.provide([
+      ExecutionPool.layer,
       ProviderManager.layerOf({
         stt: [{ descriptor: { provider_id: "test/ear", modality: "stt" }, recognise: options.stt ?? deafEar }],
         llm: [{ descriptor: { provider_id: "test/mind", modality: "llm" }, reply: options.llm ?? oneSentence }],
@@ -43,7 +45,7 @@ const open = Effect.fnUntraced(function*(options: {
     service.open({
       payloads,
       history,
-      feedBounds: { items: 50, bytes: 65_536 },
+      feedBounds: { items: 50, bytes: 65_536, ms: 1000 },
       partialIntervalMs: 500,
       graceMs,
       nodes: { session_id: "s1", seed: 7, nowMs: () => 0, bound: { all: [], find: () => undefined } },

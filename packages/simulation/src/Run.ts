@@ -7,6 +7,7 @@ import * as NodeRegistry from "@rspp/runtime/nodes/NodeRegistry"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
 import { SessionStateStore } from "@rspp/runtime/ports/SessionStateStore"
+import { generousPool, PoolLimits } from "@rspp/runtime/limits/ExecutionPool"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -280,7 +281,10 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         clock: "virtual",
         ...(call.placement?.standsBy === true ? { resume: true } : {})
       })).pipe(
-        Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
+        Effect.provide(
+          Layer.provide(Session.layer, [ports, Layer.succeed(PoolLimits, { ...generousPool, ...scenario.pool })]),
+          { local: true }
+        ),
         Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),
         call.placement === undefined
           ? (session) => session

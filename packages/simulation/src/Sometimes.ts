@@ -1,5 +1,6 @@
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
-import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import { GraphMarks } from "./GraphMarks.ts"
 import { OverflowMarks } from "./OverflowMarks.ts"
 
 /**
@@ -60,6 +61,19 @@ export const sometimes = {
   "budget.edge": "an edge took longer than its budget",
   "budget.first_result": "a first result came too late",
   "budget.path": "the path's budget ran out",
+  "budget.between_chunks": "a call stalled after its first result",
+  "budget.total": "a call went on for too long",
+  "budget.edge_latency": "an edge added as much as it may",
+  "budget.turn_warning": "a turn was warned of before its budget ran out",
+  "lane.telemetry": "the telemetry lane passed its high mark",
+  "lane.telemetry_lost": "telemetry was lost for pressure and told",
+  "lane.control": "the control lane passed its high mark",
+  "shed.edge_dequeue": "what had waited for too long was shed as it was to be taken",
+  "shed.node_dispatch": "a call was shed for want of a place in the pool",
+  "circuit": "a provider's circuit changed its state",
+  "admission.rate": "a turn was turned away for its rate",
+  "admission.reserved": "a turn was reserved of what a tenant may have",
+  "admission.session": "a session had its place among its tenant's",
   "budget.turn": "the turn's budget ran out",
   "connection.reconnecting": "a connection came back",
   "connection.disconnected": "a connection was lost",
@@ -102,7 +116,34 @@ export const sometimes = {
   "error.ProviderFailure": "a session did not start: voice activity could not",
   "error.ControlPlaneFailure": "a session did not start: another placement had it",
   "shutdown": "a process was told to stop",
-  "quiet": "a turn committed without speech"
+  "quiet": "a turn committed without speech",
+  "row.T10.node": "a turn ended with one of its nodes",
+  "select.first": "a select took whoever delivered first",
+  "select.preferred": "a select took the one that it prefers",
+  "select.waited": "a select had waited long enough for the one that it prefers",
+  "select.lost": "what waited for a select was lost, because it took another edge",
+  "merge.lineage": "a merge handed on what had come to it",
+  "condition.passed": "a payload met the condition of an edge",
+  "condition.not_met": "a payload did not meet the condition of an edge",
+  "fallback_edge.timeout": "another node took over from one that had run out of time",
+  "fallback_edge.error": "another node took over from one that had failed",
+  "node.failed": "a custom node failed",
+  "node.timeout": "a custom node ran out of time",
+  "node.cut_off": "a custom node that did not end was cut off",
+  "node.passed_by": "an optional node was gone round",
+  "speculation.promoted": "what a model had begun in a pause became the turn's",
+  "speculation.words_changed": "… was given up for other words",
+  "speculation.caller_went_on": "… was given up because the caller went on",
+  "speculation.no_words": "… was given up because nothing had been said",
+  "speculation.authority_lost": "… was given up with the authority",
+  "speculation.refused": "… was given up with its turn, which was refused",
+  "speculation.session_ended": "… was given up with the session",
+  "speculation.empty": "… gave nothing",
+  "speculation.failed": "… failed",
+  "sync.discontinuity": "a gap in what belongs together was told",
+  "sync.group_lost": "a group was lost with a part of it",
+  "sync.partly_delivered": "a part of a group that was lost had gone on already",
+  "transcript.written": "a transcript sink got what was said"
 } as const
 
 export type Mark = keyof typeof sometimes
@@ -126,12 +167,20 @@ const isBounded = (conversation: NonNullable<CommandOf<"start_invocation">["conv
 /** How long a cancelled call may take to end, in ms (CONTRACT section 5). */
 const graceMs = 75
 
-/** What happened in one timeline, and in a session that ended with the error of that tag. */
-export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string): ReadonlySet<Mark> => {
+/**
+ * What happened in one timeline, and in a session that ended with the error of that tag; conditions of edges are known
+ * from the header.
+ */
+export const marksOf = (
+  records: ReadonlyArray<TimelineRecord>,
+  failure?: string,
+  header?: TimelineHeader
+): ReadonlySet<Mark> => {
   const marks = new Set<Mark>()
   const error = allMarks.find((mark) => mark === `error.${failure}`)
   if (error !== undefined) marks.add(error)
   const overflow = new OverflowMarks()
+  const graph = new GraphMarks(header)
   /** When each call was told to end. */
   const cancelledMs = new Map<string, number>()
   const turns = new Map<string, Stage>()
@@ -143,6 +192,7 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
   for (const record of records) {
     const overflowed = overflow.read(record)
     if (overflowed !== undefined) marks.add(overflowed)
+    for (const mark of graph.read(record)) marks.add(mark)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record
@@ -202,6 +252,8 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
       }
       case "command": {
         const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "reserve_turn") marks.add("admission.reserved")
+        else if (command.type === "reserve_session") marks.add("admission.session")
         if (command.type === "end_session" && command.reason === "idle") marks.add("idle.hang_up")
         if (command.type === "start_invocation" && isBounded(command.conversation ?? [])) marks.add("heard.bounded")
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
@@ -233,6 +285,9 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
       }
       case "decision": {
         const { outcome_kind, phase, reason, scope } = record.decision
+        if (outcome_kind === "shed" && (scope === "edge_dequeue" || scope === "node_dispatch")) {
+          marks.add(`shed.${scope}`)
+        }
         if (reason === "lease_of_a_lost_epoch") marks.add("lease.of_a_lost_epoch")
         if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
           marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
@@ -256,7 +311,7 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
         break
       }
       case "signal": {
-        const { signal, reason = "", runtime_timestamp_ms: atMs, turn_id } = record.signal
+        const { signal, reason = "", runtime_timestamp_ms: atMs, target_lane, turn_id } = record.signal
         const stage = stageOf(turn_id)
         switch (signal) {
           case "turn_open":
@@ -290,7 +345,9 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
           case "defer":
             if (reason.startsWith("snapshot_")) marks.add("row.T2.snapshot")
             else if (reason === "turn_quota_exhausted") marks.add("row.T2.admission")
-            else if (reason.startsWith("provider_unhealthy")) marks.add("row.T5a")
+            else if (reason === "turn_rate_exceeded" || reason === "tenant_turn_rate_exceeded") {
+              marks.add("admission.rate")
+            } else if (reason.startsWith("provider_unhealthy")) marks.add("row.T5a")
             else if (reason === "superseded") marks.add("pending.refused")
             else if (turn_id === undefined) marks.add("utterance.at_the_end")
             break
@@ -334,11 +391,25 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
           case "budget_warning":
             if (reason === "node_budget") marks.add("budget.node")
             else if (reason === "edge_budget") marks.add("budget.edge")
+            else if (reason === "turn_budget") marks.add("budget.turn_warning")
             break
           case "budget_exhausted":
             if (reason === "first_result") marks.add("budget.first_result")
             else if (reason === "path_budget") marks.add("budget.path")
             else if (reason === "turn_budget") marks.add("budget.turn")
+            else if (reason === "between_chunks" || reason === "total" || reason === "edge_latency") {
+              marks.add(`budget.${reason}`)
+            }
+            break
+          case "watermark":
+            if (reason === "lane_high" && target_lane === "TelemetryLane") marks.add("lane.telemetry")
+            else if (reason === "lane_high" && target_lane === "ControlLane") marks.add("lane.control")
+            break
+          case "drop_notice":
+            if (target_lane === "TelemetryLane") marks.add("lane.telemetry_lost")
+            break
+          case "circuit_event":
+            marks.add("circuit")
             break
           case "provider_error":
             if (turn_id === undefined) marks.add("utterance.lost")

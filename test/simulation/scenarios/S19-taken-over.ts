@@ -28,8 +28,7 @@ const withinTwo = (old: Told, result: SeedResult): void => {
 
 export const scenario: NamedScenario = {
   id: "S19",
-  sentence:
-    "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
+  sentence: "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
   cases: [
     {
       name: "the runtime stands still while it speaks, and wakes up while the other one speaks",

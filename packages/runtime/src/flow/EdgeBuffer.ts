@@ -1,6 +1,7 @@
 import type { BufferStrategy, EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import { InvariantBroken } from "../authority/InvariantBroken.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 
 /**
@@ -19,6 +20,12 @@ export interface Fill {
   readonly items: number
   readonly bytes: number
   readonly ms: number
+}
+
+/** Dies with I-EDGE-BOUND when an edge holds more than its policy allows. */
+export const assertBounded = (edgeId: string, { bytes, items, ms }: Fill, policy: EdgeBufferPolicy): void => {
+  if (items <= policy.max_queue_items && bytes <= policy.max_queue_bytes && ms <= policy.max_queue_ms) return
+  throw new InvariantBroken("I-EDGE-BOUND", `${edgeId} holds ${items} items, ${bytes} bytes, ${ms} ms`)
 }
 
 /**
@@ -91,6 +98,7 @@ export class EdgeAccount {
     this.#items += items
     this.#bytes += bytes
     this.#ms += ms
+    assertBounded(this.edgeId, this.fill, this.policy)
   }
 
   #replace(bytes: number, ms: number): Offer {

@@ -126,6 +126,17 @@ export class TurnGraph implements TurnWork {
     return undefined
   }
 
+  /** The key of the first edge into a node that names one. */
+  #fairnessKey(of: TurnNode): string | undefined {
+    if (!this.context.behaves("limits")) return undefined
+    const policies = this.turn.plan.edge_buffer_policies
+    for (const { edge_id } of of.into) {
+      const key = policies[edge_id]?.fairness_key
+      if (key !== undefined) return key
+    }
+    return undefined
+  }
+
   /** Whether all that comes of a node goes to a select that can take something else. */
   #hasOthers(failed: NodeRun): boolean {
     for (const run of this.#runs) {
@@ -226,7 +237,8 @@ export class TurnGraph implements TurnWork {
       ...options,
       nodeId: run.of.node.node_id,
       turnId: this.turn.turnId,
-      softMs: this.turn.plan.budgets.node_budget_ms_default
+      softMs: this.turn.plan.budgets.node_budget_ms_default,
+      fairnessKey: this.#fairnessKey(run.of)
     })
     this.#owners.set(invocation.id, run)
     return invocation

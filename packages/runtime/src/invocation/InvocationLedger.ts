@@ -50,6 +50,8 @@ export interface StartOptions {
   readonly text?: PayloadHandle
   readonly conversation?: StartCommand["conversation"]
   readonly emits?: StartCommand["emits"]
+  /** See `start_invocation`. */
+  readonly fairnessKey?: string | undefined
 }
 
 /** The invocations of one session. */
@@ -148,7 +150,8 @@ const openLedger = (
         ...(options.fromSample === undefined ? {} : { from_sample: options.fromSample }),
         ...(options.text === undefined ? {} : { text: options.text }),
         ...(options.conversation === undefined ? {} : { conversation: options.conversation }),
-        ...(options.emits === undefined ? {} : { emits: options.emits })
+        ...(options.emits === undefined ? {} : { emits: options.emits }),
+        ...(options.fairnessKey === undefined ? {} : { fairness_key: options.fairnessKey })
       })
       // A recogniser is asked for its final only when the caller falls silent.
       if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)

@@ -12,6 +12,8 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { named } from "../determinism/FiberName.ts"
+import type { Place } from "../limits/ExecutionPool.ts"
+import { ExecutionPool, shedReasons } from "../limits/ExecutionPool.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
 import type { Backchannel } from "../listening/Backchannel.ts"
 import type { FeedBounds, UtteranceFeed } from "../listening/UtteranceFeed.ts"
@@ -37,6 +39,8 @@ export interface RunnerOptions {
   readonly history: AudioHistory
   readonly feedBounds: FeedBounds
   readonly partialIntervalMs: number
+  /** Whose calls they are, to the pool, where the plan names no other key. */
+  readonly tenantId?: string
   /** How long a call that was cancelled may take to end; then it is cut off (CONTRACT section 5, cancellation grace). */
   readonly graceMs: number
   /** Signs of attention, where the session has any. */
@@ -60,6 +64,10 @@ interface Call {
   /** Closed by back-pressure. */
   readonly gate: Latch.Latch
   fiber: Fiber.Fiber<void> | undefined
+  /** Its place in the execution pool. */
+  place: Place | undefined
+  /** There was no place for it. */
+  shed: boolean
   cancelled: boolean
   /** Where it is a node's. */
   node: NodeInvocation | undefined
@@ -101,7 +109,8 @@ export class InvocationRunner extends Context.Service<InvocationRunner, {
       const providers = yield* ProviderManager
       const segmenter = yield* SentenceSegmenter
       const host = yield* NodeHost
-      return InvocationRunner.of({ open: (options) => openRunner(options, providers, segmenter, host) })
+      const pool = yield* ExecutionPool
+      return InvocationRunner.of({ open: (options) => openRunner(options, providers, segmenter, host, pool) })
     })
   )
 }
@@ -115,7 +124,8 @@ const openRunner = Effect.fnUntraced(function*(
   options: RunnerOptions,
   providers: ProviderManager["Service"],
   segmenter: SentenceSegmenter["Service"],
-  host: NodeHost["Service"]
+  host: NodeHost["Service"],
+  pool: ExecutionPool["Service"]
 ) {
   const { graceMs, payloads } = options
   const context = yield* Effect.context<never>()
@@ -124,8 +134,13 @@ const openRunner = Effect.fnUntraced(function*(
   const feeds = new Map<string, UtteranceFeed>()
   /** Fibers that are still there, those that were cut off included. */
   const running = new Set<Fiber.Fiber<void>>()
+  /** Somebody else may run in its place. A call that does not end is no reason to keep it. */
+  const leave = ({ place }: Call): void => {
+    if (place !== undefined && place.kind !== "full") place.leave()
+  }
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
+      for (const call of calls.values()) leave(call)
       for (const fiber of running) fiber.interruptUnsafe()
       if (running.size === 0) return Effect.void
       return Effect.flatMap(Effect.timeoutOption(Fiber.awaitAll([...running]), graceMs), (ended) =>
@@ -156,7 +171,27 @@ const openRunner = Effect.fnUntraced(function*(
     call.over = true
     calls.delete(id)
     feeds.delete(id)
+    leave(call)
     return options.offer(ended(call, exit, cut))
+  }
+
+  const waits = yield* FiberMap.make<string>()
+  const forkWait = yield* FiberMap.runtime(waits)<never>()
+
+  /** There was no place for it in the pool: it is shed before it began (F1). */
+  const shed = (call: Call, reason: string): Effect.Effect<unknown> => {
+    const { modality, provider_id, provider_invocation_id } = call.command
+    call.shed = true
+    const failure = new ProviderFailure({
+      provider_id,
+      outcome_class: "overload",
+      retryable: false,
+      message: `no place for another ${modality} call in this process: ${reason}`
+    })
+    return Effect.andThen(
+      offer(call, { type: "dispatch_shed", provider_invocation_id, reason }),
+      Effect.suspend(() => end(call, Exit.fail(failure)))
+    )
   }
 
   const unbound = (id: string) => {
@@ -371,6 +406,8 @@ const openRunner = Effect.fnUntraced(function*(
         command,
         gate: Latch.makeUnsafe(true),
         fiber: undefined,
+        place: undefined,
+        shed: false,
         cancelled: false,
         node: undefined,
         failure: undefined,
@@ -382,7 +419,7 @@ const openRunner = Effect.fnUntraced(function*(
       // The feed is open before the next frame is applied, so that no word is lost.
       const feed = command.modality === "stt" ? makeUtteranceFeed(options.feedBounds, context) : undefined
       if (feed !== undefined) {
-        feed.audio(options.history.from(command.from_sample ?? 0))
+        feed.lead(options.history.from(command.from_sample ?? 0))
         feeds.set(id, feed)
       }
       // Suspended: an adapter that throws when it is called fails its own call, not the session.
@@ -392,28 +429,56 @@ const openRunner = Effect.fnUntraced(function*(
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
       // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
-      const fiber = fork(
-        Effect.interruptible(work).pipe(
-          Effect.onExit((exit) =>
-            Effect.suspend(() => {
-              // After a cut the bound's own fiber is at work on the report.
-              if (!call.over) unbound(id)
-              return end(call, exit)
-            })
+      const begin = () => {
+        const fiber = fork(
+          Effect.interruptible(work).pipe(
+            Effect.onExit((exit) =>
+              Effect.suspend(() => {
+                // After a cut the bound's own fiber is at work on the report.
+                if (!call.over) unbound(id)
+                return end(call, exit)
+              })
+            ),
+            Effect.ignoreCause,
+            named(`provider ${command.provider_id}, ${id}`)
           ),
-          Effect.ignoreCause,
-          named(`provider ${command.provider_id}, ${id}`)
-        ),
-        { uninterruptible: true }
-      )
-      call.fiber = fiber
-      running.add(fiber)
-      fiber.addObserver(() => running.delete(fiber))
+          { uninterruptible: true }
+        )
+        call.fiber = fiber
+        running.add(fiber)
+        fiber.addObserver(() => running.delete(fiber))
+      }
+      const place = pool.enter({
+        kind: command.modality,
+        fairnessKey: command.fairness_key ?? options.tenantId ?? options.nodes.session_id,
+        nowMs: options.nodes.nowMs,
+        start: begin
+      })
+      call.place = place
+      // It may have ended in the instant in which it began.
+      if (call.over) leave(call)
+      if (place.kind === "full") forkWait(id, shed(call, shedReasons.full))
+      else if (place.kind === "waiting") {
+        forkWait(
+          id,
+          Effect.andThen(
+            Effect.sleep(place.waitMs),
+            Effect.suspend(() => place.expire() ? shed(call, shedReasons.late) : Effect.void)
+          )
+        )
+      }
     },
     cancel: (id, reason) => {
       const call = calls.get(id)
       if (call === undefined || call.cancelled) return
       call.cancelled = true
+      if (call.fiber === undefined) {
+        // It never began: there is nothing to interrupt. One that is being shed reports its end by itself.
+        if (call.shed) return
+        leave(call)
+        forkWait(id, end(call, Exit.interrupt()))
+        return
+      }
       if (call.node === undefined || call.node.cancel(reason)) call.fiber?.interruptUnsafe()
       if (!call.over) bind(call, graceMs, () => Exit.interrupt(), true)
     },

@@ -92,6 +92,11 @@ export class KernelContext {
     this.command({ type: "disarm_timer", timer, generation: armed.generation })
   }
 
+  /** The names of all timers that are armed. */
+  armed(): Iterable<string> {
+    return this.#timers.keys()
+  }
+
   isArmed(timer: string): boolean {
     return this.#timers.has(timer)
   }

@@ -16,6 +16,7 @@ import { PayloadStore } from "../session/PayloadStore.ts"
 import type { NodeError } from "./NodeBinding.ts"
 import { capOf } from "./NodeBinding.ts"
 import type { AnyNode, NodeFacts, NodeKind, TextKind } from "./NodeDefinition.ts"
+import { ExecutionPool } from "../limits/ExecutionPool.ts"
 import { NodeHost } from "./NodeHost.ts"
 import { layerOf } from "./NodeRegistry.ts"
 import { NodeTelemetry } from "./NodeTelemetry.ts"
@@ -181,6 +182,7 @@ const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOpti
   const runtime = InvocationRunner.layerNoDeps.pipe(
     Layer.provideMerge(NodeHost.layerNoDeps),
     Layer.provide([
+      ExecutionPool.layer,
       ProviderManager.layerOf({ stt: [], llm: [], tts: [] }),
       Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) })
     ])
@@ -198,7 +200,7 @@ const openSession = Effect.fnUntraced(function*(node: AnyNode, options: TestOpti
   const runner = yield* service.open({
     payloads,
     history: new AudioHistory(),
-    feedBounds: { items: 1, bytes: 640 },
+    feedBounds: { items: 1, bytes: 640, ms: 20 },
     partialIntervalMs: 1000,
     graceMs,
     nodes: { session_id: "ses_test", seed, nowMs, bound },

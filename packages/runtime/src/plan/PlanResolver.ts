@@ -52,7 +52,7 @@ export class PlanResolver extends Context.Service<PlanResolver, {
         if (!verdict.ok) return verdict
         const { common, hash } = verdict.frozen
         latest.set(snapshots, verdict.frozen)
-        return { ok: true, plan: { turn_id: turnId, ...common, plan_hash: hash(turnId) } }
+        return { ok: true, plan: Object.freeze({ turn_id: turnId, ...common, plan_hash: hash(turnId) }) }
       }
     }
   })
@@ -120,6 +120,7 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
       }))
     }
   }
+  frozen(common)
   const text = canonicalJson(common)
   // Canonical JSON sorts its members: with the turn's id as the last one, everything before it is the same for all.
   if (Object.keys(common).some((key) => key > "turn_id")) throw new Error("turn_id is not the last member of a plan")
@@ -134,4 +135,11 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
       hash: (turnId) => rest(`${JSON.stringify(turnId)}}`)
     }
   }
+}
+
+/** Nobody can change it any more, at any depth. */
+const frozen = (value: unknown): void => {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return
+  Object.freeze(value)
+  for (const inner of Object.values(value)) frozen(inner)
 }

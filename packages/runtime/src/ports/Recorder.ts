@@ -12,7 +12,7 @@ export class RecorderFailure extends Schema.TaggedError<RecorderFailure>()("Reco
 }) {}
 
 /** Why a session's recording was closed. */
-export type CloseReason = "ended" | "interrupted" | "failed"
+export type CloseReason = "ended" | "interrupted" | "failed" | `broken:${string}`
 
 /**
  * The recorder of one session. Every call is synchronous, bounded and never waits: the writer works behind it.

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { InvariantBroken } from "../authority/InvariantBroken.ts"
 import { EgressWriter } from "../connection/EgressWriter.ts"
 import { digest } from "../determinism/Digest.ts"
 import { named } from "../determinism/FiberName.ts"
@@ -27,6 +28,7 @@ import type { NodeError } from "../nodes/NodeBinding.ts"
 import { capOf } from "../nodes/NodeBinding.ts"
 import { NodeHost } from "../nodes/NodeHost.ts"
 import { AdmissionLedger } from "../limits/AdmissionLedger.ts"
+import { ExecutionPool } from "../limits/ExecutionPool.ts"
 import { AudioHistory } from "../listening/AudioHistory.ts"
 import { makeBackchannel } from "../listening/Backchannel.ts"
 import type { AudioFrame } from "../ports/AudioFrame.ts"
@@ -140,7 +142,8 @@ export class Session extends Context.Service<Session, {
       InvocationRunner.layerNoDeps,
       AdmissionLedger.layer
     )),
-    Layer.provideMerge(NodeHost.layerNoDeps)
+    Layer.provideMerge(NodeHost.layerNoDeps),
+    Layer.provideMerge(ExecutionPool.layer)
   )
 }
 
@@ -233,9 +236,15 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const runner = yield* (yield* InvocationRunner).open({
     payloads,
     history,
-    feedBounds: { items: audioPolicy?.max_queue_items ?? 50, bytes: audioPolicy?.max_queue_bytes ?? 65_536 },
+    feedBounds: {
+      items: audioPolicy?.max_queue_items ?? 50,
+      bytes: audioPolicy?.max_queue_bytes ?? 65_536,
+      ms: audioPolicy?.max_queue_ms ?? 1000,
+      ...(audioPolicy === undefined ? {} : { strategy: audioPolicy.lane_handling.DataLane })
+    },
     partialIntervalMs: settings.recognition.partial_interval_ms,
     backchannel: makeBackchannel(settings.barge_in.backchannel),
+    tenantId: options.tenant_id,
     graceMs: pipeline.cancellation_grace_ms,
     nodes: { session_id: options.session_id, seed: options.seed, nowMs: timebase.nowMs, bound: nodes },
     offer: inbox.data,
@@ -610,7 +619,9 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   })
   yield* loop.pipe(
     Effect.onInterrupt(() => stop),
-    Effect.tapError(() => Effect.sync(() => recorder.closing("failed"))),
+    Effect.tapError(({ cause }) =>
+      Effect.sync(() => recorder.closing(cause instanceof InvariantBroken ? `broken:${cause.invariant}` : "failed"))
+    ),
     Effect.ensuring(inbox.close),
     Effect.ensuring(Effect.sync(() => {
       for (const observer of observers) observer.closed?.()

@@ -84,7 +84,7 @@ export const beginsStep = (record: TimelineRecord): boolean => record.record ===
 /** True for what a provider or a node hands on, and for the end of its work. */
 export const isData = (type: string): boolean =>
   type === "text_delta" || type === "segment" || type === "voice_chunk" || type === "transcript" ||
-  type === "node_item" || type === "item_done" || type === "invocation_ended"
+  type === "node_item" || type === "item_done" || type === "invocation_ended" || type === "dispatch_shed"
 
 /** Gathers what one checker finds. */
 export class Findings {
