@@ -131,8 +131,14 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       widens: "waits between attempts, which the kernel has none of yet: issue 8"
     },
     {
+      id: "F1",
+      sentence: "admission overload: `reject`/`defer` before the turn, `shed` at scheduling points",
+      file: "F1-admission.ts"
+    },
+    {
       id: "F2",
-      sentence: "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
+      sentence:
+        "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
       file: "F2-node-budget.ts",
       widens: "`budget_exhausted` where a node's host is the first to notice its limit: it says `timeout` without it"
     },
@@ -188,17 +194,10 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S16",
       sentence: "admission reserves before it accepts",
-      why: "a session counts its own turns (F1); jobs of a process and quotas over sessions are not there",
-      issues: [4, 7],
+      why: "turns of a session and what a tenant may have are reserved first (F1); jobs of a process are not there",
+      issues: [7],
       part: "F1-admission.ts"
-    },
-    {
-      id: "F1",
-      sentence: "admission overload: `reject`/`defer` before the turn, `shed` at scheduling points",
-      why: "before the turn and at enqueue (F4); nothing sheds at dequeue and dispatch",
-      issues: [4],
-      part: "F1-admission.ts"
-    },
+    }
   ]
 }
 
