@@ -72,13 +72,10 @@ export const outputMutants: ReadonlyArray<Mutant> = [
   },
   {
     id: "resume-after-cut",
-    file: "packages/runtime/src/turn/TurnLifecycle.ts",
+    file: bargeIn,
     what: "a turn that was cut is resumed when the caller turns out to have said nothing",
-    find: `    if (!cancellation.accept(turn, scope, reason)) return
-    bargeIn.forget(turn)
-`,
-    replace: `    if (!cancellation.accept(turn, scope, reason)) return
-`
+    find: "if (target === turn) forget()",
+    replace: "if (target === turn && !turn.fenceRequested) forget()"
   },
   {
     id: "cut-too-early",

@@ -129,7 +129,9 @@ const lastWordsAnswered = ({ call, exit, timeline }: Lived): ReadonlyArray<Viola
   if (exit === undefined || saidLastMs === undefined) return []
   const answered = timeline.records.some((record) =>
     record.record === "signal"
-      ? record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs && answers.has(record.signal.signal)
+      ? record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
+        // Telemetry that would have told of them may be lost, and that is told.
+        (answers.has(record.signal.signal) || record.signal.target_lane === "TelemetryLane")
       // Said over the agent, and too little to take the turn: that is told.
       : record.record === "event" && record.event.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
         record.event.reason?.startsWith("passed_over") === true

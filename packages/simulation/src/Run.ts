@@ -6,6 +6,7 @@ import { named } from "@rspp/runtime/determinism/FiberName"
 import * as NodeRegistry from "@rspp/runtime/nodes/NodeRegistry"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
+import { generousPool, PoolLimits } from "@rspp/runtime/limits/ExecutionPool"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -260,7 +261,10 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         payloadKey: streams.of("session/key").hex(32),
         clock: "virtual"
       })).pipe(
-        Effect.provide(Layer.provide(Session.layer, ports), { local: true }),
+        Effect.provide(
+          Layer.provide(Session.layer, [ports, Layer.succeed(PoolLimits, { ...generousPool, ...scenario.pool })]),
+          { local: true }
+        ),
         Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),
         Effect.provideService(SessionObservers, [
           call.truth.observer,

@@ -1,4 +1,6 @@
+import type { Modality } from "@rspp/contracts/Invocation"
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
+import type { PoolLimit } from "@rspp/runtime/limits/ExecutionPool"
 import type { FaultPlan } from "./Faults.ts"
 import { drawGraph, edgeId, graphed } from "./Graphs.ts"
 import type { SpecGraph } from "./Graphs.ts"
@@ -80,6 +82,8 @@ export interface Scenario {
   readonly replySentences: number
   /** What cannot be opened when the session starts, so that it fails at once. */
   readonly refused?: StartPart
+  /** How little the process runs at one time, by kind of work; generous otherwise. */
+  readonly pool?: Readonly<Partial<Record<Modality, PoolLimit>>>
   /** What happens besides, at pinned moments. */
   readonly script?: ReadonlyArray<ScriptedEvent>
   /** Every reply, where it is not to be drawn. */
@@ -155,7 +159,10 @@ export const drawScenario = (
   const refused = refusedPart(streams.of("scenario/start"), plan)
   // Drawn in any case: a kind of fault that is taken away must not shift what is drawn after it.
   const endsEarly = timing.unit()
-  const plain = withTurnTaking(specOf(streams.of("scenario/spec"), plan), streams.of("scenario/turn_taking"))
+  const limits = streams.of("scenario/limits")
+  const pool = drawPool(limits)
+  const written = limited(specOf(streams.of("scenario/spec"), plan), limits)
+  const plain = withTurnTaking(written, streams.of("scenario/turn_taking"))
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
     spec: options.graph === false ? plain : graphedSpec(plain, streams),
@@ -179,6 +186,7 @@ export const drawScenario = (
       ? 2048
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
     ...(refused === undefined ? {} : { refused }),
+    ...(pool === undefined ? {} : { pool }),
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
@@ -298,6 +306,70 @@ const withSync = (
     policies[id] = { ...policies[id], sync_drop_policy: { policy, scope, group_by, sync_domain: "reply" } }
   }
   return any ? { ...spec, edge_buffer_policies: policies } : spec
+}
+
+/** A pool that is soon full: one call of a kind at a time, or none at all. */
+const drawPool = (stream: RandomStream): Scenario["pool"] => {
+  const tight = stream.chance(0.12)
+  const kind = stream.pick<Modality>(["stt", "llm", "tts", "external"])
+  const limit = { running: stream.pick([1, 1, 0]), waiting: stream.pick([0, 1]), waitMs: stream.pick([20, 300]) }
+  return tight ? { [kind]: limit } : undefined
+}
+
+/** Limits that are soon reached, here and there: marks of the lanes, phases of calls, latency of an edge, admission. */
+const limited = (spec: Record<string, unknown>, stream: RandomStream): Record<string, unknown> => {
+  const lane = (p: number, least: number, most: number) => {
+    const own = stream.chance(p)
+    const mark = { high: stream.between(least, most), low: stream.between(0, least - 1) }
+    const mode = stream.pick(["signal", "credit", "hybrid"])
+    return own ? { mark, mode } : undefined
+  }
+  const telemetry = lane(0.3, 1, 3)
+  const control = lane(0.2, 2, 16)
+  const sampled = stream.pick(["drop", "sample"])
+  const flow = (spec["flow_control"] ?? {}) as Record<string, Record<string, unknown>>
+  const marks = {
+    ...(telemetry === undefined ? {} : { TelemetryLane: telemetry.mark }),
+    ...(control === undefined ? {} : { ControlLane: control.mark })
+  }
+  const phases = stream.chance(0.2)
+  const between = stream.pick([100, 300, 1000])
+  const total = stream.pick([1000, 4000, 60_000])
+  const late = stream.chance(0.2)
+  const latency = stream.pick([50, 200, 600])
+  const policies = (spec["edge_buffer_policies"] ?? {}) as Record<string, Record<string, unknown>>
+  const admission = (spec["admission"] ?? {}) as Record<string, unknown>
+  const quota = stream.below(12)
+  const perMinute = stream.pick([1, 2, 6])
+  const limits = {
+    ...(quota === 0 ? { max_turns_per_minute: perMinute } : {}),
+    ...(quota === 1 ? { max_turns_per_minute_per_tenant: perMinute } : {}),
+    ...(quota === 2 || quota === 1 ? { max_concurrent_turns_per_tenant: 1 } : {}),
+    ...(quota === 3 ? { max_sessions_per_tenant: 1 } : {})
+  }
+  return {
+    ...spec,
+    flow_control: {
+      ...flow,
+      mode_by_lane: {
+        ...flow["mode_by_lane"],
+        ...(telemetry === undefined ? {} : { TelemetryLane: telemetry.mode }),
+        ...(control === undefined ? {} : { ControlLane: control.mode })
+      },
+      shedding_strategy_by_lane: { ...flow["shedding_strategy_by_lane"], TelemetryLane: sampled },
+      ...(Object.keys(marks).length === 0 ? {} : { watermarks: marks })
+    },
+    ...(phases ? { provider_between_chunks_ms: between, provider_total_ms: total } : {}),
+    ...(late
+      ? {
+        edge_buffer_policies: {
+          ...policies,
+          [segmentEdge]: { ...policies[segmentEdge], max_latency_contribution_ms: latency }
+        }
+      }
+      : {}),
+    ...(Object.keys(limits).length === 0 ? {} : { admission: { ...admission, ...limits } })
+  }
 }
 
 /** Some let the model start before the endpoint. */

@@ -61,6 +61,19 @@ export const sometimes = {
   "budget.edge": "an edge took longer than its budget",
   "budget.first_result": "a first result came too late",
   "budget.path": "the path's budget ran out",
+  "budget.between_chunks": "a call stalled after its first result",
+  "budget.total": "a call went on for too long",
+  "budget.edge_latency": "an edge added as much as it may",
+  "budget.turn_warning": "a turn was warned of before its budget ran out",
+  "lane.telemetry": "the telemetry lane passed its high mark",
+  "lane.telemetry_lost": "telemetry was lost for pressure and told",
+  "lane.control": "the control lane passed its high mark",
+  "shed.edge_dequeue": "what had waited for too long was shed as it was to be taken",
+  "shed.node_dispatch": "a call was shed for want of a place in the pool",
+  "circuit": "a provider's circuit changed its state",
+  "admission.rate": "a turn was turned away for its rate",
+  "admission.reserved": "a turn was reserved of what a tenant may have",
+  "admission.session": "a session had its place among its tenant's",
   "budget.turn": "the turn's budget ran out",
   "connection.reconnecting": "a connection came back",
   "connection.disconnected": "a connection was lost",
@@ -239,6 +252,8 @@ export const marksOf = (
       }
       case "command": {
         const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "reserve_turn") marks.add("admission.reserved")
+        else if (command.type === "reserve_session") marks.add("admission.session")
         if (command.type === "end_session" && command.reason === "idle") marks.add("idle.hang_up")
         if (command.type === "start_invocation" && isBounded(command.conversation ?? [])) marks.add("heard.bounded")
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
@@ -270,6 +285,9 @@ export const marksOf = (
       }
       case "decision": {
         const { outcome_kind, phase, reason, scope } = record.decision
+        if (outcome_kind === "shed" && (scope === "edge_dequeue" || scope === "node_dispatch")) {
+          marks.add(`shed.${scope}`)
+        }
         if (reason === "lease_of_a_lost_epoch") marks.add("lease.of_a_lost_epoch")
         if (outcome_kind === "stale_epoch_reject" && phase === "scheduling_point") {
           marks.add(scope === "edge_dequeue" ? "row.T12.egress" : "row.T12.ingress")
@@ -293,7 +311,7 @@ export const marksOf = (
         break
       }
       case "signal": {
-        const { signal, reason = "", runtime_timestamp_ms: atMs, turn_id } = record.signal
+        const { signal, reason = "", runtime_timestamp_ms: atMs, target_lane, turn_id } = record.signal
         const stage = stageOf(turn_id)
         switch (signal) {
           case "turn_open":
@@ -327,7 +345,9 @@ export const marksOf = (
           case "defer":
             if (reason.startsWith("snapshot_")) marks.add("row.T2.snapshot")
             else if (reason === "turn_quota_exhausted") marks.add("row.T2.admission")
-            else if (reason.startsWith("provider_unhealthy")) marks.add("row.T5a")
+            else if (reason === "turn_rate_exceeded" || reason === "tenant_turn_rate_exceeded") {
+              marks.add("admission.rate")
+            } else if (reason.startsWith("provider_unhealthy")) marks.add("row.T5a")
             else if (reason === "superseded") marks.add("pending.refused")
             else if (turn_id === undefined) marks.add("utterance.at_the_end")
             break
@@ -371,11 +391,25 @@ export const marksOf = (
           case "budget_warning":
             if (reason === "node_budget") marks.add("budget.node")
             else if (reason === "edge_budget") marks.add("budget.edge")
+            else if (reason === "turn_budget") marks.add("budget.turn_warning")
             break
           case "budget_exhausted":
             if (reason === "first_result") marks.add("budget.first_result")
             else if (reason === "path_budget") marks.add("budget.path")
             else if (reason === "turn_budget") marks.add("budget.turn")
+            else if (reason === "between_chunks" || reason === "total" || reason === "edge_latency") {
+              marks.add(`budget.${reason}`)
+            }
+            break
+          case "watermark":
+            if (reason === "lane_high" && target_lane === "TelemetryLane") marks.add("lane.telemetry")
+            else if (reason === "lane_high" && target_lane === "ControlLane") marks.add("lane.control")
+            break
+          case "drop_notice":
+            if (target_lane === "TelemetryLane") marks.add("lane.telemetry_lost")
+            break
+          case "circuit_event":
+            marks.add("circuit")
             break
           case "provider_error":
             if (turn_id === undefined) marks.add("utterance.lost")

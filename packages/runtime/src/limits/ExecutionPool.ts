@@ -15,9 +15,17 @@ export interface PoolLimit {
 
 const generous: PoolLimit = { running: 1024, waiting: 1024, waitMs: 1000 }
 
+/** Limits that a process of its own does not reach. */
+export const generousPool: Readonly<Record<Modality, PoolLimit>> = {
+  stt: generous,
+  llm: generous,
+  tts: generous,
+  external: generous
+}
+
 /** Limits of the process by kind of work; generous unless the process is told otherwise. */
 export const PoolLimits = Context.Reference<Readonly<Record<Modality, PoolLimit>>>("rspp/PoolLimits", {
-  defaultValue: () => ({ stt: generous, llm: generous, tts: generous, external: generous })
+  defaultValue: () => generousPool
 })
 
 /** Why a call was shed before it began. */

@@ -35,7 +35,8 @@ export const failureAnswered: Checker = {
         const { modality, node, turn_id } = failed
         const turn = flow.turns.get(turn_id)
         const answered = fenced.has(turn_id) || !open.has(turn_id) || (modality === "tts" && muted.has(turn_id)) ||
-          answers.includes(`${node} ${turn_id}`) || (turn !== undefined && flow.canDoWithout(turn, node))
+          answers.includes(`${node} ${turn_id}`) || answers.includes(`instead ${turn_id}`) ||
+          (turn !== undefined && flow.canDoWithout(turn, node))
         if (!answered) {
           findings.broken(`a ${modality} call of ${turn_id} failed, and nothing came of it`, begun, turn_id)
         }
@@ -67,8 +68,10 @@ export const failureAnswered: Checker = {
         if (signal === "turn_open") open.add(turn_id)
         else if (signal === "close") open.delete(turn_id)
         else if (signal === "degrade" && record.signal.emitted_by === "RK-17") {
-          if (record.signal.node_id === undefined) muted.add(turn_id)
-          else answers.push(`${record.signal.node_id} ${turn_id}`)
+          if (record.signal.node_id !== undefined) answers.push(`${record.signal.node_id} ${turn_id}`)
+          else if (record.signal.reason === "speech_unavailable") muted.add(turn_id)
+          // A reply that ends with what was said.
+          else answers.push(`instead ${turn_id}`)
         } else if (signal === "fallback" && record.signal.edge_id !== undefined) {
           answers.push(`${record.signal.node_id} ${turn_id}`)
         }

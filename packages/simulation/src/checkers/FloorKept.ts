@@ -60,6 +60,9 @@ export const floorKept: Checker = {
         } else if (input.type === "lease" && input.status !== "issued" && input.status !== "renewed") {
           due = [...turns.keys()].filter(holds)
           cause = "a lease that is lost"
+        } else if (input.type === "turn_reserved" && input.granted) {
+          due = [...turns.keys()].filter(holds)
+          cause = "a new intent"
         }
       } else if (record.record === "signal") {
         const { event_scope, signal, turn_id } = record.signal
@@ -79,7 +82,10 @@ export const floorKept: Checker = {
         }
       } else if (record.record === "command") {
         const { command } = record
-        if (command.type === "enqueue_output") turns.get(command.turn_id)?.speech.add(command.segment_id)
+        // It makes way only when the new turn has its place; one that nobody waits for any more is given back.
+        if (command.type === "reserve_turn") due = []
+        else if (command.type === "release_turn") refused = true
+        else if (command.type === "enqueue_output") turns.get(command.turn_id)?.speech.add(command.segment_id)
         else if (command.type === "fence_output") {
           const turn = turns.get(command.turn_id)
           if (turn !== undefined) turn.fenced = true

@@ -1,3 +1,4 @@
+import { laneEdges } from "@rspp/runtime/events/LaneGovernor"
 import type { SignalName } from "@rspp/contracts/Signal"
 import { signalRegistry } from "@rspp/contracts/Signal"
 import type { Checker } from "./Checker.ts"
@@ -13,6 +14,9 @@ const rows = new Map<string, Row>((Object.keys(signalRegistry) as ReadonlyArray<
   name,
   signalRegistry[name]
 ]))
+
+/** What pressure on a lane as a whole is told of. */
+const lanes: ReadonlySet<string> = new Set(Object.values(laneEdges))
 
 export const signalsRegistered: Checker = {
   id: "C23",
@@ -49,7 +53,7 @@ export const signalsRegistered: Checker = {
         turn_id
       } = event
       known(event_id, index)
-      if (edge_id === undefined ? lane === "DataLane" : !edges.has(edge_id)) {
+      if (edge_id === undefined ? lane === "DataLane" : !edges.has(edge_id) && !lanes.has(edge_id)) {
         findings.broken(`an event on ${edge_id ?? "no edge"}, which is none of the graph`, index, turn_id)
       }
       if (session_id !== header.session_id || pipeline_version !== header.pipeline_version) {
