@@ -44,8 +44,10 @@ export const fixed = (ms: number) => ({ name: "fixed", source: "scenario", first
 export const calmMs = 12_000
 
 /** A call in which nothing is drawn: what does not stand in the script does not happen. */
-const calm = ({ pool: _, ...drawn }: Scenario): Scenario => ({
+const calm = (drawn: Scenario): Scenario => ({
   ...drawn,
+  // As generous as without one.
+  pool: {},
   spec: calmSpec({}),
   fallbacks: {},
   actions: [],
