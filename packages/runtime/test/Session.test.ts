@@ -244,3 +244,21 @@ describe("egress", () => {
       assert.isTrue(Exit.isSuccess(yield* Fiber.await(live.fiber)))
     }))
 })
+
+describe("a lease that runs out without news of it", () => {
+  it.effect("is over before anything else is done: no turn opens and nobody is asked", () =>
+    Effect.gen(function*() {
+      const live = yield* startLive({ leaseTtlMs: 1000 })
+      yield* pass(1200)
+      live.ingress.text("hello")
+      yield* pass(500)
+      const lapsed = live.inputs.flatMap(({ input }) => input.type === "lease" ? [input.status] : [])
+      assert.deepStrictEqual(lapsed, ["issued", "expired"])
+      assert.notInclude(live.signals(), "turn_open")
+      assert.include(live.signals(), "deauthorized_drain")
+      assert.deepStrictEqual(invocationsOf(live), [])
+      yield* live.hangUp
+      yield* pass(200)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(live.fiber)))
+    }))
+})

@@ -28,6 +28,8 @@ export interface LiveOptions {
   /** The epoch of the session's lease; 1 by default. */
   readonly epoch?: number
   readonly resume?: boolean
+  /** How long the session's lease lasts, in ms; an hour by default. Nobody renews it. */
+  readonly leaseTtlMs?: number
 }
 
 /** A real session whose ports are in the test's hands, on the test's clock. */
@@ -116,7 +118,7 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
           for (const snapshot of literalSnapshots(literalHeader(pipeline), { routing_view_snapshot })) {
             onSnapshot(snapshot)
           }
-          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: 3_600_000 })
+          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: options.leaseTtlMs ?? 3_600_000 })
         })
     }),
     Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) }),
