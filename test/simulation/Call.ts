@@ -42,7 +42,7 @@ export const fixed = (ms: number) => ({ name: "fixed", source: "scenario", first
 export const calmMs = 12_000
 
 /** A call in which nothing is drawn: what does not stand in the script does not happen. */
-const calm = (drawn: Scenario): Scenario => ({
+const calm = ({ pool: _, ...drawn }: Scenario): Scenario => ({
   ...drawn,
   spec: calmSpec({}),
   fallbacks: {},

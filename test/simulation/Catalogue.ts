@@ -68,8 +68,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S12",
       sentence: "audio before the recogniser is ready is held in a bounded, declared buffer",
-      file: "S12-recogniser-connects.ts",
-      widens: "the edge's bound in ms: it declares 1 s and holds up to 3.6 s (50 items, then 65,536 bytes): issue 4"
+      file: "S12-recogniser-connects.ts"
     },
     {
       id: "S13",
@@ -86,7 +85,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S15",
       sentence: "queue age is bounded and reported; overload sheds by rule",
       file: "S15-bounded-age.ts",
-      widens: "the bound in ms of the caller's audio, as in S12, and every overflow policy on every edge: issue 4"
+      widens: "every overflow policy on every edge: issue 4"
     },
     {
       id: "S17",
@@ -113,11 +112,22 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       widens: "waits between attempts, which the kernel has none of yet: issue 8"
     },
     {
+      id: "F1",
+      sentence: "admission overload: `reject`/`defer` before the turn, `shed` at scheduling points",
+      file: "F1-admission.ts"
+    },
+    {
+      id: "F2",
+      sentence:
+        "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
+      file: "F2-node-budget.ts"
+    },
+    {
       id: "F3",
       sentence:
         "provider failure: `provider_error`, then `provider_switch`/`fallback`; if it ends the turn, `provider_failure`",
       file: "F3-provider-failure.ts",
-      widens: "`circuit_event`, which no circuit breaker gives yet: issue 4; real sockets: issue 8"
+      widens: "real sockets: issue 8"
     },
     {
       id: "F4",
@@ -161,7 +171,8 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S16",
       sentence: "admission reserves before it accepts",
-      why: "a session counts its own turns (F1); jobs of a process and quotas over sessions are not there",
+      why:
+        "sessions of one process reserve what their tenant shares (F1); jobs, and quotas over processes, are not there",
       issues: [4, 7],
       part: "F1-admission.ts"
     },
@@ -172,21 +183,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       why: "there is one runtime; the takeover by another is not there",
       issues: [6, 7],
       part: "F8-old-writer.ts"
-    },
-    {
-      id: "F1",
-      sentence: "admission overload: `reject`/`defer` before the turn, `shed` at scheduling points",
-      why: "before the turn and at enqueue (F4); nothing sheds at dequeue and dispatch",
-      issues: [4],
-      part: "F1-admission.ts"
-    },
-    {
-      id: "F2",
-      sentence:
-        "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
-      why: "budgets hold; there is no node host, so no node that throws or dies",
-      issues: [4],
-      part: "F2-node-budget.ts"
     },
     {
       id: "F5",

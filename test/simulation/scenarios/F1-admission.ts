@@ -53,7 +53,7 @@ export const scenario: NamedScenario = {
       name: "an intent over the quota cuts nothing",
       script: [
         { when: { atMs: 400 }, act: { does: "type", words: 2 } },
-        { when: { on: "input:playback_started" }, act: { does: "type", words: 2 } }
+        { when: { on: "input:playback_started", delayMs: 20 }, act: { does: "type", words: 2 } }
       ],
       spec: { admission: { max_turns_per_session: 1 } },
       holds: (told) => {
@@ -114,7 +114,7 @@ export const scenario: NamedScenario = {
       call: { pool: { llm: { running: 0, waiting: reason === "pool_full" ? 0 : 4, waitMs: 100 } } },
       holds: (told) => {
         const [turn] = told.turns
-        assert.deepStrictEqual(told.words(["shed"]), [`shed(${reason})`])
+        assert.deepStrictEqual(told.words(["shed"], turn), [`shed(${reason})`])
         assert.strictEqual(told.decisions("shed")[0]?.scope, "node_dispatch")
         assert.strictEqual(told.terminal(turn), "provider_failure")
         assert.include(told.words(["provider_error"]), "provider_error(overload)")
