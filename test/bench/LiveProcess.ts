@@ -57,7 +57,7 @@ const real = async (sessions: number): Promise<Load> => {
         // A runtime takes calls one after the other.
         yield* Effect.sleep(1)
       }
-      yield* Effect.never
+      return yield* Effect.never
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
   const fiber = Effect.runFork(program)

@@ -1,5 +1,6 @@
 import { authorityMutants } from "./AuthorityMutants.ts"
 import { evidenceMutants } from "./EvidenceMutants.ts"
+import { graphMutants } from "./GraphMutants.ts"
 import { kernelMutants } from "./KernelMutants.ts"
 import { listeningMutants } from "./ListeningMutants.ts"
 import type { Mutant } from "./Mutant.ts"
@@ -17,5 +18,6 @@ export const catalogue: ReadonlyArray<Mutant> = [
   ...providerMutants,
   ...listeningMutants,
   ...kernelMutants,
-  ...evidenceMutants
+  ...evidenceMutants,
+  ...graphMutants
 ]

@@ -32,7 +32,12 @@ export const kernelMutants: ReadonlyArray<Mutant> = [
     file: context,
     what: "a timer that was replaced fires for the one that took its place",
     find: "if (this.#timers.get(timer)?.generation !== generation) return false",
-    replace: "if (!this.#timers.has(timer) && generation > 0) return false"
+    replace: "if (!this.#timers.has(timer) && generation > 0) return false",
+    also: {
+      file: "packages/runtime/src/session/Session.ts",
+      find: "        forkTimer(\n          timer,",
+      replace: "        forkTimer(\n          `${timer} ${generation}`,"
+    }
   },
   {
     id: "timer-not-disarmed",

@@ -1,19 +1,10 @@
-import type { Edit, Mutant } from "./Mutant.ts"
+import type { Mutant } from "./Mutant.ts"
 
 const egress = "packages/runtime/src/connection/EgressWriter.ts"
 const bargeIn = "packages/runtime/src/cancellation/BargeIn.ts"
 const cancellation = "packages/runtime/src/cancellation/Cancellation.ts"
 const delivery = "packages/runtime/src/connection/Delivery.ts"
 const kernel = "packages/runtime/src/kernel/SessionKernel.ts"
-
-/** The reply's own check of whose speech a chunk is, gone too. */
-const takenByNewest: Edit = {
-  file: "packages/runtime/src/graph/ReplyExecution.ts",
-  find: `  voice(invocation: Invocation, handle: PayloadHandle): void {
-    const segment = this.turn.segments.find((candidate) => candidate.invocation === invocation.id)`,
-  replace: `  voice(invocation: Invocation, handle: PayloadHandle): void {
-    const segment = this.turn.segments.findLast((candidate) => candidate.invocation !== undefined)`
-}
 
 /** Defects between a turn's speech and the caller's ear: fences, cuts, pauses, reports. */
 export const outputMutants: ReadonlyArray<Mutant> = [
@@ -53,22 +44,24 @@ export const outputMutants: ReadonlyArray<Mutant> = [
     id: "late-chunk-accepted",
     file: kernel,
     what: "speech that comes after a cancel is taken for the turn that is open now",
-    find: `      invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined ||
-      reply === undefined ||
-      invocation.turnId !== active.turnId || active.ending !== undefined`,
-    replace: `      invocation === undefined || active === undefined || reply === undefined`,
-    also: takenByNewest
+    find:
+      "    if (invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined) return undefined\n    return invocation.turnId === active.turnId && active.ending === undefined ? reply : undefined",
+    replace: "    return reply"
   },
   {
     id: "late-counted-not-dropped",
     file: kernel,
     what: "speech that comes too late is counted, and taken all the same",
-    find: "      this.#late(input, invocation)\n      return\n    }\n    if (input.type",
+    find: "      this.#late(input, invocation)\n      return\n    }\n    turns.checkComplete()",
     replace: `      this.#late(input, invocation)
-      if (invocation === undefined || reply === undefined) return
+      const { active } = turns
+      const segment_id = active?.segments.at(-1)?.segmentId
+      if (input.type !== "voice_chunk" || active === undefined || segment_id === undefined) return
+      const { turnId: turn_id, epoch: authority_epoch } = active
+      this.#m.context.command({ type: "enqueue_output", turn_id, segment_id, handle_id: input.handle.id, authority_epoch })
+      return
     }
-    if (input.type`,
-    also: takenByNewest
+    turns.checkComplete()`
   },
   {
     id: "false-alarm-never-resumes",
@@ -79,13 +72,10 @@ export const outputMutants: ReadonlyArray<Mutant> = [
   },
   {
     id: "resume-after-cut",
-    file: "packages/runtime/src/turn/TurnLifecycle.ts",
+    file: bargeIn,
     what: "a turn that was cut is resumed when the caller turns out to have said nothing",
-    find: `    if (!cancellation.accept(turn, scope, reason)) return
-    bargeIn.forget(turn)
-`,
-    replace: `    if (!cancellation.accept(turn, scope, reason)) return
-`
+    find: "if (target === turn) forget()",
+    replace: "if (target === turn && !turn.fenceRequested) forget()"
   },
   {
     id: "cut-too-early",

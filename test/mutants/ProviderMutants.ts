@@ -1,6 +1,9 @@
 import type { Mutant } from "./Mutant.ts"
 
-const reply = "packages/runtime/src/graph/ReplyExecution.ts"
+const edgeRun = "packages/runtime/src/graph/EdgeRun.ts"
+const modelRun = "packages/runtime/src/graph/ModelRun.ts"
+const recovery = "packages/runtime/src/graph/Recovery.ts"
+const turnGraph = "packages/runtime/src/graph/TurnGraph.ts"
 const flow = "packages/runtime/src/flow/FlowControl.ts"
 const buffer = "packages/runtime/src/flow/EdgeBuffer.ts"
 const budget = "packages/runtime/src/limits/Budget.ts"
@@ -17,18 +20,17 @@ export const providerMutants: ReadonlyArray<Mutant> = [
   },
   {
     id: "drop-notice-omitted",
-    file: reply,
+    file: turnGraph,
     what: "a sentence or chunk that an edge drops is lost without a notice",
-    find: `    gateway.signal("drop_notice", "RK-12", {`,
-    replace: `    if (edge === "") gateway.signal("drop_notice", "RK-12", {`
+    find: `    this.gateway.signal("drop_notice", "RK-12", {`,
+    replace: `    if (edgeId === "") this.gateway.signal("drop_notice", "RK-12", {`
   },
   {
     id: "blocked-edge-never-released",
     file: flow,
     what: "the producer of an edge that was full is never told to go on",
-    find:
-      `            if (held === producer) context.command({ type: "resume_invocation", provider_invocation_id: held })\n`,
-    replace: ""
+    find: "context.command({ type: \"resume_invocation\", provider_invocation_id: held })",
+    replace: "void held"
   },
   {
     id: "credit-never-granted",
@@ -46,52 +48,51 @@ export const providerMutants: ReadonlyArray<Mutant> = [
   },
   {
     id: "blocked-sentence-overtaken",
-    file: reply,
+    file: edgeRun,
     what: "a sentence overtakes the one that waits for room",
-    find: `    if (this.#blockedSegments.length > 0) {
-      // Behind`,
-    replace: `    if (this.#blockedSegments.length > 99) {
-      // Behind`
+    find: "    if (this.#blocked.length > 0) {\n      // Behind",
+    replace: "    if (this.#blocked.length > 99) {\n      // Behind"
   },
   {
     id: "turn-budget-never-armed",
     file: budget,
     what: "a turn may take as long as it likes to its first output",
-    find:
-      "        context.arm(`budget.turn:${plan.turn_id}`, context.now + plan.budgets.turn_budget_ms)\n        context.arm(`budget.path:${plan.turn_id}`, context.now + plan.budgets.path_budget_ms_default)\n",
+    find: "    context.arm(`budget.turn:${plan.turn_id}`, context.now + turn_budget_ms)\n",
     replace: ""
   },
   {
     id: "turn-budget-not-settled",
     file: budget,
     what: "the budget to the first output runs on after the first output",
-    find: "        context.disarm(`budget.turn:${turnId}`)\n        context.disarm(`budget.path:${turnId}`)\n",
-    replace: ""
+    find: `for (const budget of ["turn", "turn_soft", "path", "path_soft"]) this.#context`,
+    replace: `for (const budget of ["turn_soft", "path_soft"]) this.#context`
   },
   {
     id: "first-result-never-late",
     file: budget,
     what: "a provider call may take as long as it likes to its first result",
-    find: "        context.arm(`budget.call:${invocation}`, context.now + capMs)\n",
+    find: "    context.arm(`budget.call:${invocation}`, now + capMs)\n",
     replace: ""
   },
   {
     id: "switch-not-allowed",
-    file: reply,
+    file: recovery,
     what: "a provider is switched where the plan does not allow it",
-    find: "if (silent && action !== undefined && spare",
-    replace: "if (silent && spare"
+    find:
+      "  if (action === undefined || spare === undefined || spare === invocation.provider) return undefined\n  invocation.decision = action\n",
+    replace:
+      "  if (spare === undefined || spare === invocation.provider) return undefined\n  invocation.decision = action ?? \"fallback\"\n"
   },
   {
     id: "retry-after-output",
-    file: reply,
+    file: modelRun,
     what: "a call that has given something is tried again, so that the caller hears it twice",
-    find: "if (silent && retryable && allowed",
-    replace: "if (retryable && allowed"
+    find: "    const silent = invocation.firstResultMs === undefined\n",
+    replace: "    const silent = true\n"
   },
   {
     id: "retry-without-bound",
-    file: reply,
+    file: recovery,
     what: "a call is tried again for as long as it fails",
     find: "invocation.attempts < maxAttempts",
     replace: "invocation.attempts < 1000"
@@ -100,32 +101,23 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     id: "failure-ignored",
     file: "packages/runtime/src/kernel/SessionKernel.ts",
     what: "a turn whose provider failed for good stays open",
-    find: `    if (!reply.recover(invocation, outcome, retryable)) {
-      turns.end({ kind: "failure", reason: "provider_failure" })
-    }`,
-    replace: "    reply.recover(invocation, outcome, retryable)"
+    find: `    if (reason !== undefined) turns.end({ kind: "failure", reason })
+    turns.checkComplete()`,
+    replace: "    if (reason !== undefined) return\n    turns.checkComplete()"
   },
   {
     id: "cut-off-removed",
     file: runner,
     what: "a provider call that does not die is waited for without a bound",
-    find: "      if (!call.over) bind(call, graceMs, () => Exit.interrupt())\n",
+    find: "      if (!call.over) bind(call, graceMs, () => Exit.interrupt(), true)\n",
     replace: ""
-  },
-  {
-    id: "cut-off-call-goes-on",
-    file: runner,
-    what: "what a call yields after it was cut off is still taken",
-    find: "    call.over ? Effect.void : options.offer(input)",
-    replace: "    call.over && call.fiber === undefined ? Effect.void : options.offer(input)"
   },
   {
     id: "provider-never-interrupted",
     file: runner,
     what: "a cancel does not interrupt the call; it is only given up after its grace",
-    find: `      call.cancelled = true
-      call.fiber?.interruptUnsafe()`,
-    replace: "      call.cancelled = true"
+    find: "      if (call.node === undefined || call.node.cancel(reason)) call.fiber?.interruptUnsafe()\n",
+    replace: ""
   },
   {
     id: "end-reported-twice",

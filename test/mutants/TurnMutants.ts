@@ -142,17 +142,17 @@ export const turnMutants: ReadonlyArray<Mutant> = [
   },
   {
     id: "plan-ignored",
-    file: "packages/runtime/src/graph/ReplyExecution.ts",
+    file: "packages/runtime/src/graph/TurnGraph.ts",
     what: "a turn asks the pipeline for its providers, not its frozen plan",
-    find: "this.turn.plan.provider_bindings[modality]",
-    replace: "this.#parts.context.header.pipeline.provider_bindings[modality]"
+    find: "    const bindings = this.turn.plan.provider_bindings\n",
+    replace: "    const bindings = this.context.header.pipeline.provider_bindings\n"
   },
   {
     id: "plan-changed-in-turn",
-    file: "packages/runtime/src/graph/ReplyExecution.ts",
+    file: "packages/runtime/src/graph/Recovery.ts",
     what: "the plan of an open turn changes: with the first failure every adaptive action is allowed",
-    find: "    const allowed = turn.plan.allowed_adaptive_actions\n",
-    replace: `    const allowed = ["retry", "provider_switch", "degrade", "fallback"]\n`
+    find: "  const allowed = turn.plan.allowed_adaptive_actions\n",
+    replace: `  const allowed = ["retry", "provider_switch", "degrade", "fallback"]\n`
   },
   {
     id: "plan-of-older-snapshots",

@@ -48,14 +48,17 @@ export class Workshop {
 
   /** Puts the defect in; the returned function takes it out again. Fails with `StaleMutant`, and then changes nothing. */
   plant(mutant: Mutant): () => void {
-    const before = editsOf(mutant).map((edit) => {
+    const before = new Map<string, string>()
+    const after = new Map<string, string>()
+    for (const edit of editsOf(mutant)) {
       const path = join(this.directory, edit.file)
-      const text = readFileSync(path, "utf8")
-      return { path, text, mutated: planted(mutant.id, edit, text) }
-    })
-    for (const { mutated, path } of before) writeFileSync(path, mutated)
+      const text = after.get(path) ?? readFileSync(path, "utf8")
+      if (!before.has(path)) before.set(path, text)
+      after.set(path, planted(mutant.id, edit, text))
+    }
+    for (const [path, text] of after) writeFileSync(path, text)
     return () => {
-      for (const { path, text } of before) writeFileSync(path, text)
+      for (const [path, text] of before) writeFileSync(path, text)
     }
   }
 

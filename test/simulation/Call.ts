@@ -65,7 +65,8 @@ export const calmSpec = (more: Readonly<Record<string, unknown>>): Record<string
   schema_version: "v1.0",
   pipeline_id: "scenario",
   pipeline_version: "scenario-1",
-  providers: { stt: "sim/stt", llm: "sim/llm", tts: "sim/tts" },
+  // Who writes a graph names the providers there.
+  ...("nodes" in more ? {} : { providers: { stt: "sim/stt", llm: "sim/llm", tts: "sim/tts" } }),
   ...more
 })
 
@@ -75,7 +76,9 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
     act.does === "fault" && faultKinds[act.kind].comes === "episode" ? [act.kind] : []
   )
   // Rules that allow for a provider which takes its time to die ask whether there is one.
-  const slowToDie = script.some(({ act }) => act.does === "call" && act.with.cancelMs !== undefined)
+  const slowToDie = script.some(({ act }) =>
+    act.does === "call" ? act.with.cancelMs !== undefined : act.does === "fault" && act.kind === "node.ignores_cancel"
+  )
   const rates = {
     ...Object.fromEntries(begun.map((kind) => [kind, 1])),
     ...(slowToDie ? { "provider.slow_cancel": 0 } : {})
@@ -94,6 +97,7 @@ export const optionsOf = (
 ): SeedOptions => ({
   kinds: [],
   turns: 1,
+  graph: false,
   ...(check === undefined ? {} : { check }),
   adapt: (drawn) => {
     const own = { ...calm(drawn), ...(written === undefined ? {} : { spec: calmSpec(written) }), ...call }

@@ -54,11 +54,22 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence: "clearing a finished segment never affects a live one",
       file: "S06-live-segments-survive.ts"
     },
+    {
+      id: "S07",
+      sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
+      file: "S07-work-ahead-of-a-turn.ts"
+    },
     { id: "S08", sentence: "at most one open turn; one reply per accepted turn", file: "S08-one-open-turn.ts" },
     {
       id: "S09",
       sentence: "late transcripts merge or are re-proposed by the session policy, and the decision is recorded",
       file: "S09-late-transcripts.ts"
+    },
+    {
+      id: "S10",
+      sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
+      file: "S10-what-was-heard.ts",
+      widens: "what a device holds behind the transport's queue is not known: a real room, issue 7"
     },
     {
       id: "S11",
@@ -136,6 +147,14 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "F4-edge-pressure.ts"
     },
     {
+      id: "F5",
+      sentence:
+        "partial loss in a sync domain: `discontinuity`, or atomic `drop_notice`; ends the turn if not recoverable",
+      file: "F5-partial-loss.ts",
+      widens:
+        "a loss that cannot be recovered: neither the plan nor the contract says when one is, and there is no abort reason for it, so a turn always goes on with what is left"
+    },
+    {
       id: "F6",
       sentence:
         "transport disconnect or stall: `reconnecting`, `disconnected`, `stall`, `silence`, `ended`; if it ends the turn, `transport_disconnect_or_stall`",
@@ -156,19 +175,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
   ],
   open: [
     {
-      id: "S07",
-      sentence: "speculative work has its own id and cannot leave before `turn_open` promotes it",
-      why: "nothing is done before a turn opens: there is no speculative work",
-      issues: [4]
-    },
-    {
-      id: "S10",
-      sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
-      why: "the truncation holds; how uncertain it is stands nowhere in the timeline",
-      issues: [4],
-      part: "S10-what-was-heard.ts"
-    },
-    {
       id: "S16",
       sentence: "admission reserves before it accepts",
       why:
@@ -183,14 +189,6 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       why: "there is one runtime; the takeover by another is not there",
       issues: [6, 7],
       part: "F8-old-writer.ts"
-    },
-    {
-      id: "F5",
-      sentence:
-        "partial loss in a sync domain: `discontinuity`, or atomic `drop_notice`; ends the turn if not recoverable",
-      why: "a domain that goes on holds; atomic drops, and a loss that cannot be recovered, are not there",
-      issues: [4],
-      part: "F5-partial-loss.ts"
     },
     {
       id: "F8",

@@ -6,6 +6,7 @@ import { scenario as s03 } from "./scenarios/S03-pause-resume-clear.ts"
 import { scenario as s04 } from "./scenarios/S04-fence-clears-the-transport.ts"
 import { scenario as s05 } from "./scenarios/S05-chunks-keep-their-turn.ts"
 import { scenario as s06 } from "./scenarios/S06-live-segments-survive.ts"
+import { scenario as s07 } from "./scenarios/S07-work-ahead-of-a-turn.ts"
 import { scenario as s10 } from "./scenarios/S10-what-was-heard.ts"
 
 held(s01)
@@ -14,4 +15,5 @@ held(s03)
 held(s04)
 held(s05)
 held(s06)
+held(s07)
 held(s10)

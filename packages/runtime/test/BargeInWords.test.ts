@@ -113,6 +113,22 @@ describe("with min_words, speech during a reply", () => {
     h.hangUp()
   })
 
+  it("waits for its words again when it goes on after the recogniser was lost", () => {
+    const h = speaking({ min_words: 2 })
+    h.edge("speech_started", 1000)
+    h.runUntil(1200)
+    h.step(ended("inv_3", "infrastructure_failure"))
+    h.runUntil(1400)
+    h.edge("speech_ended", 1150)
+    h.runUntil(1800)
+    h.edge("speech_started", 1750)
+    h.runUntil(2900)
+    assert.notInclude(cuts(h), "cancel(barge_in)")
+    h.partial(2)
+    assert.include(cuts(h), "cancel(barge_in)")
+    h.hangUp()
+  })
+
   it("while the agent is silent is an ordinary turn, whatever its length", () => {
     const h = KernelHarness.ready({
       config: { barge_in: { min_words: 5, backchannel } },

@@ -144,9 +144,12 @@ describe("speculation", () => {
     harness.speak(800)
     harness.runFor(1100)
     assert.include(told(harness), "speculation_promoted")
-    assert.deepStrictEqual(harness.commands("pause_invocation").map(({ provider_invocation_id }) =>
-      harness.started("llm").some((start) => start.provider_invocation_id === provider_invocation_id)
-    ).filter((held) => held), [])
+    assert.deepStrictEqual(
+      harness.commands("pause_invocation").map(({ provider_invocation_id }) =>
+        harness.started("llm").some((start) => start.provider_invocation_id === provider_invocation_id)
+      ).filter((held) => held),
+      []
+    )
     harness.hangUp()
   })
 })

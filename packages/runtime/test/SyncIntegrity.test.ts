@@ -5,7 +5,12 @@ import { edge, graphPipeline, node } from "./support/LiteralGraph.ts"
 
 type Sync = NonNullable<EdgeBufferPolicy["sync_drop_policy"]>
 
-const tight = { strategy: "drop", max_queue_items: 2, watermarks: { queue_items: { high: 1000, low: 0 } } } as const
+const tight = {
+  strategy: "drop",
+  lane_handling: { DataLane: "drop", ControlLane: "non_blocking_priority", TelemetryLane: "drop" },
+  max_queue_items: 2,
+  watermarks: { queue_items: { high: 1000, low: 0 } }
+} as const
 const nodes = [
   node("llm", "language_model", { provider_id: "test/mind" }),
   node("sentences", "sentence_segmenter"),

@@ -60,6 +60,7 @@ export class AmbientGuard {
       throw this.#caught("process.hrtime")
     }
     // Last, and with its method: what takes the place of the function has what was put there before.
+    // oxlint-disable-next-line typescript/unbound-method
     this.#put(process, "hrtime", Object.assign(hrtime, { bigint: process.hrtime.bigint }))
     const RealDate = Date
     const caught = () => this.#caught("new Date()")

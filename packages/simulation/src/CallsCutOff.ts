@@ -12,7 +12,8 @@ export const callsCutOff = ({ call, exit, timeline }: Lived): ReadonlyArray<Viol
   const { header, records } = timeline
   // A process that stood still is late with everything.
   if (exit === undefined || header === undefined || call.faults.has("runtime.stopped")) return []
-  const boundMs = (call.faults.has("provider.slow_cancel") ? header.pipeline.cancellation_grace_ms : 0) + lateMs
+  const slow = call.faults.has("provider.slow_cancel") || call.faults.has("node.ignores_cancel")
+  const boundMs = (slow ? header.pipeline.cancellation_grace_ms : 0) + lateMs
   const violations: Array<Violation> = []
   records.forEach((record, index) => {
     if (record.record !== "invocation") return

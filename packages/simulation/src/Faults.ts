@@ -60,7 +60,11 @@ export const faultKinds = {
   "authority.rotated": episode(0.3, 2, [0, 0], "another placement takes the session over"),
   "authority.revoked": episode(0.2, 1, [0, 0], "the lease is revoked"),
   "authority.partition": episode(0.3, 2, [1000, 30_000], "the control plane is out of reach; the lease is not renewed"),
-  "authority.lost_at_commit": chance(0.2, 1, "the lease is lost in the instant of a commit"),
+  "authority.lost_at_commit": chance(
+    0.2,
+    1,
+    "the lease is lost in the instant of a commit, or while the last of the reply is heard"
+  ),
   "authority.late_news": chance(0.05, 0.6, "a renewal of the lease is told a second time, up to 2 s late"),
   "control.stale_snapshots": episode(0.3, 2, [5000, 30_000], "snapshots are not issued again"),
   "control.incompatible": episode(0.3, 2, [1000, 10_000], "the snapshots speak of another contract version"),

@@ -164,22 +164,28 @@ export const drawGraph = (stream: RandomStream): SpecGraph | undefined => {
         ? [edge("tts.segment.tts_b", { fallback_on: ["error", "timeout"] }), edge("tts_b.voice.output")]
         : []),
       ...(captions ? [edge("turn.transcript.captions"), edge(`${spoken}.segment.captions`)] : []),
-      ...(looksOn ? [edge("turn.transcript.watch")] : [])
+      ...(looksOn ? [edge("turn.transcript.watch"), edge(`${spoken}.segment.watch`)] : [])
     ]
   }
 }
 
+/** The id that the compiler gives an edge. */
+export const edgeId = ({ fallback_on, from_node_id, payload_kind, to_node_id }: Record<string, unknown>): string =>
+  `${String(from_node_id)}.${String(payload_kind)}.${String(to_node_id)}${fallback_on === undefined ? "" : ".fallback"}`
+
+const plainSegmentEdge = "sentences.segment.tts"
+
 /** The spec with this graph instead of the plain one. Policies of edges that it does not have go with them. */
 export const graphed = (spec: Record<string, unknown>, graph: SpecGraph | undefined): Record<string, unknown> => {
   if (graph === undefined) return spec
-  const ids = new Set(
-    graph.edges.map(({ from_node_id, payload_kind, to_node_id }) =>
-      `${String(from_node_id)}.${String(payload_kind)}.${String(to_node_id)}`
-    )
-  )
+  const ids = graph.edges.map(edgeId)
   const { edge_buffer_policies, providers: _, ...rest } = spec
-  const policies = Object.entries((edge_buffer_policies ?? {}) as Record<string, unknown>)
-    .filter(([id]) => ids.has(id))
+  const written = (edge_buffer_policies ?? {}) as Record<string, unknown>
+  const policies = Object.entries(written).filter(([id]) => ids.includes(id))
+  // Sentences are short of room wherever they go.
+  if (written[plainSegmentEdge] !== undefined) {
+    for (const id of ids) if (/\.segment\./u.test(id)) policies.push([id, written[plainSegmentEdge]])
+  }
   // What the graph needs the plan must allow: an author who forgot it is told so, and there is no call.
   const needed = [
     ...(graph.edges.some((one) => one["fallback_on"] !== undefined) ? ["fallback"] : []),

@@ -2,7 +2,8 @@ import type { Modality } from "@rspp/contracts/Invocation"
 import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
 import type { PoolLimit } from "@rspp/runtime/limits/ExecutionPool"
 import type { FaultPlan } from "./Faults.ts"
-import { drawGraph, graphed } from "./Graphs.ts"
+import { drawGraph, edgeId, graphed } from "./Graphs.ts"
+import type { SpecGraph } from "./Graphs.ts"
 import { recognisers, models, voices } from "./Latency.ts"
 import type { Published } from "./Latency.ts"
 import type { RandomStream, RandomStreams } from "./RandomStreams.ts"
@@ -93,7 +94,7 @@ export interface ScenarioOptions {
   /** Turns that the caller takes; the seed decides by default. */
   readonly turns?: number
   readonly ending?: Scenario["ending"]
-  /** Whether the seed also draws the graph and speculation; the plain pipeline otherwise. */
+  /** `false`: the plain pipeline. By default the seed also draws a graph, speculation and what goes together on edges. */
   readonly graph?: boolean
 }
 
@@ -161,17 +162,10 @@ export const drawScenario = (
   const limits = streams.of("scenario/limits")
   const pool = drawPool(limits)
   const written = limited(specOf(streams.of("scenario/spec"), plan), limits)
+  const plain = withTurnTaking(written, streams.of("scenario/turn_taking"))
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
-    spec: options.graph === true
-      ? graphed(
-        ahead(
-          withTurnTaking(written, streams.of("scenario/turn_taking")),
-          streams.of("scenario/speculation")
-        ),
-        drawGraph(streams.of("scenario/graph"))
-      )
-      : withTurnTaking(written, streams.of("scenario/turn_taking")),
+    spec: options.graph === false ? plain : graphedSpec(plain, streams),
     fallbacks: {
       ...fallbacksOf(streams.of("scenario/fallbacks")),
       ...(refused === "provider" ? { "llm.fallback": "sim/none" } : {})
@@ -201,6 +195,13 @@ export const drawScenario = (
 const refusedPart = (stream: RandomStream, plan: FaultPlan): StartPart | undefined => {
   const part = stream.pick<StartPart>(["provider", "transport", "recorder", "voice_activity", "lease"])
   return stream.chance(plan.rates["start.refused"] ?? 0) ? part : undefined
+}
+
+/** What a plain pipeline becomes with a drawn graph, speculation and policies of what goes together. */
+const graphedSpec = (spec: Record<string, unknown>, streams: RandomStreams): Record<string, unknown> => {
+  const graph = drawGraph(streams.of("scenario/graph"))
+  const own = graphed(ahead(spec, streams.of("scenario/speculation")), graph)
+  return withSync(own, graph, streams.of("scenario/sync"))
 }
 
 /** Too short for a frame where the transport is to be refused. */
@@ -280,6 +281,31 @@ const specOf = (stream: RandomStream, faults: FaultPlan): Record<string, unknown
     ...(quota === undefined ? {} : { admission: { max_turns_per_session: quota } }),
     ...(policies === undefined ? {} : { edge_buffer_policies: policies })
   }
+}
+
+/** What goes together on an edge, here and there: sentences into the voice, their speech, and what else the graph has. */
+const withSync = (
+  spec: Record<string, unknown>,
+  graph: SpecGraph | undefined,
+  stream: RandomStream
+): Record<string, unknown> => {
+  const own = graph?.edges.map(edgeId) ?? [segmentEdge, "tts.voice.output"]
+  const policies = { ...(spec["edge_buffer_policies"] ?? {}) as Record<string, object> }
+  const some = stream.chance(0.35)
+  let any = false
+  for (const id of own.filter((edge) => /\.(segment|voice|transcript)\./u.test(edge) && !edge.startsWith("stt."))) {
+    const [policy, scope] = stream.pick([
+      ["drop_with_discontinuity", "edge_local"],
+      ["atomic_drop", "edge_local"],
+      ["atomic_drop", "plan_wide"],
+      ["no_sync", "edge_local"]
+    ])
+    const group_by = stream.pick(["sync_id", "sync_id", "event_id", "custom"])
+    if (!stream.chance(0.6) || !some) continue
+    any = true
+    policies[id] = { ...policies[id], sync_drop_policy: { policy, scope, group_by, sync_domain: "reply" } }
+  }
+  return any ? { ...spec, edge_buffer_policies: policies } : spec
 }
 
 /** A pool that is soon full: one call of a kind at a time, or none at all. */

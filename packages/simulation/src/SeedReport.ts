@@ -79,7 +79,7 @@ export const reportOf = (result: SeedResult): SeedReport => {
   let records = 0
   for (const session of result.sessions) {
     records += session.records.length
-    for (const mark of marksOf(session.records, session.failure)) marks.add(mark)
+    for (const mark of marksOf(session.records, session.failure, session.header)) marks.add(mark)
     for (const [kind, count] of session.struck) struck[kind] = (struck[kind] ?? 0) + count
   }
   const [session] = result.sessions

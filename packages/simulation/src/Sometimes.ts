@@ -1,5 +1,6 @@
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
-import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import { GraphMarks } from "./GraphMarks.ts"
 import { OverflowMarks } from "./OverflowMarks.ts"
 
 /**
@@ -115,7 +116,34 @@ export const sometimes = {
   "error.ProviderFailure": "a session did not start: voice activity could not",
   "error.ControlPlaneFailure": "a session did not start: another placement had it",
   "shutdown": "a process was told to stop",
-  "quiet": "a turn committed without speech"
+  "quiet": "a turn committed without speech",
+  "row.T10.node": "a turn ended with one of its nodes",
+  "select.first": "a select took whoever delivered first",
+  "select.preferred": "a select took the one that it prefers",
+  "select.waited": "a select had waited long enough for the one that it prefers",
+  "select.lost": "what waited for a select was lost, because it took another edge",
+  "merge.lineage": "a merge handed on what had come to it",
+  "condition.passed": "a payload met the condition of an edge",
+  "condition.not_met": "a payload did not meet the condition of an edge",
+  "fallback_edge.timeout": "another node took over from one that had run out of time",
+  "fallback_edge.error": "another node took over from one that had failed",
+  "node.failed": "a custom node failed",
+  "node.timeout": "a custom node ran out of time",
+  "node.cut_off": "a custom node that did not end was cut off",
+  "node.passed_by": "an optional node was gone round",
+  "speculation.promoted": "what a model had begun in a pause became the turn's",
+  "speculation.words_changed": "… was given up for other words",
+  "speculation.caller_went_on": "… was given up because the caller went on",
+  "speculation.no_words": "… was given up because nothing had been said",
+  "speculation.authority_lost": "… was given up with the authority",
+  "speculation.refused": "… was given up with its turn, which was refused",
+  "speculation.session_ended": "… was given up with the session",
+  "speculation.empty": "… gave nothing",
+  "speculation.failed": "… failed",
+  "sync.discontinuity": "a gap in what belongs together was told",
+  "sync.group_lost": "a group was lost with a part of it",
+  "sync.partly_delivered": "a part of a group that was lost had gone on already",
+  "transcript.written": "a transcript sink got what was said"
 } as const
 
 export type Mark = keyof typeof sometimes
@@ -139,12 +167,20 @@ const isBounded = (conversation: NonNullable<CommandOf<"start_invocation">["conv
 /** How long a cancelled call may take to end, in ms (CONTRACT section 5). */
 const graceMs = 75
 
-/** What happened in one timeline, and in a session that ended with the error of that tag. */
-export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string): ReadonlySet<Mark> => {
+/**
+ * What happened in one timeline, and in a session that ended with the error of that tag; conditions of edges are known
+ * from the header.
+ */
+export const marksOf = (
+  records: ReadonlyArray<TimelineRecord>,
+  failure?: string,
+  header?: TimelineHeader
+): ReadonlySet<Mark> => {
   const marks = new Set<Mark>()
   const error = allMarks.find((mark) => mark === `error.${failure}`)
   if (error !== undefined) marks.add(error)
   const overflow = new OverflowMarks()
+  const graph = new GraphMarks(header)
   /** When each call was told to end. */
   const cancelledMs = new Map<string, number>()
   const turns = new Map<string, Stage>()
@@ -156,6 +192,7 @@ export const marksOf = (records: ReadonlyArray<TimelineRecord>, failure?: string
   for (const record of records) {
     const overflowed = overflow.read(record)
     if (overflowed !== undefined) marks.add(overflowed)
+    for (const mark of graph.read(record)) marks.add(mark)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record

@@ -7,6 +7,7 @@ import type { SessionInput, SessionInputType } from "@rspp/contracts/SessionInpu
 import type { ControlSignal, SignalName } from "@rspp/contracts/Signal"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
+import { beginsStep } from "@rspp/simulation/checkers/Checker"
 import { checkers, checkTimeline } from "@rspp/simulation/checkers/Registry"
 import type { FaultKind } from "@rspp/simulation/Faults"
 import { runSeed } from "@rspp/simulation/Run"
@@ -35,7 +36,9 @@ const isInput = (type: SessionInputType, like: object = {}) => (record: Timeline
   Object.entries(like).every(([key, value]) => record.input[key as keyof SessionInput] === value)
 
 const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
-  record.record === "event" && record.event.reason === reason
+  record.record === "event" && record.event.reason?.startsWith(reason) === true
+/** Calls with a drawn graph. */
+const graph: SeedOptions = { graph: true }
 /** A model is told what was heard of a reply that was cut. */
 const isBounded = (record: TimelineRecord): boolean =>
   record.record === "command" && record.command.type === "start_invocation" &&
@@ -48,7 +51,14 @@ const find = (
   options: SeedOptions = {}
 ): Call => {
   for (let seed = 1; seed < 200; seed++) {
-    const result = runSeed(seed, { kinds, turns: 6, ending: "all_said", replay: false, ...options })
+    const result = runSeed(seed, {
+      kinds,
+      turns: 6,
+      ending: "all_said",
+      replay: false,
+      graph: false,
+      ...options
+    })
     const [session] = result.sessions
     if (session?.header === undefined || result.violations.length > 0) continue
     const { header, records } = session
@@ -89,7 +99,7 @@ const calls = {
   /** Edges are full: producers are held, sentences are dropped. */
   full: () =>
     find(["runtime.full_edge", "provider.burst"], [
-      isSignal("flow_xoff"),
+      isSignal("flow_xoff", { edge_id: "tts.voice.output", reason: "high_watermark" }),
       isSignal("flow_xon"),
       isCommand("resume_invocation"),
       isSignal("drop_notice")
@@ -115,7 +125,10 @@ const calls = {
   /** Evidence is refused. */
   refused: () => find(["recorder.refused"], [isSignal("abort", { reason: "recording_evidence_unavailable" })]),
   /** A caller types, and the newest message supersedes those that wait. */
-  typed: () => find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")]),
+  typed: () =>
+    find([], [isSignal("reject", { reason: "superseded" }), isSignal("commit")], {
+      adapt: (drawn) => ({ ...drawn, spec: { ...drawn.spec, session_config: {} } })
+    }),
   /** The call ends in the middle of an utterance. */
   hungUp: () => find([], [isSignal("reject", { reason: "transport_ended" })], { ending: "hang_up" }),
   /** The caller cuts in on the agent, and that is known when the caller has fallen silent. */
@@ -124,8 +137,52 @@ const calls = {
     return find([], [(record) => {
       if (record.record === "input") cause = record.input.type
       return isSignal("cancel", { reason: "barge_in" })(record) && cause === "voice_activity"
-    }])
+    }], {
+      // The end of a word as long as the threshold is noticed in the instant in which the threshold is passed.
+      adapt: (drawn) => ({
+        ...drawn,
+        actions: drawn.actions.flatMap((action) => [
+          action,
+          { does: "say", words: [200], when: { after: "reply_start", delayMs: 400, patienceMs: 4000 } }
+        ]),
+        spec: {
+          ...drawn.spec,
+          session_config: { barge_in: { min_ms: 200 }, voice_activity: { min_silence_ms: 100 } }
+        }
+      })
+    })
   },
+  /** A filter or a router has several items, and its turn commits. */
+  screened: () =>
+    find([], [isCommand("push_item", { payload_kind: "segment" }), isCommand("end_items"), isSignal("commit")], graph),
+  /** A router's labels decide which model is asked. */
+  routed: () =>
+    find([], [
+      (record) =>
+        record.record === "input" && record.input.type === "node_item" &&
+        record.input.handle.facts?.label === "question"
+    ], graph),
+  /** What is said goes to a transcript sink. */
+  captioned: () => find([], [isCommand("write_transcript", { role: "assistant" })], graph),
+  merged: () => find([], [isEvent("merged")], graph),
+  selected: () => find([], [isEvent("selected:")], graph),
+  /** Another node takes over by a fallback edge. */
+  handed: () =>
+    find(["provider.unavailable", "provider.overload"], [
+      (record) =>
+        record.record === "signal" && record.signal.signal === "fallback" && record.signal.edge_id !== undefined
+    ], graph),
+  /** A model works ahead of its turn: once it is taken up, once it is given up. */
+  eager: () => find([], [isEvent("speculation_promoted"), isEvent("speculation_withdrawn")], graph),
+  /** Speech of a sentence is lost together. */
+  grouped: () =>
+    find(["runtime.full_edge", "provider.burst"], [
+      isSignal("discontinuity"),
+      (record) =>
+        record.record === "signal" && record.signal.signal === "discontinuity" &&
+        record.signal.reason?.startsWith("partly_delivered") === true &&
+        record.signal.edge_id?.includes("voice") === true
+    ], graph),
   /** Turn taking with everything: a sign of attention, learned pauses, a reply that was cut, an idle caller. */
   taking: () =>
     find([], [
@@ -604,6 +661,16 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     }]
   ],
   C10: [
+    [
+      "a cancel that is acknowledged before it was",
+      "plain",
+      evidence(
+        (own) => void (own.cancel = { ...own.cancel!, acknowledged_ms: own.cancel?.sent_ms ?? 0 }),
+        (record) =>
+          record.record === "evidence" && record.evidence.cancel !== undefined &&
+          record.evidence.cancel.acknowledged_ms === undefined
+      )
+    ],
     ["a turn without evidence", "plain", remove(isEvidence)],
     ["evidence that comes twice", "plain", twice(isEvidence)],
     ...([
@@ -1015,6 +1082,138 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ["an utterance that is lost and not told", "hungUp", remove(isSignal("reject", { reason: "transport_ended" }))],
     ["an utterance that goes on after its end", "plain", twice(isCommand("mark_utterance", { mark: "end" }))]
   ],
+  C32: [
+    ["an item that comes before the one before it is done", "screened", (records) => {
+      const second = at(records, isCommand("push_item"), at(records, isCommand("push_item")) + 1)
+      const again = structuredClone(records[second]!)
+      if (again.record !== "command" || again.command.type !== "push_item") return
+      Object.assign(again.command, { handle: { ...again.command.handle, id: "h_other" } })
+      records.splice(second + 1, 0, again)
+    }],
+    ["an item over an edge that leads elsewhere", "screened", (records) => {
+      command(isCommand("push_item", { payload_kind: "segment" }), (push) => {
+        push["edge_id"] = "vad.voice_edge.turn"
+      })(records)
+    }],
+    ["an item after no more come", "screened", (records) => {
+      const end = at(records, isCommand("end_items"))
+      const last = records.findLastIndex((record, place) => place < end && isCommand("push_item")(record))
+      const [ended] = records.splice(end, 1)
+      records.splice(last, 0, ended!)
+    }],
+    ["a payload that does not meet the condition of its edge", "routed", (records) => {
+      const labelled = (record: TimelineRecord) =>
+        record.record === "input" && record.input.type === "node_item" &&
+        record.input.handle.facts?.label === "question"
+      input(labelled, (item) => {
+        const handle = item["handle"] as { facts: object }
+        item["handle"] = { ...handle, facts: { ...handle.facts, label: "smalltalk" } }
+      })(records)
+    }],
+    ["a line that is shown twice", "captioned", twice(isCommand("write_transcript"))],
+    [
+      "a line of somebody else",
+      "captioned",
+      command(isCommand("write_transcript", { role: "user" }), (line) => void (line["role"] = "assistant"))
+    ],
+    [
+      "a merge of what did not come",
+      "merged",
+      event(isEvent("merged"), (merged) => {
+        merged.merged_from_event_ids = ["evt_planted"]
+      })
+    ],
+    ["a merge that comes out of order", "merged", (records) => {
+      const first = records[at(records, isEvent("merged"))]
+      const turn = first?.record === "event" ? first.event.turn_id : undefined
+      const own = records.filter((record) =>
+        isEvent("merged")(record) && record.record === "event" && record.event.turn_id === turn
+      )
+      const [a, b] = own
+      if (a?.record !== "event" || b?.record !== "event") throw new Error("one merge only")
+      const [one, other] = [a.event.merged_from_event_ids, b.event.merged_from_event_ids]
+      Object.assign(a.event, { merged_from_event_ids: other })
+      Object.assign(b.event, { merged_from_event_ids: one })
+    }],
+    ["a select that took another edge", "selected", (records) => {
+      event(isEvent("selected:"), (chosen) => {
+        chosen.edge_id = chosen.edge_id?.startsWith("others.") === true
+          ? "sentences.segment.best"
+          : "others.segment.best"
+      })(records)
+    }],
+    ["a select that chooses twice", "selected", (records) => {
+      const place = at(records, isEvent("selected:"))
+      const again = structuredClone(records[place]!)
+      if (again.record === "event") Object.assign(again.event, { event_id: "evt_planted" })
+      records.splice(place + 1, 0, again)
+    }],
+    ["a fallback edge that nothing fell back on", "handed", (records) => {
+      remove((record) =>
+        record.record === "signal" && record.signal.signal === "fallback" && record.signal.edge_id !== undefined
+      )(records)
+    }],
+    ["a fallback edge that the plan does not allow", "handed", (records) => {
+      for (const record of records) {
+        if (record.record === "plan") Object.assign(record.plan, { allowed_adaptive_actions: [] })
+      }
+    }]
+  ],
+  C33: [
+    ["work ahead that is given up twice", "eager", (records) => {
+      const place = at(records, isEvent("speculation_withdrawn"))
+      const again = structuredClone(records[place]!)
+      if (again.record === "event") Object.assign(again.event, { event_id: "evt_planted" })
+      records.splice(place + 1, 0, again)
+    }],
+    [
+      "work ahead that is used and was given up",
+      "eager",
+      event(isEvent("speculation_promoted"), (told) => void (told.reason = "speculation_withdrawn:planted"))
+    ],
+    ["work ahead that was asked something else", "eager", (records) => {
+      const promoted = records[at(records, isEvent("speculation_promoted"))]
+      const id = promoted?.record === "event" ? promoted.event.provider_invocation_id : ""
+      command(isCommand("start_invocation", { provider_invocation_id: id }), (start) => {
+        const lines = start["conversation"] as Array<{ parts: Array<Record<string, unknown>> }>
+        for (const part of lines.at(-1)?.parts ?? []) part["handle_id"] = "h_other"
+      })(records)
+    }],
+    ["work ahead of two turns", "eager", (records) => {
+      const ahead = (record: TimelineRecord) =>
+        isCommand("start_invocation", { modality: "llm" })(record) && turnOf(record) === ""
+      const place = at(records, ahead)
+      const other = structuredClone(records[place]!)
+      if (other.record === "command") Object.assign(other.command, { provider_invocation_id: "inv_planted" })
+      records.splice(place + 1, 0, other)
+    }],
+    ["work ahead that is heard before the turn", "eager", (records) => {
+      const promoted = at(records, isEvent("speculation_promoted"))
+      const open = records.findLastIndex((record, place) => place < promoted && isSignal("turn_open")(record))
+      const voice = at(records, isCommand("start_invocation", { modality: "tts" }), promoted)
+      const [spoken] = records.splice(voice, 1)
+      records.splice(open, 0, spoken!)
+    }]
+  ],
+  C34: [
+    ["a gap that is not told", "grouped", remove(isSignal("discontinuity"))],
+    [
+      "a gap of another domain",
+      "grouped",
+      signal(isSignal("discontinuity"), (told) => void (told.sync_domain = "other"))
+    ],
+    ["a part of a lost group that goes on", "grouped", (records) => {
+      const partly = (record: TimelineRecord) =>
+        record.record === "signal" && record.signal.signal === "discontinuity" &&
+        record.signal.reason?.startsWith("partly_delivered") === true &&
+        record.signal.edge_id?.includes("voice") === true
+      const gap = at(records, partly)
+      const lost = records.findLastIndex((record, place) => place < gap && isSignal("drop_notice")(record))
+      const [notice] = records.splice(lost, 1)
+      const open = records.findLastIndex((record, place) => place < lost && isSignal("turn_open")(record))
+      records.splice(open + 1, 0, notice!)
+    }]
+  ],
   C23: [
     [
       "a signal of another module",
@@ -1070,6 +1269,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "typed",
       insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
     ],
+    ["a turn that goes on when the lease is lost, until the step after", "rotated", (records) => {
+      const lost = at(records, isInput("lease", { status: "rotated" }))
+      const fence = at(records, isCommand("fence_output"), lost)
+      records.splice(fence, 0, aStep(records[fence]!))
+    }],
     ["a pause of a turn that was heard out", "plain", (records) => {
       const turn = commits(records)
       const place = records.findLastIndex(isInput("playback_completed", { turn_id: turn }))
@@ -1165,13 +1369,12 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         lease["authority_epoch"] = 9
       })
     ],
-    [
-      "a rotation to the same epoch",
-      "plain",
-      input(isInput("lease", { status: "renewed" }), (lease) => {
-        lease["status"] = "rotated"
-      })
-    ],
+    ["a rotation to the same epoch", "plain", (records) => {
+      const place = at(records, isInput("lease", { status: "issued" }))
+      const again = structuredClone(records[place]!)
+      if (again.record === "input") Object.assign(again.input, { status: "rotated" })
+      records.splice(records.findIndex((record, index) => index > place && beginsStep(record)), 0, again)
+    }],
     [
       "a rotation that goes back",
       "rotated",

@@ -64,6 +64,8 @@ export class BargeIn extends Context.Service<BargeIn, {
       let longEnough = false
       /** It said enough, or nobody can tell what it says. */
       let saidEnough = !wordsCount
+      /** The utterance is lost: what is said next is another one, whose words count again. */
+      let lost = false
       const forget = () => {
         target = undefined
         context.disarm(bargeInTimer)
@@ -82,11 +84,14 @@ export class BargeIn extends Context.Service<BargeIn, {
             if (turn === undefined) return
             target = turn
             saidEnough = !wordsCount
+            lost = false
             turn.paused = true
             context.command({ type: "pause_output", turn_id: turn.turnId })
             gateway.signal("barge_in", "RK-16", { turn_id: turn.turnId, reason: "speech_started" })
             tell(turn, "barge_in")
           }
+          if (lost) saidEnough = !wordsCount
+          lost = false
           longEnough = false
           context.disarm(falseAlarmTimer)
           speechOnsetMs = onsetMs
@@ -112,6 +117,7 @@ export class BargeIn extends Context.Service<BargeIn, {
         },
         unheard: () => {
           saidEnough = true
+          lost = true
           return cut()
         },
         falseAlarm: () => {

@@ -74,9 +74,15 @@ export class FlowControl extends Context.Service<FlowControl, {
             for (const edge of edges.values()) items += edge.account.fill.items
             return items
           }
+          /** A producer that feeds several edges goes on when none of them holds it any more. */
+          const isHeldElsewhere = (producer: string, but: FlowEdge) => {
+            for (const edge of edges.values()) if (edge !== but && edge.held === producer) return true
+            return false
+          }
           const hold = (edgeId: string, edge: FlowEdge, producer: string | undefined, reason: string) => {
             if (producer === undefined || edge.held === producer) return
             edge.held = producer
+            const already = isHeldElsewhere(producer, edge)
             if (mode !== "credit") {
               gateway.signal("flow_xoff", "RK-14", {
                 turn_id: plan.turn_id,
@@ -85,6 +91,7 @@ export class FlowControl extends Context.Service<FlowControl, {
                 reason
               })
             }
+            if (already) return
             context.command({ type: "pause_invocation", provider_invocation_id: producer })
             told?.(producer, true)
           }
@@ -99,7 +106,7 @@ export class FlowControl extends Context.Service<FlowControl, {
             }
             if (mode !== "credit") gateway.signal("flow_xon", "RK-14", about)
             // One that has ended meanwhile has nothing to go on with.
-            if (held !== producer) return
+            if (held !== producer || isHeldElsewhere(held, edge)) return
             context.command({ type: "resume_invocation", provider_invocation_id: held })
             told?.(held, false)
           }

@@ -14,8 +14,8 @@ export class OutputRun implements NodeRun {
   readonly of: TurnNode
   readonly #work: TurnWork
   readonly #into: ReadonlyArray<EdgeRun>
-  /** Which edge each chunk at egress came by, oldest first; kept only where there are several edges. */
-  readonly #sent: Array<EdgeRun> = []
+  /** Which edge each chunk at egress came by, and its length, oldest first; kept only where there are several edges. */
+  readonly #sent: Array<{ readonly edge: EdgeRun; readonly samples: number }> = []
   #sampleIndex = 0
   #over = false
 
@@ -52,12 +52,8 @@ export class OutputRun implements NodeRun {
       only.release(items, samples * 2, Math.ceil(samples / samplesPerMs))
       return
     }
-    // Chunks of several edges: the samples count for the edge of the last chunk, the places for each its own.
-    const gone = this.#sent.splice(0, items)
-    for (const edge of new Set(gone)) {
-      const own = gone.filter((one) => one === edge).length
-      const share = Math.round((samples * own) / Math.max(1, gone.length))
-      edge.release(own, share * 2, Math.ceil(share / samplesPerMs))
+    for (const { edge, samples: own } of this.#sent.splice(0, items)) {
+      edge.release(1, own * 2, Math.ceil(own / samplesPerMs))
     }
   }
 
@@ -72,7 +68,7 @@ export class OutputRun implements NodeRun {
 
   #send(edge: EdgeRun, segment: Segment, handleId: string, samples: number): void {
     const { budgets, context, gateway, turn } = this.#work
-    if (this.#into.length > 1) this.#sent.push(edge)
+    if (this.#into.length > 1) this.#sent.push({ edge, samples })
     if (turn.firstOutputMs === undefined) {
       turn.firstOutputMs = context.now
       budgets.turnSettled(turn.turnId)
@@ -100,6 +96,7 @@ export class OutputRun implements NodeRun {
   }
 
   #end(segment: Segment): void {
+    segment.synthesised = true
     this.#work.context.command({
       type: "end_segment",
       turn_id: this.#work.turn.turnId,

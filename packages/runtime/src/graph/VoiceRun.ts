@@ -158,7 +158,6 @@ export class VoiceRun implements NodeRun {
   }
 
   #ended(segment: Segment): void {
-    segment.synthesised = true
     for (const edge of this.#out) edge.offer({ handle: segment.handle, segment, end: true }, undefined)
   }
 

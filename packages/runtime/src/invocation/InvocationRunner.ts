@@ -273,7 +273,8 @@ const openRunner = Effect.fnUntraced(function*(
     } as const
     const sentence = (text: string) => {
       if (call.over) return Effect.void
-      const handle = payloads.text(text)
+      // Counted like those of any other text, so that an edge behind the sentences can have a condition on it.
+      const handle = payloads.text(text, { words: text.trim().split(/\s+/u).length })
       options.onPayload(handle, text)
       return offer(call, { type: "segment", ...about, handle })
     }

@@ -285,7 +285,7 @@ class Budgets implements SessionBudgets {
     }
     this.#gateway.signal("budget_warning", "RK-17", { ...about, reason: "edge_budget" })
     const due = this.#edges.get(name)
-    if (due !== undefined) this.#context.arm(`budget.latency:${name}`, due)
+    if (due !== undefined) this.#context.arm(`budget.latency:${name}`, Math.max(this.#context.now, due))
     return { kind: "warned" }
   }
 }

@@ -34,10 +34,10 @@ export const openStateKeeper = Effect.fnUntraced(
       const state = next
       next = undefined
       if (state === undefined || fenced) return Effect.void
-      return Effect.catch(store.save(state), (failure) => {
+      return store.save(state).pipe(Effect.catchTag("StateStoreFailure", (failure) => {
         fenced ||= failure.reason === "stale_epoch"
         return Effect.logWarning(`the state of the session was not written: ${failure.message}`)
-      })
+      }))
     })
     yield* Effect.addFinalizer(() => Effect.asVoid(Effect.timeoutOption(write, lastWriteMs)))
     yield* Effect.forkScoped(

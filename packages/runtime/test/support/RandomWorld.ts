@@ -491,6 +491,10 @@ export class RandomWorld {
           turn_id: command.turn_id,
           result: dice.chance(0.9) ? "appended" : "refused"
         })
+      // No policy of these worlds limits the tenant.
+      case "reserve_turn":
+      case "release_turn":
+      case "reserve_session":
       case "push_item":
       case "end_items":
       case "notify_node":

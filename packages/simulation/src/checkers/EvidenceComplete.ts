@@ -19,6 +19,9 @@ interface Told {
   closeMs: number | undefined
   cancel: { readonly scope: string; readonly acceptedMs: number; readonly at: number } | undefined
   cancelSentMs: number | undefined
+  /** Calls that were told to stop and have not said that they did; and when the last one did that has. */
+  readonly unacknowledged: Set<string>
+  lastAckMs: number | undefined
   fencedMs: number | undefined
   rejected: number
   /** Late outputs of the calls that have ended. */
@@ -32,6 +35,7 @@ interface Told {
   readonly supplements: Array<EvidenceSupplement>
   endedAtClose: number
   lateAtClose: number
+  acknowledgedAtClose: number | undefined
   sealed: boolean
   endedAtSeal: number
 }
@@ -72,12 +76,15 @@ const expectedOf = (turn_id: string, told: Told, header: TimelineHeader): Readon
   }
 }
 
-const cancelOf = (told: Told, late: number, said: CancelFacts): Readonly<Record<string, unknown>> => ({
+/** A cancel is acknowledged when every call that was told to stop has said that it did. */
+const acknowledgedOf = ({ lastAckMs, unacknowledged }: Told): number | undefined =>
+  unacknowledged.size === 0 ? lastAckMs : undefined
+
+const cancelOf = (told: Told, late: number, acknowledgedMs: number | undefined): Readonly<Record<string, unknown>> => ({
   scope: told.cancel?.scope,
   accepted_ms: told.cancel?.acceptedMs,
   sent_ms: told.cancelSentMs,
-  // It is there when every call that was told to stop has said so; the rule about times holds its order.
-  acknowledged_ms: said.acknowledged_ms,
+  acknowledged_ms: acknowledgedMs,
   fenced_ms: told.fencedMs,
   late_outputs_dropped: late
 })
@@ -110,6 +117,8 @@ export const evidenceComplete: Checker = {
         closeMs: undefined,
         cancel: undefined,
         cancelSentMs: undefined,
+        unacknowledged: new Set(),
+        lastAckMs: undefined,
         fencedMs: undefined,
         rejected: 0,
         late: 0,
@@ -121,6 +130,7 @@ export const evidenceComplete: Checker = {
         supplements: [],
         endedAtClose: 0,
         lateAtClose: 0,
+        acknowledgedAtClose: undefined,
         sealed: false,
         endedAtSeal: 0
       })
@@ -158,6 +168,8 @@ export const evidenceComplete: Checker = {
           if (turn.sealed) break
           turn.cancel = { scope, acceptedMs: now, at: index }
           turn.cancelSentMs = undefined
+          turn.unacknowledged.clear()
+          turn.lastAckMs = undefined
           break
         case "commit":
         case "abort":
@@ -169,6 +181,7 @@ export const evidenceComplete: Checker = {
           turn.closeMs ??= now
           turn.endedAtClose = turn.ended.length
           turn.lateAtClose = turn.late + turn.rejected
+          turn.acknowledgedAtClose = acknowledgedOf(turn)
           judge(turn_id ?? "", turn, index)
           break
         default:
@@ -188,7 +201,9 @@ export const evidenceComplete: Checker = {
       if (told.cancel === undefined && evidence.cancel !== undefined) {
         findings.broken(`${turn_id} had no cancel`, index, turn_id)
       }
-      if (told.cancel !== undefined) cancelled(turn_id, told, evidence.cancel, told.lateAtClose, index)
+      if (told.cancel !== undefined) {
+        cancelled(turn_id, told, evidence.cancel, [told.lateAtClose, told.acknowledgedAtClose], index)
+      }
       if (evidence.terminal.reason === "cancelled" && evidence.cancel?.fenced_ms === undefined) {
         findings.broken(`the cancel of ${turn_id} has no fence in its evidence`, index, turn_id)
       }
@@ -199,9 +214,15 @@ export const evidenceComplete: Checker = {
         }
       }
     }
-    const cancelled = (turn_id: string, told: Told, said: CancelFacts | undefined, late: number, index: number) => {
+    const cancelled = (
+      turn_id: string,
+      told: Told,
+      said: CancelFacts | undefined,
+      [late, acknowledgedMs]: readonly [number, number | undefined],
+      index: number
+    ) => {
       if (said === undefined) return findings.broken(`${turn_id}'s evidence has no cancel`, index, turn_id)
-      const expected = text(cancelOf(told, late, said))
+      const expected = text(cancelOf(told, late, acknowledgedMs))
       if (text(said) !== expected) {
         findings.broken(`the cancel of ${turn_id}'s evidence is ${text(said)}, and was ${expected}`, index, turn_id)
       }
@@ -267,7 +288,10 @@ export const evidenceComplete: Checker = {
             turns.get(command.turn_id)?.running.add(command.provider_invocation_id)
           } else if (command.type === "cancel_invocation") {
             const told = turns.get(owners.get(command.provider_invocation_id) ?? "")
-            if (told?.cancel !== undefined) told.cancelSentMs ??= now
+            if (told?.cancel !== undefined) {
+              told.cancelSentMs ??= now
+              told.unacknowledged.add(command.provider_invocation_id)
+            }
           } else if (command.type === "seal_supplement") {
             const told = turns.get(command.turn_id)
             if (told !== undefined) seal(told)
@@ -275,13 +299,14 @@ export const evidenceComplete: Checker = {
           break
         }
         case "invocation": {
-          const { late_outputs_dropped, provider_invocation_id, turn_id } = record.invocation
+          const { cancel_ack_ms, late_outputs_dropped, provider_invocation_id, turn_id } = record.invocation
           owners.delete(provider_invocation_id)
           const told = turn_id === undefined ? undefined : turns.get(turn_id)
           if (told === undefined || told.sealed) break
           told.running.delete(provider_invocation_id)
           told.ended.push(record.invocation)
           told.late += late_outputs_dropped
+          if (told.unacknowledged.delete(provider_invocation_id)) told.lastAckMs = cancel_ack_ms
           break
         }
         case "evidence": {
@@ -304,7 +329,9 @@ export const evidenceComplete: Checker = {
           if (text(invocations) !== text(expected)) {
             findings.broken(`the supplement of ${turn_id} lacks a call`, index, turn_id)
           }
-          if (told.cancel !== undefined) cancelled(turn_id, told, cancel, told.late + told.rejected, index)
+          if (told.cancel !== undefined) {
+            cancelled(turn_id, told, cancel, [told.late + told.rejected, acknowledgedOf(told)], index)
+          }
           break
         }
         default:

@@ -1,9 +1,11 @@
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
+import { GraphFlow } from "./GraphFlow.ts"
 
 /** A provider call that works for a turn. */
 interface Call {
   readonly turn_id: string
+  readonly node: string
   readonly modality: string
   readonly work: string
   readonly segment_id: string | undefined
@@ -13,9 +15,10 @@ export const failureAnswered: Checker = {
   id: "C26",
   holds: ["I-PLAN-FROZEN"],
   sentence:
-    "A call that fails is answered in its step: another attempt, a spare, a reply without speech, or the end of its turn; what has given something already is not begun again.",
-  check: (_header, records) => {
+    "A call that fails is answered in its step: another attempt, a spare, a node behind a fallback edge, a reply without it, or the end of its turn; what has given something already is not begun again.",
+  check: (header, records) => {
     const findings = new Findings("C26", records)
+    const flow = new GraphFlow(header)
     const calls = new Map<string, Call>()
     const cancelled = new Set<string>()
     const open = new Set<string>()
@@ -29,9 +32,11 @@ export const failureAnswered: Checker = {
     let begun = 0
     const settle = () => {
       if (failed !== undefined) {
-        const { modality, turn_id } = failed
+        const { modality, node, turn_id } = failed
+        const turn = flow.turns.get(turn_id)
         const answered = fenced.has(turn_id) || !open.has(turn_id) || (modality === "tts" && muted.has(turn_id)) ||
-          answers.includes(`${modality} ${turn_id}`) || answers.includes(`instead ${turn_id}`)
+          answers.includes(`${node} ${turn_id}`) || answers.includes(`instead ${turn_id}`) ||
+          (turn !== undefined && flow.canDoWithout(turn, node))
         if (!answered) {
           findings.broken(`a ${modality} call of ${turn_id} failed, and nothing came of it`, begun, turn_id)
         }
@@ -43,6 +48,7 @@ export const failureAnswered: Checker = {
     let index = -1
     for (const record of records) {
       index++
+      flow.read(record)
       if (beginsStep(record)) {
         settle()
         begun = index
@@ -61,20 +67,24 @@ export const failureAnswered: Checker = {
         if (turn_id === undefined) continue
         if (signal === "turn_open") open.add(turn_id)
         else if (signal === "close") open.delete(turn_id)
-        else if (record.signal.emitted_by === "RK-17" && (signal === "degrade" || signal === "fallback")) {
-          // A node behind a fallback edge, a node that is passed by, a reply that ends with what was said.
-          answers.push(`instead ${turn_id}`)
-          if (signal === "degrade" && record.signal.reason === "speech_unavailable") muted.add(turn_id)
+        else if (signal === "degrade" && record.signal.emitted_by === "RK-17") {
+          if (record.signal.node_id !== undefined) answers.push(`${record.signal.node_id} ${turn_id}`)
+          else if (record.signal.reason === "speech_unavailable") muted.add(turn_id)
+          // A reply that ends with what was said.
+          else answers.push(`instead ${turn_id}`)
+        } else if (signal === "fallback" && record.signal.edge_id !== undefined) {
+          answers.push(`${record.signal.node_id} ${turn_id}`)
         }
       } else if (record.record === "command") {
         const { command } = record
         if (command.type === "start_invocation" && command.turn_id !== undefined) {
-          const { idempotency_key: work, modality, provider_invocation_id, segment_id, turn_id } = command
+          const { idempotency_key: work, modality, node_id: node, provider_invocation_id, segment_id, turn_id } =
+            command
           if (given.has(work) || (segment_id !== undefined && given.has(segment_id))) {
             findings.broken(`${provider_invocation_id} begins again what has given something`, index, turn_id)
           }
-          calls.set(provider_invocation_id, { turn_id, modality, work, segment_id })
-          answers.push(`${modality} ${turn_id}`)
+          calls.set(provider_invocation_id, { turn_id, node, modality, work, segment_id })
+          answers.push(`${node} ${turn_id}`)
         } else if (command.type === "enqueue_output") given.add(command.segment_id)
         else if (command.type === "fence_output") fenced.add(command.turn_id)
         else if (command.type === "cancel_invocation") {

@@ -18,13 +18,14 @@ export const floorKept: Checker = {
   id: "C24",
   holds: ["I-TURN-ONE"],
   sentence:
-    "One turn at a time has the floor: an intent that is not turned away fences the turn that is open or still heard, and nothing is paused or cut but a turn that is.",
+    "One turn at a time has the floor: an intent that is not turned away fences the turn that is open or still heard, so does the loss of the lease, and nothing is paused or cut but a turn that is.",
   check: (_header, records) => {
     const findings = new Findings("C24", records)
     const turns = new Map<string, Holder>()
     const closed: Array<string> = []
-    /** Turns that an intent of this step has to fence, unless it is turned away. */
+    /** Turns that this step has to fence, because of an intent or a lost lease, unless that is turned away. */
     let due: ReadonlyArray<string> = []
+    let cause = ""
     let refused = false
     let begun = 0
 
@@ -37,7 +38,7 @@ export const floorKept: Checker = {
       if (!refused) {
         for (const turn_id of due) {
           if (turns.get(turn_id)?.fenced === false) {
-            findings.broken(`${turn_id} goes on speaking beside a new intent`, begun, turn_id)
+            findings.broken(`${turn_id} goes on speaking beside ${cause}`, begun, turn_id)
           }
         }
       }
@@ -56,10 +57,19 @@ export const floorKept: Checker = {
         const { input } = record
         if (input.type === "playback_completed" || input.type === "playback_cancelled") {
           if (input.segment_id !== undefined) turns.get(input.turn_id)?.speech.delete(input.segment_id)
-        } else if (input.type === "turn_reserved" && input.granted) due = [...turns.keys()].filter(holds)
+        } else if (input.type === "lease" && input.status !== "issued" && input.status !== "renewed") {
+          due = [...turns.keys()].filter(holds)
+          cause = "a lease that is lost"
+        } else if (input.type === "turn_reserved" && input.granted) {
+          due = [...turns.keys()].filter(holds)
+          cause = "a new intent"
+        }
       } else if (record.record === "signal") {
         const { event_scope, signal, turn_id } = record.signal
-        if (signal === "turn_open_proposed") due = [...turns.keys()].filter(holds)
+        if (signal === "turn_open_proposed") {
+          due = [...turns.keys()].filter(holds)
+          cause = "a new intent"
+        } else if (signal === "stale_epoch_reject") refused = true
         else if (event_scope === "session" && refusals.has(signal)) refused = true
         else if (turn_id !== undefined && signal === "turn_open") {
           turns.set(turn_id, { closed: false, fenced: false, speech: new Set() })

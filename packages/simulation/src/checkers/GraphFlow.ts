@@ -147,6 +147,20 @@ export class GraphFlow {
     )
   }
 
+  /**
+   * Whether a turn may go on when a node has failed and nobody takes its work over: nothing of it comes to the caller, or
+   * all of it is for an edge of a select that has others and has not taken this one.
+   */
+  canDoWithout(turn: FlowTurn, node: string): boolean {
+    if (!this.graph.toCaller.has(node)) return true
+    const onward = [...this.graph.out(node), ...this.graph.fallback(node)]
+    return onward.length > 0 && onward.every((edge) => {
+      const { edge_id, to_node_id: to } = edge
+      if (this.graph.node(to)?.node_type !== "select") return this.canDoWithout(turn, to)
+      return turn.selected.get(to)?.edge !== edge_id && this.graph.into(to).length > 1
+    })
+  }
+
   #settled(turn: FlowTurn, item: FlowItem, edge: GraphEdge): boolean {
     const { id } = item.handle
     if (edge.payload_kind !== item.kind || !meets(edge.condition, item.handle)) return true
@@ -154,7 +168,8 @@ export class GraphFlow {
     const to = edge.to_node_id
     const type = this.graph.node(to)?.node_type
     const all = (edges: ReadonlyArray<GraphEdge>) => edges.every((next) => this.#settled(turn, item, next))
-    if (this.#isGivenUp(turn, to)) return true
+    // What only looks on is let go with its turn, and what waits for it too.
+    if (this.#isGivenUp(turn, to) || !this.graph.toCaller.has(to)) return true
     if (type === "merge") return all(this.graph.out(to))
     if (type === "select") {
       const chosen = turn.selected.get(to)
@@ -228,10 +243,12 @@ export class GraphFlow {
       case "turn_open":
         this.#open(turn_id)
         return
-      case "budget_exhausted": {
+      case "budget_exhausted":
+      case "provider_error": {
+        // Out of time, of its own or of its turn's.
         const call = this.calls.get(provider_invocation_id ?? "")
         const own = this.turns.get(call?.turn ?? "")
-        if (reason === "first_result" && call !== undefined && own !== undefined) this.#fails(call, own)
+        if (call !== undefined && own !== undefined) this.#fails(call, own)
         return
       }
       case "drop_notice":
@@ -322,7 +339,12 @@ export class GraphFlow {
       }
       case "cancel_invocation": {
         const call = this.calls.get(command.provider_invocation_id)
-        if (call !== undefined) call.cancelled = true
+        if (call === undefined) return
+        const turn = this.turns.get(call.turn ?? "")
+        if (command.reason === "timeout" && !call.cancelled && turn !== undefined && !turn.failed.has(call.node)) {
+          this.#fails(call, turn)
+        }
+        call.cancelled = true
         return
       }
       default:

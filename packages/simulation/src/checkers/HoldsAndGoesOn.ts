@@ -1,18 +1,19 @@
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
+import { recordedGraph } from "./RecordedGraph.ts"
 
-/** A provider call that feeds an edge. */
+/** A provider call that feeds the edges of its node. */
 interface Producer {
   readonly turn_id: string
-  readonly modality: "llm" | "tts"
+  readonly node: string
   held: boolean
 }
 
-const producerOf = (command: CommandOf<"start_invocation">): Producer | undefined =>
-  command.turn_id === undefined || (command.modality !== "llm" && command.modality !== "tts")
+const producerOf = ({ modality, node_id, turn_id }: CommandOf<"start_invocation">): Producer | undefined =>
+  turn_id === undefined || (modality !== "llm" && modality !== "tts")
     ? undefined
-    : { turn_id: command.turn_id, modality: command.modality, held: false }
+    : { turn_id, node: node_id, held: false }
 
 export const holdsAndGoesOn: Checker = {
   id: "C25",
@@ -21,28 +22,32 @@ export const holdsAndGoesOn: Checker = {
     "Back-pressure is felt: in the step in which an edge crosses its high mark its producer is held, and in the step in which it is released its producer goes on.",
   check: (header, records) => {
     const findings = new Findings("C25", records)
-    const feeds = new Map<string, Producer["modality"]>()
-    for (const { edge_id, payload_kind } of header.pipeline.graph.edges) {
-      if (payload_kind === "segment") feeds.set(edge_id, "llm")
-      else if (payload_kind === "voice") feeds.set(edge_id, "tts")
+    const graph = recordedGraph(header)
+    /** The model or voice that feeds each edge of sentences or speech. */
+    const feeds = new Map<string, string>()
+    for (const edge of header.pipeline.graph.edges) {
+      if (edge.payload_kind !== "segment" && edge.payload_kind !== "voice") continue
+      if (edge.fallback_on === undefined) feeds.set(edge.edge_id, graph.giver(edge))
     }
     /** Calls that are at work: neither cancelled nor over. */
     const producers = new Map<string, Producer>()
     /** Edges that crossed their high mark in this step, or were released, by turn. */
-    let high: Array<{ readonly turn_id: string; readonly modality: Producer["modality"] }> = []
+    let high: Array<{ readonly turn_id: string; readonly node: string }> = []
     let free: typeof high = []
     let begun = 0
     const settle = () => {
-      for (const { modality, turn_id } of high) {
+      for (const { node, turn_id } of high) {
         for (const [id, producer] of producers) {
-          if (producer.turn_id === turn_id && producer.modality === modality && !producer.held) {
+          if (producer.turn_id === turn_id && producer.node === node && !producer.held) {
             findings.broken(`${id} goes on past the high mark of its edge`, begun, turn_id)
           }
         }
       }
-      for (const { modality, turn_id } of free) {
+      for (const { node, turn_id } of free) {
         for (const [id, producer] of producers) {
-          if (producer.turn_id === turn_id && producer.modality === modality && producer.held) {
+          // One that feeds several edges goes on when all of them are released.
+          const several = graph.out(producer.node).length > 1
+          if (producer.turn_id === turn_id && producer.node === node && producer.held && !several) {
             findings.broken(`${id} is still held, and its edge was released`, begun, turn_id)
           }
         }
@@ -59,10 +64,10 @@ export const holdsAndGoesOn: Checker = {
         begun = index
       } else if (record.record === "signal") {
         const { edge_id = "", reason, signal, turn_id } = record.signal
-        const modality = feeds.get(edge_id)
-        if (turn_id === undefined || modality === undefined) continue
-        if (signal === "watermark" && reason === "high") high.push({ turn_id, modality })
-        else if (signal === "flow_xon" || signal === "credit_grant") free.push({ turn_id, modality })
+        const node = feeds.get(edge_id)
+        if (turn_id === undefined || node === undefined) continue
+        if (signal === "watermark" && reason === "high") high.push({ turn_id, node })
+        else if (signal === "flow_xon" || signal === "credit_grant") free.push({ turn_id, node })
       } else if (record.record === "command") {
         const { command } = record
         if (command.type === "start_invocation") {
@@ -74,8 +79,8 @@ export const holdsAndGoesOn: Checker = {
           if (producer === undefined) continue
           producer.held = command.type === "pause_invocation"
           // Released and full again, or the other way round: what came last counts.
-          const others = ({ modality, turn_id }: typeof high[number]) =>
-            turn_id !== producer.turn_id || modality !== producer.modality
+          const others = ({ node, turn_id }: typeof high[number]) =>
+            turn_id !== producer.turn_id || node !== producer.node
           if (producer.held) free = free.filter(others)
           else high = high.filter(others)
         }

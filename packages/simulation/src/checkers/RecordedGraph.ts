@@ -28,6 +28,8 @@ export interface RecordedGraph {
   readonly fallback: (id: string) => ReadonlyArray<GraphEdge>
   /** The node that gives what goes over an edge: the model where the edge leaves a segmenter that is one with it. */
   readonly giver: (edge: GraphEdge) => string
+  /** Nodes from which a way leads to what the caller gets. */
+  readonly toCaller: ReadonlySet<string>
   readonly nodesOf: (...types: ReadonlyArray<GraphNode["node_type"]>) => ReadonlyArray<GraphNode>
 }
 
@@ -50,7 +52,17 @@ export const recordedGraph = ({ pipeline: { graph } }: Pick<TimelineHeader, "pip
     model.set(next.node_id, node_id)
     segmenter.set(node_id, next.node_id)
   }
+  const toCaller = new Set<string>()
+  const mark = (id: string): void => {
+    if (toCaller.has(id)) return
+    toCaller.add(id)
+    for (const edge of into(id)) mark(edge.from_node_id)
+  }
+  for (const { node_id, node_type } of graph.nodes) {
+    if (node_type === "audio_output" || node_type === "transcript_sink") mark(node_id)
+  }
   return {
+    toCaller,
     node: (id) => nodes.get(id),
     edge: (id) => edges.get(id),
     into,

@@ -1,5 +1,6 @@
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { adaptsAsPlanned } from "./AdaptsAsPlanned.ts"
+import { aheadSilent } from "./AheadSilent.ts"
 import { admittedByFacts } from "./AdmittedByFacts.ts"
 import { boundedEdges } from "./BoundedEdges.ts"
 import { budgetsArmed } from "./BudgetsArmed.ts"
@@ -13,6 +14,8 @@ import { evidenceComplete } from "./EvidenceComplete.ts"
 import { failureAnswered } from "./FailureAnswered.ts"
 import { floorKept } from "./FloorKept.ts"
 import { flowSignalled } from "./FlowSignalled.ts"
+import { graphRoutes } from "./GraphRoutes.ts"
+import { groupsWhole } from "./GroupsWhole.ts"
 import { holdsAndGoesOn } from "./HoldsAndGoesOn.ts"
 import { inOrder } from "./InOrder.ts"
 import { lateAsAgreed } from "./LateAsAgreed.ts"
@@ -64,7 +67,10 @@ export const checkers: ReadonlyArray<Checker> = [
   conversationHeard,
   lateAsAgreed,
   leaseRises,
-  turnTaking
+  turnTaking,
+  graphRoutes,
+  aheadSilent,
+  groupsWhole
 ]
 
 /** What a timeline breaks. */

@@ -189,7 +189,12 @@ const open = (
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => timers.forEach((timer) => call.world.callOff(timer))))
     call.whenComplete.push(() => {
-      if (faults.strikes("authority.lost_at_commit")) Queue.offerUnsafe(orders, "revoke")
+      if (!faults.strikes("authority.lost_at_commit")) return
+      const stream = faults.stream("authority.lost_at_commit")
+      const give = () => void Queue.offerUnsafe(orders, "revoke")
+      // At once, or while the last of the reply is still heard.
+      if (stream.chance(0.5)) give()
+      else timers.push(call.world.after(stream.between(1, 200) * 1e6, give))
     })
   })
 

@@ -52,7 +52,7 @@ export const simNodes = (call: SimCall): ReadonlyArray<AnyNode> => [
   }),
   defineNode({
     id: "sim/watch",
-    inputs: ["transcript"],
+    inputs: ["transcript", "segment"],
     outputs: [],
     onItem: () => strike(call)
   })

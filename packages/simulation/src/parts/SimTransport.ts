@@ -86,8 +86,10 @@ class Line {
       }
       for (const episode of this.#call.scenario.faults.episodes) this.#schedule(episode)
       this.#call.whenComplete.push(() => {
-        // As a task of its own: whatever else is to happen in this instant may come before it.
-        if (faults.strikes("caller.types_at_commit")) this.#after(0, () => this.#caller.interject())
+        if (!faults.strikes("caller.types_at_commit")) return
+        // As a task of its own: whatever else is to happen in this instant may come before it. Or it is due with the
+        // recorder's answer, 1 ns later, so that the two meet.
+        this.#after(faults.stream("caller.types_at_commit").below(2), () => this.#caller.interject())
       })
       return Effect.sync(() => this.close())
     })

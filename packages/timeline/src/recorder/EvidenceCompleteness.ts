@@ -140,7 +140,7 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
         const owner = input.type === "egress_fenced"
           ? input.turn_id
           : input.type === "voice_chunk" || input.type === "text_delta" || input.type === "segment" ||
-            input.type === "node_item"
+              input.type === "node_item"
           ? owners.get(input.provider_invocation_id)
           : undefined
         if (owner !== undefined) turnOf(owner).records.push({ at, value: record })
