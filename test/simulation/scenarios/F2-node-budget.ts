@@ -182,7 +182,7 @@ export const scenario: NamedScenario = {
         const ended = all.filter((told) => told.terminal(told.turns[0]) === "node_timeout_or_failure")
         assert.isNotEmpty(ended)
         for (const told of ended) {
-          assert.include(told.words(["budget_exhausted"]), "budget_exhausted(first_result)")
+          assert.match(told.words(["budget_exhausted"]).join(), /^budget_exhausted\((?:first_result|node_budget)\)/u)
           assert.strictEqual(external(told, told.turns[0])[0]?.outcome_class, "timeout")
         }
       },

@@ -263,7 +263,8 @@ export class GraphFlow {
       case "degrade":
         if (turn === undefined || node === undefined) return
         if (reason.startsWith("node_passed_by:")) turn.passedBy.add(node)
-        else if (reason === "speech_unavailable") turn.muted.add(node)
+        // A model that stalls may end its reply with what it said: it has done its work, as far as it goes.
+        else if (reason === "speech_unavailable" || reason === "reply_cut_short") turn.muted.add(node)
         turn.failed.delete(node)
         return
       default:
