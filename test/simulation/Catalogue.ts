@@ -79,8 +79,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S12",
       sentence: "audio before the recogniser is ready is held in a bounded, declared buffer",
-      file: "S12-recogniser-connects.ts",
-      widens: "the edge's bound in ms: it declares 1 s and holds up to 3.6 s (50 items, then 65,536 bytes): issue 4"
+      file: "S12-recogniser-connects.ts"
     },
     {
       id: "S13",
@@ -97,7 +96,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S15",
       sentence: "queue age is bounded and reported; overload sheds by rule",
       file: "S15-bounded-age.ts",
-      widens: "the bound in ms of the caller's audio, as in S12, and every overflow policy on every edge: issue 4"
+      widens: "every overflow policy on every edge: issue 4"
     },
     {
       id: "S17",
@@ -147,7 +146,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence:
         "provider failure: `provider_error`, then `provider_switch`/`fallback`; if it ends the turn, `provider_failure`",
       file: "F3-provider-failure.ts",
-      widens: "`circuit_event`, which no circuit breaker gives yet: issue 4; real sockets: issue 8"
+      widens: "real sockets: issue 8"
     },
     {
       id: "F4",

@@ -192,6 +192,20 @@ describe("caller audio that is lost", () => {
     }))
 })
 
+describe("caller audio that is lost before the transport fails", () => {
+  it.effect("has its notice: it comes before the end of the session", () =>
+    Effect.gen(function*() {
+      const live = yield* startLive()
+      yield* pass(20)
+      for (let i = 0; i < 60; i++) live.ingress.audio({ sampleIndex: i * 320, samples: new Int16Array(320) })
+      yield* live.breakLine
+      yield* pass(100)
+      const losses = live.inputs.flatMap(({ input }) => input.type === "media_loss" ? [input.count] : [])
+      assert.deepStrictEqual(losses, [10])
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(live.fiber)))
+    }))
+})
+
 describe("a long session", () => {
   it.effect("of 200 turns, each third one cut, leaves no provider call open", () =>
     Effect.gen(function*() {

@@ -324,7 +324,7 @@ const limited = (spec: Record<string, unknown>, stream: RandomStream): Record<st
     const mode = stream.pick(["signal", "credit", "hybrid"])
     return own ? { mark, mode } : undefined
   }
-  const telemetry = lane(0.3, 1, 3)
+  const telemetry = lane(0.15, 1, 3)
   const control = lane(0.2, 2, 16)
   const sampled = stream.pick(["drop", "sample"])
   const flow = (spec["flow_control"] ?? {}) as Record<string, Record<string, unknown>>

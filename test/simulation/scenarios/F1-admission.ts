@@ -53,7 +53,7 @@ export const scenario: NamedScenario = {
       name: "an intent over the quota cuts nothing",
       script: [
         { when: { atMs: 400 }, act: { does: "type", words: 2 } },
-        { when: { on: "input:playback_started" }, act: { does: "type", words: 2 } }
+        { when: { on: "input:playback_started", delayMs: 20 }, act: { does: "type", words: 2 } }
       ],
       spec: { admission: { max_turns_per_session: 1 } },
       holds: (told) => {

@@ -27,10 +27,6 @@ export interface SignalFields {
   readonly idempotency_key?: string
 }
 
-/** What evidence is made of: whose work ahead of a turn became, and what a select took. It is never shed. */
-const isFact = (reason: string | undefined): boolean =>
-  reason !== undefined && (reason.startsWith("speculation_") || reason.startsWith("selected:"))
-
 /** A DataLane or TelemetryLane event: a payload handle that moved, without its bytes. */
 export interface EventFields {
   readonly turn_id?: string
@@ -124,8 +120,7 @@ const openGateway = (context: KernelContext, eventId: (sequence: number) => stri
       return id
     },
     event: (fields) => {
-      const mayBeShed = fields.lane === "TelemetryLane" && !isFact(fields.reason)
-      if (mayBeShed && !governor.telemetry(fields.edge_id)) return eventId(context.causeSequence)
+      if (fields.lane === "TelemetryLane" && !governor.telemetry(fields.edge_id)) return eventId(context.causeSequence)
       const sequence = context.takeSequence()
       const { lane, payload_class, ...rest } = fields
       context.outputs.push({

@@ -644,8 +644,18 @@ class Kernel implements KernelSession {
       }
       turns.end({ kind: "failure", reason: failureOf(invocation) })
     }
-    if (failed) this.#failed(invocation, input.outcome_class, input.retryable)
-    else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
+    if (failed) {
+      const ranOut = concerned && invocation.modality === "external" && input.outcome_class === "timeout"
+      if (ranOut && this.#m.context.behaves("limits")) {
+        // Its host keeps the same time and was the first to notice.
+        gateway.signal("budget_exhausted", "RK-17", {
+          reason: "node_budget",
+          node_id: invocation.nodeId,
+          provider_invocation_id: invocation.id
+        })
+      }
+      this.#failed(invocation, input.outcome_class, input.retryable)
+    } else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
       this.#unheard()
       gateway.signal("provider_error", "RK-11", { reason: "no_final", provider_invocation_id: invocation.id })

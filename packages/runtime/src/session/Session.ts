@@ -571,6 +571,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         broken ??= failure._tag === "Some"
           ? failure.value
           : new SessionFailure({ message: "the transport broke", cause: Cause.squash(cause) })
+        lastLosses()
         control({ type: "connection", state: "disconnected" })
         control({ type: "connection", state: "ended" })
       }))

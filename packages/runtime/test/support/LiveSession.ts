@@ -10,7 +10,7 @@ import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import type { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { AudioOutput, TransportIngress } from "@rspp/runtime/ports/Transport"
-import { Transport } from "@rspp/runtime/ports/Transport"
+import { Transport, TransportFailure } from "@rspp/runtime/ports/Transport"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { SessionError, SessionSummary } from "@rspp/runtime/session/Session"
@@ -37,6 +37,8 @@ export interface LiveSession {
   readonly ingress: TransportIngress
   readonly edge: (edge: VoiceEdge) => void
   readonly hangUp: Effect.Effect<void>
+  /** The transport fails. */
+  readonly breakLine: Effect.Effect<void>
   readonly fiber: Fiber.Fiber<SessionSummary, SessionError>
   readonly queue: ModelQueue
   readonly inputs: ReadonlyArray<InputRecord>
@@ -63,7 +65,7 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
   const outputs: Array<KernelOutput> = []
   const closings: Array<CloseReason> = []
   const opened = yield* Deferred.make<TransportIngress>()
-  const over = yield* Deferred.make<void>()
+  const over = yield* Deferred.make<void, TransportFailure>()
   const queue = yield* ModelQueue.make({ capacityMs: 200 })
   let onEdge: (edge: VoiceEdge) => void = () => {}
   const ports = Layer.mergeAll(
@@ -147,6 +149,9 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
     ingress,
     edge: (edge) => onEdge(edge),
     hangUp: Effect.asVoid(Deferred.succeed(over, undefined)),
+    breakLine: Effect.asVoid(
+      Deferred.fail(over, new TransportFailure({ transport_id: "test/line", message: "the line is cut" }))
+    ),
     fiber,
     queue,
     inputs,

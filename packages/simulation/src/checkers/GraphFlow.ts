@@ -264,6 +264,10 @@ export class GraphFlow {
         if (turn === undefined || node === undefined) return
         if (reason.startsWith("node_passed_by:")) turn.passedBy.add(node)
         else if (reason === "speech_unavailable") turn.muted.add(node)
+        else if (reason === "reply_cut_short") {
+          // What was said answers what was asked.
+          for (const undone of turn.undone) if (undone.startsWith(`${node} `)) turn.undone.delete(undone)
+        }
         turn.failed.delete(node)
         return
       default:

@@ -24,6 +24,7 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
   /** Time of what the caller did last, and of what else keeps it from being idle. */
   let busyMs = Number.NEGATIVE_INFINITY
   let idleCount = 0
+  let pressure = false
   let connection = ""
   let step: TimelineRecord | undefined
   records.forEach((record, index) => {
@@ -68,14 +69,16 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
         }
         if (command.type === "end_session" && command.reason === "idle") {
           const { hang_up_after } = idle
-          if (hang_up_after === 0 || idleCount < hang_up_after) {
+          // Telemetry that is lost for pressure tells of no idle time any more.
+          if (hang_up_after === 0 || (idleCount < hang_up_after && !pressure)) {
             findings.broken(`ended as idle after ${idleCount} of ${hang_up_after} times`, index)
           }
         }
         return
       }
       case "signal": {
-        const { reason, signal } = record.signal
+        const { reason, signal, target_lane } = record.signal
+        if (signal === "watermark" && target_lane === "TelemetryLane") pressure = true
         if (signal === "barge_in" && reason === "speech_started") saidEnough = false
         // The key cuts by itself, and so does the duration once the recogniser is lost.
         const alone = cause?.type === "push_to_talk" || calls.size === 0
