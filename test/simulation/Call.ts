@@ -21,6 +21,8 @@ export interface ScenarioCase {
   readonly spec?: Readonly<Record<string, unknown>>
   /** What is different from the usual call. */
   readonly call?: Partial<Scenario>
+  /** Another placement stands by and takes the session over when it is free; what is different there. */
+  readonly takeover?: { readonly script: ReadonlyArray<ScriptedEvent>; readonly call?: Partial<Scenario> }
   /** What is different in the shifted runs besides: a long call is made shorter. */
   readonly shiftedCall?: Partial<Scenario>
   /** Seeds of the world: the order of what happens in one instant. Three by default. */
@@ -79,7 +81,9 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
   const slowToDie = script.some(({ act }) =>
     act.does === "call" ? act.with.cancelMs !== undefined : act.does === "fault" && act.kind === "node.ignores_cancel"
   )
+  const halts = script.some(({ act }) => act.does === "halt")
   const rates = {
+    ...(halts ? { "runtime.stopped": 0 } : {}),
     ...Object.fromEntries(begun.map((kind) => [kind, 1])),
     ...(slowToDie ? { "provider.slow_cancel": 0 } : {})
   }
@@ -91,7 +95,7 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
 }
 
 export const optionsOf = (
-  { call, spec: written }: ScenarioCase,
+  { call, spec: written, takeover }: ScenarioCase,
   script: ReadonlyArray<ScriptedEvent>,
   check?: SeedOptions["check"]
 ): SeedOptions => ({
@@ -99,8 +103,17 @@ export const optionsOf = (
   turns: 1,
   graph: false,
   ...(check === undefined ? {} : { check }),
-  adapt: (drawn) => {
-    const own = { ...calm(drawn), ...(written === undefined ? {} : { spec: calmSpec(written) }), ...call }
-    return { ...own, script, faults: planOf(call?.faults, script) }
+  ...(takeover === undefined ? {} : { sessions: 2, takeover: true }),
+  adapt: (drawn, session) => {
+    const other = session === 0 ? undefined : takeover
+    const own = {
+      ...calm(drawn),
+      ...(written === undefined ? {} : { spec: calmSpec(written) }),
+      ...call,
+      ...other?.call,
+      ...(takeover === undefined ? {} : { sessionId: "ses_0123456789ab" })
+    }
+    const acts = other?.script ?? script
+    return { ...own, script: acts, faults: planOf(other === undefined ? call?.faults : undefined, acts) }
   }
 })

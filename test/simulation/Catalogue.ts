@@ -109,6 +109,13 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "S18-a-thousand-interruptions.ts",
       widens: "connections of simulated providers here; real sockets of real adapters: issue 8"
     },
+    {
+      id: "S19",
+      sentence:
+        "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
+      file: "S19-taken-over.ts",
+      widens: "runtimes are processes of the seeded world: real ones with a real room: issue 7"
+    },
     { id: "S20", sentence: "finalizers run whatever fails before them", file: "S20-finalizers-run.ts" },
     {
       id: "S21",
@@ -131,7 +138,8 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "F2",
       sentence:
         "node timeout or failure: `budget_warning`, `budget_exhausted`, then `degrade`/`fallback` where the plan allows; `node_timeout_or_failure`",
-      file: "F2-node-budget.ts"
+      file: "F2-node-budget.ts",
+      widens: "`budget_exhausted` where a node's host is the first to notice its limit: it says `timeout` without it"
     },
     {
       id: "F3",
@@ -167,6 +175,14 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "F7-authority.ts"
     },
     {
+      id: "F8",
+      sentence:
+        "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
+      file: "F8-old-writer.ts",
+      widens:
+        "placements are processes of the seeded world: real ones, and who routes the caller to the next one: issues 6 and 7"
+    },
+    {
       id: "X1",
       sentence:
         "cancel with lease loss in one instant: authority loss prevails over the cancel, and the turn ends once",
@@ -177,26 +193,9 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S16",
       sentence: "admission reserves before it accepts",
-      why:
-        "sessions of one process reserve what their tenant shares (F1); jobs, and quotas over processes, are not there",
-      issues: [4, 7],
+      why: "turns of a session and what a tenant may have are reserved first (F1); jobs of a process are not there",
+      issues: [7],
       part: "F1-admission.ts"
-    },
-    {
-      id: "S19",
-      sentence:
-        "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
-      why: "there is one runtime; the takeover by another is not there",
-      issues: [6, 7],
-      part: "F8-old-writer.ts"
-    },
-    {
-      id: "F8",
-      sentence:
-        "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
-      why: "the old placement's half holds; the new one, and the markers of a migration, are not there",
-      issues: [6, 7],
-      part: "F8-old-writer.ts"
     }
   ]
 }

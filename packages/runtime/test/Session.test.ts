@@ -192,6 +192,20 @@ describe("caller audio that is lost", () => {
     }))
 })
 
+describe("caller audio that is lost before the transport fails", () => {
+  it.effect("has its notice: it comes before the end of the session", () =>
+    Effect.gen(function*() {
+      const live = yield* startLive()
+      yield* pass(20)
+      for (let i = 0; i < 60; i++) live.ingress.audio({ sampleIndex: i * 320, samples: new Int16Array(320) })
+      yield* live.breakLine
+      yield* pass(100)
+      const losses = live.inputs.flatMap(({ input }) => input.type === "media_loss" ? [input.count] : [])
+      assert.deepStrictEqual(losses, [10])
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(live.fiber)))
+    }))
+})
+
 describe("a long session", () => {
   it.effect("of 200 turns, each third one cut, leaves no provider call open", () =>
     Effect.gen(function*() {
@@ -239,6 +253,24 @@ describe("egress", () => {
       live.ingress.text("and now")
       yield* pass(1500)
       assert.include(live.signals("turn_2"), "playback_completed")
+      yield* live.hangUp
+      yield* pass(200)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(live.fiber)))
+    }))
+})
+
+describe("a lease that runs out without news of it", () => {
+  it.effect("is over before anything else is done: no turn opens and nobody is asked", () =>
+    Effect.gen(function*() {
+      const live = yield* startLive({ leaseTtlMs: 1000 })
+      yield* pass(1200)
+      live.ingress.text("hello")
+      yield* pass(500)
+      const lapsed = live.inputs.flatMap(({ input }) => input.type === "lease" ? [input.status] : [])
+      assert.deepStrictEqual(lapsed, ["issued", "expired"])
+      assert.notInclude(live.signals(), "turn_open")
+      assert.include(live.signals(), "deauthorized_drain")
+      assert.deepStrictEqual(invocationsOf(live), [])
       yield* live.hangUp
       yield* pass(200)
       assert.isTrue(Exit.isSuccess(yield* Fiber.await(live.fiber)))

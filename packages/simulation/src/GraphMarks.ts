@@ -49,7 +49,7 @@ export class GraphMarks {
       }
       case "event": {
         const { edge_id = "", reason = "" } = record.event
-        if (this.#conditional.has(edge_id) && record.event.lane === "DataLane") {
+        if (this.#conditional.has(edge_id) && record.event.lane === "DataLane" && reason === "") {
           this.#passed++
           return ["condition.passed"]
         }

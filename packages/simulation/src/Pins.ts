@@ -26,7 +26,7 @@ export const pinned = (pins: Pins, adapt?: SeedOptions["adapt"]): SeedOptions =>
   ...(pins.kinds === undefined ? {} : { kinds: pins.kinds }),
   ...(pins.turns === undefined ? {} : { turns: pins.turns }),
   adapt: (drawn: Scenario) => {
-    const own = adapt === undefined ? drawn : adapt(drawn)
+    const own = adapt === undefined ? drawn : adapt(drawn, 0)
     return {
       ...own,
       actions: kept(own.actions, pins.keepActions),

@@ -6,6 +6,7 @@ import { named } from "@rspp/runtime/determinism/FiberName"
 import * as NodeRegistry from "@rspp/runtime/nodes/NodeRegistry"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
+import { SessionStateStore } from "@rspp/runtime/ports/SessionStateStore"
 import { generousPool, PoolLimits } from "@rspp/runtime/limits/ExecutionPool"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
@@ -38,6 +39,8 @@ import { RandomStreams } from "./RandomStreams.ts"
 import { drawScenario } from "./Scenario.ts"
 import type { Scenario, ScenarioOptions } from "./Scenario.ts"
 import { inputLine, outputLine } from "./Trace.ts"
+import { placementsOf, stateStoreOf, whenFree } from "./Takeover.ts"
+import type { StateWrite } from "./Takeover.ts"
 import { World } from "./World.ts"
 import type { WorldOptions } from "./World.ts"
 
@@ -45,9 +48,11 @@ export interface SeedOptions extends ScenarioOptions {
   /** The kinds of fault that the run has, instead of the swarm's choice; none: `[]`. */
   readonly kinds?: ReadonlyArray<FaultKind>
   /** Makes the drawn scenario another one: to shrink it, or to pin a part of it. */
-  readonly adapt?: (scenario: Scenario) => Scenario
+  readonly adapt?: (scenario: Scenario, session: number) => Scenario
   /** Sessions in the one world; 1 by default. */
   readonly sessions?: number
+  /** The sessions are placements of one session: the first has it, and each other takes it over when it is free. */
+  readonly takeover?: boolean
   readonly order?: WorldOptions["order"]
   /** Called with each line of the live trace, and the world's time in ms. */
   readonly trace?: (atMs: number, line: string) => void
@@ -79,6 +84,8 @@ export interface SeedResult {
   readonly seed: number
   readonly sessions: ReadonlyArray<SessionResult>
   readonly violations: ReadonlyArray<Violation>
+  /** Writes of session state that its placements asked for, in order; empty unless it can be taken over. */
+  readonly writes: ReadonlyArray<StateWrite>
   readonly simulatedMs: number
   readonly realMs: number
   readonly tasks: number
@@ -103,7 +110,7 @@ export const drawCalls = (
       (untilMs) => drawFaults(own, { untilMs, ...(options.kinds === undefined ? {} : { kinds: options.kinds }) }),
       options
     )
-    return { scenario: options.adapt === undefined ? drawn : options.adapt(drawn), own }
+    return { scenario: options.adapt === undefined ? drawn : options.adapt(drawn, i), own }
   })
 }
 
@@ -125,8 +132,9 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     preemptOps: Math.min(...scenarios.map(({ scenario }) => scenario.preemptOps)),
     ...(options.order === undefined ? {} : { order: options.order })
   })
-  const calls = scenarios.map(({ own, scenario }) => ({
-    call: makeCall(world, scenario, own),
+  const placements = options.takeover === true ? placementsOf(world, scenarios.length) : []
+  const calls = scenarios.map(({ own, scenario }, i) => ({
+    call: makeCall(placements[i]?.process.world ?? world, scenario, own, placements[i]),
     timeline: emptyTimeline(),
     ended: { exit: undefined as Exit.Exit<unknown, unknown> | undefined, atMs: 0 }
   }))
@@ -138,7 +146,7 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     const run = world.run(
       Effect.all(
         calls.map(({ call, ended, timeline }) =>
-          Effect.map(Effect.exit(liveCall(call, timeline, options)), (exit) => {
+          Effect.map(Effect.exit(placed(call, liveCall(call, timeline, options))), (exit) => {
             ended.exit = exit
             ended.atMs = world.nowMs
           })
@@ -180,6 +188,7 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       connections: call.connections
     })),
     violations,
+    writes: placements[0]?.stores.writes ?? [],
     simulatedMs: world.nowMs,
     realMs: performance.now() - began,
     tasks
@@ -196,6 +205,16 @@ export const bytesOf = (result: SeedResult): string =>
   result.sessions
     .flatMap(({ header, records }) => [header ?? null, ...records].map((record) => canonicalJson(record)))
     .join("\n")
+
+/** Lives in the process of its placement, where it has one; one that stands by begins when the session is free. */
+const placed = <A, E>(call: SimCall, life: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const { placement, scenario, script } = call
+  if (placement === undefined) return life
+  script.halt = (forMs) => placement.process.halt(forMs)
+  return placement.process.run(
+    placement.standsBy ? Effect.andThen(whenFree(placement, scenario.sessionId), life) : life
+  )
+}
 
 /** What happens to the whole process, and so to its clock. */
 const processFaults = ({ faults, world }: SimCall): void => {
@@ -259,13 +278,17 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         pipeline: spec.pipeline,
         seed: streams.of("session/seed").next(),
         payloadKey: streams.of("session/key").hex(32),
-        clock: "virtual"
+        clock: "virtual",
+        ...(call.placement?.standsBy === true ? { resume: true } : {})
       })).pipe(
         Effect.provide(
           Layer.provide(Session.layer, [ports, Layer.succeed(PoolLimits, { ...generousPool, ...scenario.pool })]),
           { local: true }
         ),
         Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),
+        call.placement === undefined
+          ? (session) => session
+          : Effect.provideService(SessionStateStore, stateStoreOf(call.placement, world)),
         Effect.provideService(SessionObservers, [
           call.truth.observer,
           completionObserver(call),

@@ -40,6 +40,8 @@ export type ScriptedAct =
   | { readonly does: "hang_up" }
   /** The process is told to stop. */
   | { readonly does: "shutdown" }
+  /** The process stands still for so long, and the world does not: another placement may take the session over. */
+  | { readonly does: "halt"; readonly forMs: number }
   /** An episode of a fault begins, or, for a fault that comes by chance, its next opportunity is taken. */
   | { readonly does: "fault"; readonly kind: FaultKind; readonly forMs?: number }
   | { readonly does: "lease"; readonly order: "revoke" | "rotate_home" | "rotate_away" }

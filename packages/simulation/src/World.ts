@@ -52,6 +52,9 @@ export interface WorldOptions {
 /** Tasks that may run at one instant; more is a loop that never sleeps. */
 const tasksPerInstant = 1_000_000
 
+/** Operations of fibers that may run at one instant: a fiber may loop within few tasks. About two seconds of real time. */
+const opsPerInstant = 10_000_000
+
 /** Log lines that a world keeps. */
 const keptLogs = 1000
 
@@ -119,6 +122,8 @@ export class World {
   #count = 0
   /** Tasks that had run when this instant began. */
   #instantStart = 0
+  /** Operations of fibers at this instant. */
+  #ops = 0
   #monotonic = 0n
   #monotonicOf = 0
 
@@ -234,6 +239,9 @@ export class World {
       if (++this.#count > until) {
         throw new Overrun(`at ${this.nowMs} ms ${tasksPerInstant} tasks ran while time stood still`, this.alive())
       }
+      if (this.#ops > opsPerInstant) {
+        throw new Overrun(`at ${this.nowMs} ms ${opsPerInstant} operations ran while time stood still`, this.alive())
+      }
     }
   }
 
@@ -269,6 +277,7 @@ export class World {
     if (now > this.nowNs) {
       this.nowNs = now
       this.#instantStart = this.#count
+      this.#ops = 0
     }
     if (this.nowNs > this.#horizonNs) {
       throw new Overrun(`the run goes on past ${this.#horizonNs / 1e6} ms`, this.alive())
@@ -320,6 +329,7 @@ export class World {
           this.#fibers.set(fiber, this.nowNs)
           if (this.#fibers.size > this.#nextSweep) this.#sweep()
         }
+        this.#ops++
         if (--this.#opsLeft > 0) return false
         this.#opsLeft = this.#nextPreemption()
         return true

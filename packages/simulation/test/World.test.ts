@@ -144,6 +144,13 @@ describe("the seeded world", () => {
     assert.match(spin.message, /time stood still.*spinner/u)
   })
 
+  it("names a fiber that loops and never lets go", () => {
+    const loop: Effect.Effect<never> = Effect.suspend(() => Effect.andThen(Effect.void, loop))
+    const error = thrown(() => new World({ seed: 1 }).run(named("looper")(loop)))
+    assert.instanceOf(error, Overrun)
+    assert.match(error.message, /operations ran while time stood still.*looper/u)
+  }, 60_000)
+
   it("reports what a program leaves behind", () => {
     const leaky = Effect.gen(function*() {
       const latch = Latch.makeUnsafe(false)

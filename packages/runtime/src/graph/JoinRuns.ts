@@ -147,7 +147,7 @@ export class SelectRun extends PassingRun {
     context.disarm(this.#timer)
     gateway.event({
       turn_id: turn.turnId,
-      lane: "TelemetryLane",
+      lane: "DataLane",
       payload_class: "metadata",
       node_id: this.of.node.node_id,
       edge_id: edge.edge.edge_id,

@@ -94,7 +94,7 @@ export class Speculation extends Context.Service<Speculation, {
         bindings[`llm.${node.node_id}`] ?? bindings["llm"]
       const tell = (reason: string, ahead: Ahead, turnId?: string) =>
         gateway.event({
-          lane: "TelemetryLane",
+          lane: "DataLane",
           payload_class: "metadata",
           node_id: ahead.invocation.nodeId,
           provider_invocation_id: ahead.invocation.id,
@@ -165,6 +165,7 @@ export class Speculation extends Context.Service<Speculation, {
             return
           }
           ahead.ended = true
+          invocations.settled(invocation)
           ahead.end = { input, atMs: context.now }
         },
         failed: (invocation) => {

@@ -65,6 +65,8 @@ export interface SessionInvocations {
   readonly cancel: (id: string | undefined, reason: string) => void
   /** The session ends: whatever has not ended by itself is cancelled. */
   readonly cancelAll: (reason: string) => void
+  /** It has given everything: no budget of it runs any more. Its facts go on record later. */
+  readonly settled: (invocation: Invocation) => void
   /** The port says (at `atMs`, now by default) that the invocation is over: its facts go on record, once. */
   readonly ended: (input: EndInput, atMs?: number) => Invocation | undefined
   /** Ordinals that were given out; `from`: go on after this one. */
@@ -174,6 +176,7 @@ const openLedger = (
     },
     ordinal: (from) => ordinal = Math.max(ordinal, from ?? 0),
     live: () => live.size,
+    settled: (invocation) => budgets.invocationSettled(invocation.id),
     ended: (input, atMs = context.now) => {
       const invocation = live.get(input.provider_invocation_id)
       if (invocation === undefined) return undefined

@@ -459,7 +459,7 @@ class Kernel implements KernelSession {
     const reason = bargeIn.passedOver(handle)
     if (reason === undefined) return false
     gateway.event({
-      lane: "TelemetryLane",
+      lane: "DataLane",
       payload_class: "metadata",
       provider_invocation_id: recognition,
       reason: `passed_over: ${reason}`

@@ -46,7 +46,7 @@ export class IdleUser extends Context.Service<IdleUser, {
         },
         expired: () => {
           count += 1
-          gateway.event({ lane: "TelemetryLane", payload_class: "metadata", reason: "user_idle", amount: count })
+          gateway.event({ lane: "DataLane", payload_class: "metadata", reason: "user_idle", amount: count })
           return hang_up_after > 0 && count >= hang_up_after
         }
       }

@@ -224,7 +224,7 @@ const openListening = (options: ListeningOptions): SessionListening => {
 
   const tell = (current: Utterance, reason: string, amount = 0) =>
     gateway.event({
-      lane: "TelemetryLane",
+      lane: "DataLane",
       payload_class: "metadata",
       provider_invocation_id: current.recognition,
       reason,

@@ -1,3 +1,4 @@
+import type { Lane } from "@rspp/contracts/Event"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import type { CommandOf, SessionCommand } from "@rspp/contracts/SessionCommand"
 import { completeSessionConfig } from "@rspp/contracts/SessionConfig"
@@ -423,7 +424,20 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       else heardLess.tell()
       return
     }
-    const { input, lane } = next
+    step(next.input, next.lane)
+  }
+
+  /** What comes next; a lease that has run out while the process stood still, or without news of it, comes before that. */
+  const take = (): Next | undefined => {
+    if (lease.deadlineNanos > 0n && clock.monotonicTimeNanosUnsafe() >= lease.deadlineNanos) {
+      lease.deadlineNanos = 0n
+      step({ type: "lease", authority_epoch: lease.epoch, status: "expired", ttl_ms: 0 }, "ControlLane")
+    }
+    return inbox.next()
+  }
+
+  const step = (input: SessionInput, lane: Lane): void => {
+    const now = timebase.nowMs()
     if ("idempotency_key" in input) {
       keeper.seen(
         input.idempotency_key && `${input.type === "typed_text" ? "text" : "cancel"}/${input.idempotency_key}`
@@ -478,7 +492,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     inbox.serveWith(() => {
       try {
         let steps = 0
-        for (let next = inbox.next(); next !== undefined && !over; next = inbox.next()) {
+        for (let next = take(); next !== undefined && !over; next = take()) {
           apply(next)
           if (own !== loops) return false
           if (overflow) return finish(new SessionFailure({ message: "the control lane overflowed" }))
@@ -557,6 +571,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         broken ??= failure._tag === "Some"
           ? failure.value
           : new SessionFailure({ message: "the transport broke", cause: Cause.squash(cause) })
+        lastLosses()
         control({ type: "connection", state: "disconnected" })
         control({ type: "connection", state: "ended" })
       }))

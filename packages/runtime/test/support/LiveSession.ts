@@ -10,7 +10,7 @@ import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import type { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { AudioOutput, TransportIngress } from "@rspp/runtime/ports/Transport"
-import { Transport } from "@rspp/runtime/ports/Transport"
+import { Transport, TransportFailure } from "@rspp/runtime/ports/Transport"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { SessionError, SessionSummary } from "@rspp/runtime/session/Session"
@@ -28,6 +28,8 @@ export interface LiveOptions {
   /** The epoch of the session's lease; 1 by default. */
   readonly epoch?: number
   readonly resume?: boolean
+  /** How long the session's lease lasts, in ms; an hour by default. Nobody renews it. */
+  readonly leaseTtlMs?: number
 }
 
 /** A real session whose ports are in the test's hands, on the test's clock. */
@@ -35,6 +37,8 @@ export interface LiveSession {
   readonly ingress: TransportIngress
   readonly edge: (edge: VoiceEdge) => void
   readonly hangUp: Effect.Effect<void>
+  /** The transport fails. */
+  readonly breakLine: Effect.Effect<void>
   readonly fiber: Fiber.Fiber<SessionSummary, SessionError>
   readonly queue: ModelQueue
   readonly inputs: ReadonlyArray<InputRecord>
@@ -61,7 +65,7 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
   const outputs: Array<KernelOutput> = []
   const closings: Array<CloseReason> = []
   const opened = yield* Deferred.make<TransportIngress>()
-  const over = yield* Deferred.make<void>()
+  const over = yield* Deferred.make<void, TransportFailure>()
   const queue = yield* ModelQueue.make({ capacityMs: 200 })
   let onEdge: (edge: VoiceEdge) => void = () => {}
   const ports = Layer.mergeAll(
@@ -116,7 +120,7 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
           for (const snapshot of literalSnapshots(literalHeader(pipeline), { routing_view_snapshot })) {
             onSnapshot(snapshot)
           }
-          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: 3_600_000 })
+          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: options.leaseTtlMs ?? 3_600_000 })
         })
     }),
     Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) }),
@@ -145,6 +149,9 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
     ingress,
     edge: (edge) => onEdge(edge),
     hangUp: Effect.asVoid(Deferred.succeed(over, undefined)),
+    breakLine: Effect.asVoid(
+      Deferred.fail(over, new TransportFailure({ transport_id: "test/line", message: "the line is cut" }))
+    ),
     fiber,
     queue,
     inputs,

@@ -161,7 +161,7 @@ export const boundedEdges: Checker = {
           const { edge_id, lane, reason, turn_id } = record.event
           const edges = turn_id === undefined ? undefined : turns.get(turn_id)
           if (edges === undefined || turn_id === undefined || edge_id === undefined) break
-          if (lane === "DataLane" && reason !== "merged") came(turn_id, edges, edge_id, index)
+          if (lane === "DataLane" && reason === undefined) came(turn_id, edges, edge_id, index)
           break
         }
         case "signal": {

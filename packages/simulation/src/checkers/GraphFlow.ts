@@ -263,8 +263,11 @@ export class GraphFlow {
       case "degrade":
         if (turn === undefined || node === undefined) return
         if (reason.startsWith("node_passed_by:")) turn.passedBy.add(node)
-        // A model that stalls may end its reply with what it said: it has done its work, as far as it goes.
-        else if (reason === "speech_unavailable" || reason === "reply_cut_short") turn.muted.add(node)
+        else if (reason === "speech_unavailable") turn.muted.add(node)
+        else if (reason === "reply_cut_short") {
+          // What was said answers what was asked.
+          for (const undone of turn.undone) if (undone.startsWith(`${node} `)) turn.undone.delete(undone)
+        }
         turn.failed.delete(node)
         return
       default:

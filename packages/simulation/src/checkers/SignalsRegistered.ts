@@ -53,7 +53,9 @@ export const signalsRegistered: Checker = {
         turn_id
       } = event
       known(event_id, index)
-      if (edge_id === undefined ? lane === "DataLane" : !edges.has(edge_id) && !lanes.has(edge_id)) {
+      // What the kernel tells of its own choices has no edge, and a reason.
+      const onNone = lane === "DataLane" && event.reason === undefined
+      if (edge_id === undefined ? onNone : !edges.has(edge_id) && !lanes.has(edge_id)) {
         findings.broken(`an event on ${edge_id ?? "no edge"}, which is none of the graph`, index, turn_id)
       }
       if (session_id !== header.session_id || pipeline_version !== header.pipeline_version) {

@@ -1,6 +1,7 @@
 import { Faults } from "../Faults.ts"
 import type { RandomStreams } from "../RandomStreams.ts"
 import type { Scenario } from "../Scenario.ts"
+import type { Placement } from "../Takeover.ts"
 import type { World } from "../World.ts"
 import { Connections } from "./SimConnection.ts"
 import { SpeechBook } from "./SpeechBook.ts"
@@ -17,6 +18,8 @@ export interface SimCall {
   readonly truth: Truth
   readonly script: SimScript
   readonly connections: Connections
+  /** Where it runs, when the session has more than one placement. */
+  readonly placement: Placement | undefined
   /** Told in the step in which a turn asks for its evidence: its reply is complete. */
   readonly whenComplete: Array<() => void>
   /** Told when a frame of the agent has been passed to the transport; each is told once. */
@@ -31,7 +34,12 @@ export interface SimCall {
   zeroMs: number
 }
 
-export const makeCall = (world: World, scenario: Scenario, streams: RandomStreams): SimCall => {
+export const makeCall = (
+  world: World,
+  scenario: Scenario,
+  streams: RandomStreams,
+  placement?: Placement
+): SimCall => {
   const faults = new Faults(scenario.faults, streams, () => world.nowMs)
   return {
     world,
@@ -42,6 +50,7 @@ export const makeCall = (world: World, scenario: Scenario, streams: RandomStream
     truth: new Truth(() => world.nowMs),
     script: new SimScript(world, faults, scenario.script ?? []),
     connections: new Connections(),
+    placement,
     whenComplete: [],
     whenSpeaking: [],
     whenHeard: [],

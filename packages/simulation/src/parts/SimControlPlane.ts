@@ -46,7 +46,13 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
           )
       })
     })
-  ).pipe(Layer.provide(LeaseStore.layerMemory))
+  ).pipe(
+    Layer.provide(
+      call.placement === undefined
+        ? LeaseStore.layerMemory
+        : Layer.succeed(LeaseStore, call.placement.stores.leases)
+    )
+  )
 
 /**
  * The control plane of a simulated call: the real one in memory, with leases and snapshots pushed to the session, and an
@@ -84,6 +90,7 @@ const open = (
 ) =>
   Effect.gen(function*() {
     const { faults } = call
+    const own = call.placement?.name ?? home
     const orders = yield* Queue.unbounded<Order>()
     // What a partition holds back comes in its order when it is over.
     const held: Array<() => void> = []
@@ -116,10 +123,10 @@ const open = (
       late.add(timer)
     })
     if (call.scenario.refused === "lease") yield* leases.acquire(session_id, elsewhere)
-    const lease = yield* leases.hold(session_id, home)
+    const lease = yield* leases.hold(session_id, own)
     yield* control.openSession({
       session_id,
-      placement_id: home,
+      placement_id: own,
       authority_epoch: lease.authority_epoch,
       spec
     })

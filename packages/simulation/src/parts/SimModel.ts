@@ -51,7 +51,7 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
       const next = Effect.suspend((): Effect.Effect<ReadonlyArray<string>, ProviderFailure> => {
         if (at === 0 && own.fails !== undefined) return Effect.andThen(Effect.sleep(30), own.fails)
         if (own.truncated !== undefined && at >= own.truncated.after) {
-          at = words.length
+          at = Math.max(1, words.length)
           return Effect.as(own.truncated.how, [])
         }
         const waitMs = at === 0 ? firstMs : own.burst ? 0 : gapMs

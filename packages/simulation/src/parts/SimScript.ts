@@ -76,6 +76,7 @@ export class SimScript {
   caller: ScriptedCaller | undefined
   lease: ((order: "revoke" | "rotate_home" | "rotate_away") => void) | undefined
   shutdown: (() => void) | undefined
+  halt: ((forMs: number) => void) | undefined
   readonly #world: World
   readonly #faults: Faults
   readonly #events: ReadonlyArray<ScriptedEvent>
@@ -181,6 +182,8 @@ export class SimScript {
         return this.caller?.hangUp()
       case "shutdown":
         return this.shutdown?.()
+      case "halt":
+        return this.halt?.(act.forMs)
       case "lease":
         return this.lease?.(act.order)
       case "wall_clock":
