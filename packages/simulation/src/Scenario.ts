@@ -96,6 +96,8 @@ export interface ScenarioOptions {
   readonly ending?: Scenario["ending"]
   /** `false`: the plain pipeline. By default the seed also draws a graph, speculation and what goes together on edges. */
   readonly graph?: boolean
+  /** Whether the seed also draws limits that are soon reached; it does by default. */
+  readonly limits?: boolean
 }
 
 /** Words last 160 to 520 ms (120 to 200 words a minute). */
@@ -160,8 +162,9 @@ export const drawScenario = (
   // Drawn in any case: a kind of fault that is taken away must not shift what is drawn after it.
   const endsEarly = timing.unit()
   const limits = streams.of("scenario/limits")
-  const pool = drawPool(limits)
-  const written = limited(specOf(streams.of("scenario/spec"), plan), limits)
+  const pool = options.limits === false ? undefined : drawPool(limits)
+  const unlimited = specOf(streams.of("scenario/spec"), plan)
+  const written = options.limits === false ? unlimited : limited(unlimited, limits)
   const plain = withTurnTaking(written, streams.of("scenario/turn_taking"))
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,

@@ -54,6 +54,7 @@ const find = (
     const result = runSeed(seed, {
       kinds,
       turns: 6,
+      limits: false,
       ending: "all_said",
       replay: false,
       graph: false,
