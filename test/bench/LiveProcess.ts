@@ -48,7 +48,7 @@ const real = async (sessions: number): Promise<Load> => {
       output: "paced",
       voiceMs: 1200
     })
-    yield* Effect.gen(function*() {
+    return yield* Effect.gen(function*() {
       const fibers = yield* FiberSet.make<unknown, unknown>()
       for (const line of lines) {
         yield* FiberSet.run(fibers)(

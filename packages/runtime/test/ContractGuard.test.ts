@@ -83,7 +83,7 @@ const breaks = (invariant: string, b: Bench, ...steps: ReadonlyArray<() => void>
     b.step(last ?? (() => {}))
   } catch (cause) {
     assert.instanceOf(cause, InvariantBroken)
-    assert.strictEqual((cause as InvariantBroken).invariant, invariant)
+    assert.strictEqual(cause.invariant, invariant)
     return
   }
   assert.fail(`${invariant} was broken and the guard said nothing`)

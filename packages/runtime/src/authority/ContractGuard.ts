@@ -113,7 +113,9 @@ class Guard {
           break
       }
     }
-    if (this.#cancelled !== undefined) broken("I-CANCEL-FENCE", `the cancel of ${String(this.#cancelled)} put up no fence`)
+    if (this.#cancelled !== undefined) {
+      broken("I-CANCEL-FENCE", `the cancel of ${String(this.#cancelled)} put up no fence`)
+    }
     for (const turnId of closed ?? []) this.#disposed(turnId)
   }
 
