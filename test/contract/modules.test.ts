@@ -20,14 +20,17 @@ import { Identity } from "@rspp/runtime/events/Identity"
 import { LaneRouter } from "@rspp/runtime/events/LaneRouter"
 import { EdgeBuffer } from "@rspp/runtime/flow/EdgeBuffer"
 import { FlowControl } from "@rspp/runtime/flow/FlowControl"
+import { SyncIntegrity } from "@rspp/runtime/flow/SyncIntegrity"
 import { Watermarks } from "@rspp/runtime/flow/Watermarks"
 import { GraphExecutor } from "@rspp/runtime/graph/GraphExecutor"
+import { Speculation } from "@rspp/runtime/graph/Speculation"
 import { InvocationLedger } from "@rspp/runtime/invocation/InvocationLedger"
 import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
 import { NodeRegistry } from "@rspp/runtime/nodes/NodeRegistry"
 import { Budget } from "@rspp/runtime/limits/Budget"
+import { ExecutionPool } from "@rspp/runtime/limits/ExecutionPool"
 import { LocalAdmission } from "@rspp/runtime/limits/LocalAdmission"
 import { Listening } from "@rspp/runtime/listening/Listening"
 import { PlanResolver } from "@rspp/runtime/plan/PlanResolver"
@@ -53,7 +56,7 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "RK-04": [PlanResolver],
   "RK-05": [EventGateway],
   "RK-06": [LaneRouter],
-  "RK-07": [GraphExecutor],
+  "RK-07": [GraphExecutor, Speculation],
   "RK-08": [NodeHost],
   "RK-09": [ExternalNodes],
   "RK-10": [ProviderManager],
@@ -62,6 +65,7 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "RK-12": [EdgeBuffer],
   "RK-13": [Watermarks],
   "RK-14": [FlowControl],
+  "RK-15": [SyncIntegrity],
   "RK-16": [Cancellation],
   "RK-17": [Budget],
   "RK-18": [Timebase],
@@ -71,6 +75,7 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "RK-23": [Connection],
   "RK-24": [ContractGuard],
   "RK-25": [LocalAdmission],
+  "RK-26": [ExecutionPool],
   "CP-02": [SpecNormalizer],
   "CP-03": [GraphCompiler],
   // the facts of these four come as snapshots of the control plane in memory

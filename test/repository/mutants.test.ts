@@ -72,7 +72,7 @@ describe("a campaign", () => {
     expect(result).toMatchObject({
       is: "done",
       verdicts: [
-        { is: "caught", seed: 1, rule: "C02" },
+        { is: "caught", seed: 1, rule: "L02" },
         { is: "survived", seeds: 3, changed: 0, compared: 3 },
         { is: "invalid" }
       ]
@@ -84,7 +84,7 @@ describe("a campaign", () => {
     const broken = new Workshop(repository)
     try {
       broken.plant(inContext("repeats", "      runtime_sequence: this.nextSequence,"))
-      const outcome = { is: "caught", seed: 1, rule: "C02" }
+      const outcome = { is: "caught", seed: 1, rule: "L02" }
       expect(await campaign([], undefined, broken.directory)).toMatchObject({ is: "worthless", outcome })
     } finally {
       broken.remove()

@@ -12,8 +12,8 @@ const listening = (options: HarnessOptions = {}): KernelHarness =>
 
 const proposedMs = (h: KernelHarness) => h.signal("turn_open_proposed")?.runtime_timestamp_ms
 const reasons = (h: KernelHarness) =>
-  h.events.flatMap(({ amount, lane, reason }) =>
-    lane !== "TelemetryLane" || reason === undefined ? [] : amount === undefined ? [reason] : [`${reason} ${amount}`]
+  h.events.flatMap(({ amount, reason }) =>
+    reason === undefined ? [] : amount === undefined ? [reason] : [`${reason} ${amount}`]
   )
 const cuts = (h: KernelHarness) => h.signals.filter((name) => !name.startsWith("playback"))
 

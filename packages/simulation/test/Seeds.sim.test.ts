@@ -69,6 +69,10 @@ describe("the kernel in the seeded world", () => {
     // The swarm may leave a rare kind out; here each comes with two others, at least twice.
     const kindAt = (index: number) => allFaultKinds[index % allFaultKinds.length] as FaultKind
     for (const seed of range(201, 100)) live(seed, [kindAt(seed), kindAt(seed + 7), kindAt(seed + 19)])
+    // Custom nodes are in some graphs only.
+    for (const kind of allFaultKinds.filter((one) => one.startsWith("node."))) {
+      for (const seed of range(301, 20)) if (!struck.has(kind)) live(seed, [kind])
+    }
     assert.deepStrictEqual(failures, [])
     assert.deepStrictEqual(allFaultKinds.filter((kind) => !struck.has(kind)), [])
     assert.isAbove(simulatedMs, 7_200_000, "two hours of calls")

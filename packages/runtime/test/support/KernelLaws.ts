@@ -29,6 +29,8 @@ interface Life {
   paused: boolean
   /** The strongest cause of its end that was told, by rank. */
   cause: number
+  /** It was told in the signal before this one, and is the budget of one path. */
+  byPath: boolean
 }
 
 /** What a step must bring about, and why. */
@@ -265,7 +267,14 @@ export class KernelLaws {
     if (turn_id === undefined) return
     const life = this.#life(turn_id)
     const had = life.terminal
-    if (had === undefined) life.cause = Math.min(life.cause, rankOf(output.signal))
+    if (had === undefined) {
+      const { reason, signal } = output.signal
+      const path = signal === "budget_exhausted" && reason === "path_budget"
+      // Another path has a budget of its own: what had run out with the one before is no cause any more.
+      if (life.byPath && (signal === "provider_switch" || signal === "fallback")) life.cause = ranked.length
+      life.byPath = path && life.cause > rankOf(output.signal)
+      life.cause = Math.min(life.cause, rankOf(output.signal))
+    }
     switch (signal) {
       case "turn_open":
         law(life.state === "Active" && had === undefined, "turn_open comes with its transition", output)
@@ -404,7 +413,8 @@ export class KernelLaws {
       sealed: false,
       evidenceAppended: false,
       paused: false,
-      cause: ranked.length
+      cause: ranked.length,
+      byPath: false
     }
     this.#turns.set(turnId, life)
     return life
