@@ -29,7 +29,7 @@ interface Life {
   paused: boolean
   /** The strongest cause of its end that was told, by rank. */
   cause: number
-  /** It was told in the signal before this one, and is the budget of one path. */
+  /** That cause is the budget of one path. */
   byPath: boolean
 }
 
@@ -271,9 +271,13 @@ export class KernelLaws {
       const { reason, signal } = output.signal
       const path = signal === "budget_exhausted" && reason === "path_budget"
       // Another path has a budget of its own: what had run out with the one before is no cause any more.
-      if (life.byPath && (signal === "provider_switch" || signal === "fallback")) life.cause = ranked.length
-      life.byPath = path && life.cause > rankOf(output.signal)
-      life.cause = Math.min(life.cause, rankOf(output.signal))
+      if (life.byPath && (signal === "provider_switch" || signal === "fallback")) {
+        life.cause = ranked.length
+        life.byPath = false
+      }
+      const rank = rankOf(output.signal)
+      if (rank < life.cause || (rank === life.cause && !path)) life.byPath = path
+      life.cause = Math.min(life.cause, rank)
     }
     switch (signal) {
       case "turn_open":
