@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
+import * as Fiber from "effect/Fiber"
 import type { Scope } from "effect"
 import { rememberedKeys } from "../events/Identity.ts"
 import type { DurableState, SessionStateStoreService } from "../ports/SessionStateStore.ts"
@@ -18,32 +18,52 @@ export interface StateKeeper {
 
 /**
  * Writes a session's state off the hot path: at most one write is under way and at most one waits, the newest. A write
- * that fails is logged and tried again with the next state; a stale epoch ends the writing for good.
+ * that fails is logged and tried again with the next state; a stale epoch ends the writing for good. When the session
+ * ends the last state is written, within {@link lastWriteMs}.
  */
 export const openStateKeeper = Effect.fnUntraced(
   function*(
     store: SessionStateStoreService,
     seenBefore: ReadonlyArray<string>
   ): Effect.fn.Return<StateKeeper, never, Scope.Scope> {
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
     const keys = new Set(seenBefore)
-    const due = Latch.makeUnsafe(false)
     let next: DurableState | undefined
     let revision = 0
     let fenced = false
-    const write = Effect.suspend(() => {
+    let writing: Fiber.Fiber<void> | undefined
+    const write: Effect.Effect<void> = Effect.suspend(() => {
       const state = next
       next = undefined
       if (state === undefined || fenced) return Effect.void
-      return store.save(state).pipe(Effect.catchTag("StateStoreFailure", (failure) => {
-        fenced ||= failure.reason === "stale_epoch"
-        return Effect.logWarning(`the state of the session was not written: ${failure.message}`)
-      }))
+      const saved = store.save(state).pipe(
+        Effect.catchTag("StateStoreFailure", (failure) => {
+          fenced ||= failure.reason === "stale_epoch"
+          return Effect.logWarning(`the state of the session was not written: ${failure.message}`)
+        }),
+        // A store that throws is out of order, and no reason for a call to end.
+        Effect.catchDefect(() => Effect.logWarning("the store of session state is out of order"))
+      )
+      return Effect.andThen(saved, write)
     })
-    yield* Effect.addFinalizer(() => Effect.asVoid(Effect.timeoutOption(write, lastWriteMs)))
-    yield* Effect.forkScoped(
-      named("session state")(Effect.forever(
-        Effect.andThen(due.await, Effect.suspend(() => Effect.andThen(due.close, Effect.uninterruptible(write))))
-      ))
+    const start = () => {
+      const fiber = fork(named("session state")(write))
+      writing = fiber
+      fiber.addObserver(() => {
+        writing = undefined
+        if (next !== undefined && !fenced) start()
+      })
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        const fiber = writing
+        if (fiber === undefined) return Effect.void
+        return Effect.flatMap(Effect.timeoutOption(Fiber.await(fiber), lastWriteMs), (ended) =>
+          Effect.sync(() => {
+            fenced = true
+            if (ended._tag === "None") fiber.interruptUnsafe()
+          }))
+      })
     )
     return {
       seen: (key) => {
@@ -57,7 +77,7 @@ export const openStateKeeper = Effect.fnUntraced(
       },
       keep: (state) => {
         next = { ...state, revision: ++revision, idempotency_keys: [...keys] }
-        due.openUnsafe()
+        if (writing === undefined) start()
       }
     }
   }
