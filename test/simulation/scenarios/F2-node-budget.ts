@@ -52,10 +52,9 @@ const strikes = (kind: "node.crash" | "node.slow" | "node.ignores_cancel") =>
 /** A crash is a throw, a defect, a failure or a refusal, as the seed says. */
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
 
-/** How the calls of custom nodes ended that worked for a turn, as its evidence and what was added to it have them. */
+/** How the calls of custom nodes ended that worked for a turn, as they are on record. */
 const external = (told: Told, turn: string | undefined) =>
-  [...told.evidence(turn).invocations, ...told.supplement(turn)?.invocations ?? []]
-    .filter(({ modality }) => modality === "external")
+  told.invocations.filter(({ modality, turn_id }) => modality === "external" && turn_id === turn)
 
 /** Turns that end for a node have a failed call of a node in their evidence; the caller's last words are answered. */
 const onlyItsTurn = (told: Told): void => {
