@@ -127,14 +127,23 @@ const answers = new Set([
 const lastWordsAnswered = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {
   const { saidLastMs } = call
   if (exit === undefined || saidLastMs === undefined) return []
-  const answered = timeline.records.some((record) =>
-    record.record === "signal"
-      ? record.signal.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
-        // Telemetry that would have told of them may be lost, and that is told.
-        (answers.has(record.signal.signal) || record.signal.target_lane === "TelemetryLane")
-      // Said over the agent, and too little to take the turn: that is told.
-      : record.record === "event" && record.event.runtime_timestamp_ms >= saidLastMs - call.zeroMs &&
-        record.event.reason?.startsWith("passed_over") === true
-  )
+  // The session's stamps are whole milliseconds.
+  const sinceMs = Math.floor(saidLastMs - call.zeroMs)
+  const answered = timeline.records.some((record) => {
+    switch (record.record) {
+      case "signal":
+        return record.signal.runtime_timestamp_ms >= sinceMs &&
+          // Telemetry that would have told of them may be lost, and that is told.
+          (answers.has(record.signal.signal) || record.signal.target_lane === "TelemetryLane")
+      case "event":
+        // Said over the agent, and too little to take the turn: that is told.
+        return record.event.runtime_timestamp_ms >= sinceMs && record.event.reason?.startsWith("passed_over") === true
+      case "command":
+        // The call was over for a caller who had been silent for too long, before the words were noticed.
+        return record.command.type === "end_session" && record.command.reason === "idle"
+      default:
+        return false
+    }
+  })
   return answered ? [] : [{ rule: "L06", message: `what the caller said at ${saidLastMs} ms was never answered` }]
 }

@@ -21,6 +21,8 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
   const finals = new Map<string, Array<PayloadHandle>>()
   const calls = new Set<string>()
   let saidEnough = false
+  /** The recogniser was lost since the caller began to speak over the agent. */
+  let lost = false
   /** Time of what the caller did last, and of what else keeps it from being idle. */
   let busyMs = Number.NEGATIVE_INFINITY
   let idleCount = 0
@@ -79,9 +81,13 @@ const check = (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>): 
       case "signal": {
         const { reason, signal, target_lane } = record.signal
         if (signal === "watermark" && target_lane === "TelemetryLane") pressure = true
-        if (signal === "barge_in" && reason === "speech_started") saidEnough = false
+        if (signal === "provider_error" && record.signal.turn_id === undefined) lost = true
+        if (signal === "barge_in" && reason === "speech_started") {
+          saidEnough = false
+          lost = false
+        }
         // The key cuts by itself, and so does the duration once the recogniser is lost.
-        const alone = cause?.type === "push_to_talk" || calls.size === 0
+        const alone = cause?.type === "push_to_talk" || lost || calls.size === 0
         if (signal === "cancel" && reason === "barge_in" && wordsCount && !saidEnough && !alone) {
           findings.broken("a cut before there were words enough for one", index)
         }
