@@ -283,6 +283,17 @@ describe("a fan-out to two models and a select", () => {
     harness.hangUp()
   })
 
+  it("binds the spare of all models in place of one whose circuit is open, for that turn", () => {
+    const harness = session(
+      { ...graph({}), bindings: { "llm.fast": "test/fast", "llm.good": "test/good", "llm.fallback": "test/spare" } },
+      { snapshots: { provider_health_snapshot: { providers: { "test/good": "open" } } } }
+    )
+    harness.type(7)
+    harness.runFor(100)
+    assert.sameMembers(harness.started("llm").map(({ provider_id }) => provider_id), ["test/fast", "test/spare"])
+    harness.hangUp()
+  })
+
   it("ends the turn when nobody is left", () => {
     const harness = session(graph({}), { llm: () => failing("overload") })
     harness.type(7)

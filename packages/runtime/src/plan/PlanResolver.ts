@@ -74,7 +74,8 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
       if (!open) bindings[modality] = provider
       continue
     }
-    const fallback = pipeline.provider_bindings[`${modality}.fallback`]
+    // Several nodes of a modality (`llm.<node>`) share its stand-in.
+    const fallback = pipeline.provider_bindings[`${modality.split(".")[0]}.fallback`]
     if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
       return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
     }
