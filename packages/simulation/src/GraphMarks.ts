@@ -5,7 +5,6 @@ import type { Mark } from "./Sometimes.ts"
 const withdrawals = [
   "words_changed",
   "caller_went_on",
-  "no_words",
   "authority_lost",
   "refused",
   "session_ended",

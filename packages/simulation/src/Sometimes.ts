@@ -134,7 +134,6 @@ export const sometimes = {
   "speculation.promoted": "what a model had begun in a pause became the turn's",
   "speculation.words_changed": "… was given up for other words",
   "speculation.caller_went_on": "… was given up because the caller went on",
-  "speculation.no_words": "… was given up because nothing had been said",
   "speculation.authority_lost": "… was given up with the authority",
   "speculation.refused": "… was given up with its turn, which was refused",
   "speculation.session_ended": "… was given up with the session",

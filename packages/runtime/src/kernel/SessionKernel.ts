@@ -270,8 +270,9 @@ class Kernel implements KernelSession {
     context.causeSequence = sequence
     context.outputs = []
     if (!this.#ended) {
-      this.#m.gateway.governor.tick()
       this.#apply(input)
+      // After it: what is told carries the epoch that is now in force.
+      this.#m.gateway.governor.tick()
       this.#settle()
     }
     const { outputs } = context

@@ -89,7 +89,7 @@ export const oneEpoch: Checker = {
           take(record.input, index)
           break
         case "signal": {
-          const { authority_epoch, provider_invocation_id, reason, signal, turn_id } = record.signal
+          const { authority_epoch, provider_invocation_id, reason, signal, target_lane, turn_id } = record.signal
           if (signal === "stale_epoch_reject") {
             if (expected?.reject === authority_epoch) expected.reject = undefined
             if (authority_epoch === epoch && reason !== "lease_of_a_lost_epoch") {
@@ -100,7 +100,11 @@ export const oneEpoch: Checker = {
           if (authority_epoch !== undefined && authority_epoch !== epoch) {
             findings.broken(`${signal} carries epoch ${authority_epoch}; ${epoch} is in force`, index, turn_id)
           }
-          if (expected?.alone === true) findings.broken(`${signal} comes of something of another epoch`, index, turn_id)
+          // The pressure of a lane goes on whoever comes.
+          const ofLane = target_lane === "ControlLane" || target_lane === "TelemetryLane"
+          if (expected?.alone === true && !ofLane) {
+            findings.broken(`${signal} comes of something of another epoch`, index, turn_id)
+          }
           if (signal === "turn_open_proposed") {
             proposedUnder ??= provider_invocation_id === undefined
               ? undefined
