@@ -44,9 +44,18 @@ export const outputMutants: ReadonlyArray<Mutant> = [
     id: "late-chunk-accepted",
     file: kernel,
     what: "speech that comes after a cancel is taken for the turn that is open now",
-    find:
-      "    if (invocation === undefined || invocation.cancelSentMs !== undefined || active === undefined) return undefined\n    return invocation.turnId === active.turnId && active.ending === undefined ? reply : undefined",
-    replace: "    return reply"
+    find: "      this.#late(input, invocation)\n      return\n    }\n    turns.checkComplete()",
+    replace: `      const { active } = turns
+      const segment_id = active?.segments.at(-1)?.segmentId
+      if (input.type !== "voice_chunk" || active === undefined || segment_id === undefined) {
+        this.#late(input, invocation)
+        return
+      }
+      const { turnId: turn_id, epoch: authority_epoch } = active
+      this.#m.context.command({ type: "enqueue_output", turn_id, segment_id, handle_id: input.handle.id, authority_epoch })
+      return
+    }
+    turns.checkComplete()`
   },
   {
     id: "late-counted-not-dropped",

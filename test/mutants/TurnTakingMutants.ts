@@ -45,7 +45,8 @@ export const turnTakingMutants: ReadonlyArray<Mutant> = [
     file: lifecycle,
     what: "a pause of a turn that had nothing left to say is taken back while the next one speaks",
     find: "    if (!isSpeaking(turn)) bargeIn.forget(turn)\n",
-    replace: ""
+    replace: "",
+    also: { file: lifecycle, find: "    if (!isSpeaking(turn)) this.#parts.bargeIn.forget(turn)\n", replace: "" }
   },
   {
     id: "endpoint-past-its-bound",

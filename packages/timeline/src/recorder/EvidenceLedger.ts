@@ -120,6 +120,7 @@ export class EvidenceLedger {
         return this.#decide(this.#prelude, input.handle.payload_class)
       case "text_delta":
       case "segment":
+      case "node_item":
       case "voice_chunk": {
         const turn = this.#turns.get(this.#owners.get(input.provider_invocation_id) ?? "")
         return this.#decide(turn?.decisions ?? this.#prelude, input.handle.payload_class)
