@@ -42,6 +42,8 @@ export const lossHasNotice: Checker = {
     let step: Step | undefined
     /** Telemetry is being lost for pressure: what comes too late is counted and not told by itself. */
     let pressure = false
+    /** The same, when the step began or since. */
+    let pressureBefore = false
 
     const settle = () => {
       if (step === undefined) return
@@ -57,7 +59,7 @@ export const lossHasNotice: Checker = {
         if (input.reason === "stale_epoch" && !toldStale) findings.broken("output that was refused is not told", index)
       } else if ("provider_invocation_id" in input && input.provider_invocation_id !== undefined) {
         const what = `${input.type} of ${input.provider_invocation_id}`
-        if (late && !toldLate && !toldStale && !pressure) {
+        if (late && !toldLate && !toldStale && !(pressure || pressureBefore)) {
           findings.broken(`${what} came too late and is not told`, index)
         }
         if (late && accepted) findings.broken(`${what} came too late and was accepted`, index)
@@ -65,7 +67,7 @@ export const lossHasNotice: Checker = {
           findings.broken(`${what} is told as late and was not`, index)
         }
         const call = calls.get(input.provider_invocation_id)
-        const counted = toldLate || toldStale || (late && pressure)
+        const counted = toldLate || toldStale || (late && (pressure || pressureBefore))
         if (call !== undefined && counted && input.type !== "cancel_requested") call.told++
       }
     }
@@ -89,6 +91,7 @@ export const lossHasNotice: Checker = {
         case "input": {
           settle()
           const { input } = record
+          pressureBefore = pressure
           step = {
             input,
             index,
@@ -103,7 +106,10 @@ export const lossHasNotice: Checker = {
         }
         case "signal": {
           const { edge_id, reason = "", seq_range, signal, target_lane, turn_id } = record.signal
-          if (signal === "watermark" && target_lane === "TelemetryLane") pressure = reason === "lane_high"
+          if (signal === "watermark" && target_lane === "TelemetryLane") {
+            pressure = reason === "lane_high"
+            pressureBefore ||= pressure
+          }
           if (signal === "drop_notice") {
             const input = step?.input
             if (step !== undefined && input?.type === "media_loss") {
