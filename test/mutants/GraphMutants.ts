@@ -80,21 +80,21 @@ export const graphMutants: ReadonlyArray<Mutant> = [
     id: "sentence-lost-at-handover",
     file: graph("VoiceRun"),
     what: "the sentence at which a voice fails is not given to the one that takes over",
-    find: "takeOver(this.#work, this.of, invocation, outcome, [segment.handle])",
-    replace: "takeOver(this.#work, this.of, invocation, outcome, [])"
+    find: "takeOver(this.work, this.of, invocation, outcome, [segment.handle])",
+    replace: "takeOver(this.work, this.of, invocation, outcome, [])"
   },
   {
     id: "items-pushed-together",
     file: graph("ExternalRun"),
     what: "a node gets the next item before it is done with the one before",
-    find: "if (this.#over || this.#current !== undefined || this.#told) return false",
-    replace: "if (this.#over || this.#told) return false"
+    find: "if (this.isOver || this.#current !== undefined || this.#told) return false",
+    replace: "if (this.isOver || this.#told) return false"
   },
   {
     id: "end-never-told",
     file: graph("ExternalRun"),
     what: "a node is never told that no more items come",
-    find: `      this.#work.context.command({ type: "end_items", provider_invocation_id: this.#call.id })\n`,
+    find: `      this.work.context.command({ type: "end_items", provider_invocation_id: this.#call.id })\n`,
     replace: ""
   },
   {
@@ -116,7 +116,7 @@ export const graphMutants: ReadonlyArray<Mutant> = [
     file: graph("ExternalRun"),
     what: "a turn whose node failed goes on as if it had given nothing",
     find: `    return { goesOn: false, reason: "node_timeout_or_failure" }`,
-    replace: "    this.#finish()\n    return goesOn"
+    replace: "    this.finish()\n    return goesOn"
   },
   {
     id: "ahead-without-compare",

@@ -45,8 +45,7 @@ export const turnTakingMutants: ReadonlyArray<Mutant> = [
     file: lifecycle,
     what: "a pause of a turn that had nothing left to say is taken back while the next one speaks",
     find: "    if (!isSpeaking(turn)) bargeIn.forget(turn)\n",
-    replace: "",
-    also: { file: lifecycle, find: "    if (!isSpeaking(turn)) this.#parts.bargeIn.forget(turn)\n", replace: "" }
+    replace: ""
   },
   {
     id: "endpoint-past-its-bound",

@@ -39,7 +39,8 @@ const placeOf = ({ end, handle }: Item): Place => {
     : { items: 1, bytes: handle.length, ms: 0 }
 }
 
-const syncIdsOf = ({ handle, segment }: Item): SyncIds => ({
+/** By what a sync group may be named. */
+export const syncIdsOf = ({ handle, segment }: Item): SyncIds => ({
   event: handle.id,
   sync: segment?.handle.id ?? handle.id,
   custom: handle.facts?.label ?? handle.id

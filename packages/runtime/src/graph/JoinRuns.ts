@@ -1,39 +1,9 @@
 import type { EdgeRun } from "./EdgeRun.ts"
 import { firstToArrive } from "./EdgeRun.ts"
-import type { NodeRun } from "./NodeRun.ts"
-import type { TurnNode } from "./SessionGraph.ts"
-import type { TurnWork } from "./TurnWork.ts"
+import { EdgesRun } from "./NodeRun.ts"
 
 /** What nodes share that hand items on and do nothing else. */
-abstract class PassingRun implements NodeRun {
-  readonly of: TurnNode
-  protected readonly work: TurnWork
-  protected readonly into: ReadonlyArray<EdgeRun>
-  protected readonly out: ReadonlyArray<EdgeRun>
-  #over = false
-
-  constructor(of: TurnNode, work: TurnWork) {
-    this.of = of
-    this.work = work
-    this.into = work.edges(of.into)
-    this.out = work.edges(of.out)
-  }
-
-  get isOver(): boolean {
-    return this.#over
-  }
-
-  abstract pump(): boolean
-
-  abandon(_reason: string): void {
-    this.#over = true
-  }
-
-  protected finish(): void {
-    this.#over = true
-    for (const edge of this.out) edge.end()
-  }
-
+abstract class PassingRun extends EdgesRun {
   /** Hands one item on when there is room. */
   protected hand(from: EdgeRun): boolean {
     const held = this.out.some((edge) => edge.isFull)

@@ -1,9 +1,8 @@
 import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { Invocation } from "../invocation/InvocationLedger.ts"
-import type { EdgeRun } from "./EdgeRun.ts"
-import type { NodeRun, Recovery } from "./NodeRun.ts"
-import { goesOn } from "./NodeRun.ts"
+import type { Recovery } from "./NodeRun.ts"
+import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
 import type { TurnNode } from "./SessionGraph.ts"
 import type { TurnWork } from "./TurnWork.ts"
@@ -12,64 +11,52 @@ import type { TurnWork } from "./TurnWork.ts"
  * A language model in a turn. It is asked once, when all of its edges have ended, with everything that they brought and
  * the conversation before it; with nothing it is not asked at all.
  */
-export class ModelRun implements NodeRun {
-  readonly of: TurnNode
-  readonly #work: TurnWork
-  readonly #into: ReadonlyArray<EdgeRun>
-  readonly #out: ReadonlyArray<EdgeRun>
+export class ModelRun extends EdgesRun {
   readonly #asked: Array<PayloadHandle> = []
   #call: Invocation | undefined
   /** The name of its work, stable across attempts: one that was begun before the turn keeps the name that it had. */
   #name: string
-  #over = false
 
   constructor(of: TurnNode, work: TurnWork) {
-    this.of = of
-    this.#work = work
+    super(of, work)
     this.#name = work.workName(of)
-    this.#into = work.edges(of.into)
-    this.#out = work.edges(of.out)
-  }
-
-  get isOver(): boolean {
-    return this.#over
   }
 
   pump(): boolean {
-    if (this.#over || this.#call !== undefined) return false
-    for (const edge of this.#into) {
+    if (this.isOver || this.#call !== undefined) return false
+    for (const edge of this.into) {
       for (let item = edge.take(); item !== undefined; item = edge.take()) this.#asked.push(item.handle)
       edge.watch(false)
     }
-    if (this.#into.some((edge) => !edge.isOver)) return false
-    if (this.#asked.length === 0) this.#finish()
-    else if (!this.#goOn()) this.#start(this.#work.provider(this.of.node, "llm"), 1)
+    if (this.into.some((edge) => !edge.isOver)) return false
+    if (this.#asked.length === 0) this.finish()
+    else if (!this.#goOn()) this.#start(this.work.provider(this.of.node, "llm"), 1)
     return true
   }
 
   gave(invocation: Invocation, kind: PayloadKind, handle: PayloadHandle): void {
     if (this.#call !== invocation) return
-    this.#work.invocations.resulted(invocation)
+    this.work.invocations.resulted(invocation)
     this.#give(kind, handle, invocation.id)
   }
 
   ended(invocation: Invocation): void {
-    for (const edge of this.#out) edge.producerEnded(invocation.id)
-    this.#finish()
+    for (const edge of this.out) edge.producerEnded(invocation.id)
+    this.finish()
   }
 
   failed(invocation: Invocation, outcome: string, retryable: boolean): Recovery {
     // What was said cannot be taken back, so nobody can say it anew.
     const silent = invocation.firstResultMs === undefined
-    for (const edge of this.#out) edge.producerEnded(invocation.id)
+    for (const edge of this.out) edge.producerEnded(invocation.id)
     if (silent) {
-      const spare = spareFor(this.#work, invocation, outcome, retryable)
+      const spare = spareFor(this.work, invocation, outcome, retryable)
       if (spare !== undefined) {
         this.#start(spare.provider, spare.attempts)
         return goesOn
       }
-      if (takeOver(this.#work, this.of, invocation, outcome, this.#asked) !== undefined) {
-        this.#finish()
+      if (takeOver(this.work, this.of, invocation, outcome, this.#asked) !== undefined) {
+        this.finish()
         return goesOn
       }
     }
@@ -77,14 +64,14 @@ export class ModelRun implements NodeRun {
     return { goesOn: false, reason: "provider_failure" }
   }
 
-  abandon(reason: string): void {
-    this.#work.invocations.cancel(this.#call?.id, reason)
-    this.#over = true
+  override abandon(reason: string): void {
+    this.work.invocations.cancel(this.#call?.id, reason)
+    super.abandon(reason)
   }
 
   /** A model that stalls after it began: the reply ends with what was said, where the plan allows `degrade`. */
   #mayStopHere(invocation: Invocation): boolean {
-    const { context, gateway, turn } = this.#work
+    const { context, gateway, turn } = this.work
     if (!context.behaves("limits") || !turn.plan.allowed_adaptive_actions.includes("degrade")) return false
     gateway.signal("degrade", "RK-17", {
       turn_id: turn.turnId,
@@ -92,18 +79,13 @@ export class ModelRun implements NodeRun {
       node_id: this.of.node.node_id,
       reason: "reply_cut_short"
     })
-    this.#finish()
+    this.finish()
     return true
-  }
-
-  #finish(): void {
-    this.#over = true
-    for (const edge of [...this.#out, ...this.#work.edges(this.of.fallback)]) edge.end()
   }
 
   /** Takes over what was begun before the turn was open. */
   #goOn(): boolean {
-    const ahead = this.#work.adopt(this)
+    const ahead = this.work.adopt(this)
     if (ahead === undefined) return false
     const { invocation } = ahead
     this.#name = ahead.work
@@ -116,12 +98,12 @@ export class ModelRun implements NodeRun {
 
   #give(kind: PayloadKind, handle: PayloadHandle, producer: string | undefined): void {
     if (kind !== (this.of.givesSentences ? "segment" : "text")) return
-    for (const edge of this.#out) edge.offer({ handle }, producer)
+    for (const edge of this.out) edge.offer({ handle }, producer)
   }
 
   #start(provider: string, attempts: number): void {
-    const { conversation } = this.#work
-    this.#call = this.#work.call(this, {
+    const { conversation } = this.work
+    this.#call = this.work.call(this, {
       modality: "llm",
       provider,
       work: this.#name,

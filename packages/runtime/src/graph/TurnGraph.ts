@@ -5,7 +5,7 @@ import type { EdgeSync } from "../flow/SyncIntegrity.ts"
 import type { Invocation, StartOptions } from "../invocation/InvocationLedger.ts"
 import type { Segment, Turn } from "../turn/Turn.ts"
 import type { Item } from "./EdgeRun.ts"
-import { EdgeRun } from "./EdgeRun.ts"
+import { EdgeRun, syncIdsOf } from "./EdgeRun.ts"
 import { ExternalRun } from "./ExternalRun.ts"
 import { MergeRun, SelectRun, SinkRun } from "./JoinRuns.ts"
 import { ModelRun } from "./ModelRun.ts"
@@ -312,7 +312,7 @@ export class TurnGraph implements TurnWork {
   }
 
   lost(item: Item, reason: string, edgeId: string): void {
-    const { handle, segment } = item
+    const { handle } = item
     const { causeSequence } = this.context
     this.gateway.signal("drop_notice", "RK-12", {
       turn_id: this.turn.turnId,
@@ -321,8 +321,7 @@ export class TurnGraph implements TurnWork {
       reason: `${reason}:${handle.id}`,
       seq_range: { start: causeSequence, end: causeSequence }
     })
-    const ids = { event: handle.id, sync: segment?.handle.id ?? handle.id, custom: handle.facts?.label ?? handle.id }
-    for (const group of this.sync.lost(edgeId, ids, reason, this.turn.turnId)) {
+    for (const group of this.sync.lost(edgeId, syncIdsOf(item), reason, this.turn.turnId)) {
       this.#edges.get(group.edgeId)?.dropGroup(group.key)
     }
   }

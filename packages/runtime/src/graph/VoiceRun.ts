@@ -4,11 +4,9 @@ import type { Invocation } from "../invocation/InvocationLedger.ts"
 import type { Segment } from "../turn/Turn.ts"
 import type { EdgeRun } from "./EdgeRun.ts"
 import { firstToArrive } from "./EdgeRun.ts"
-import type { NodeRun, Recovery } from "./NodeRun.ts"
-import { goesOn } from "./NodeRun.ts"
+import type { Recovery } from "./NodeRun.ts"
+import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
-import type { TurnNode } from "./SessionGraph.ts"
-import type { TurnWork } from "./TurnWork.ts"
 
 /** The sentence that is being spoken, and by which call. */
 interface Speaking {
@@ -24,75 +22,59 @@ interface Speaking {
  *
  * Guarantees: I-SEG-OWNER a chunk belongs to the segment and turn of its invocation for ever.
  */
-export class VoiceRun implements NodeRun {
-  readonly of: TurnNode
-  readonly #work: TurnWork
-  readonly #into: ReadonlyArray<EdgeRun>
-  readonly #out: ReadonlyArray<EdgeRun>
+export class VoiceRun extends EdgesRun {
   #speaking: Speaking | undefined
   /** Speech is not to be had: sentences go by unspoken. */
   #mute = false
   /** Once another node does the rest of the work: the edges to it. */
   #handedOver: ReadonlyArray<EdgeRun> | undefined
-  #over = false
-
-  constructor(of: TurnNode, work: TurnWork) {
-    this.of = of
-    this.#work = work
-    this.#into = work.edges(of.into)
-    this.#out = work.edges(of.out)
-  }
-
-  get isOver(): boolean {
-    return this.#over
-  }
 
   pump(): boolean {
-    if (this.#over) return false
+    if (this.isOver) return false
     if (this.#speaking !== undefined) {
       // A sentence that waits for the one before it waits for this voice; but not while playback holds the voice itself.
-      if (this.#work.context.behaves("limits")) {
-        const held = this.#out.some((edge) => edge.isFull)
-        for (const edge of this.#into) edge.watch(held)
+      if (this.work.context.behaves("limits")) {
+        const held = this.out.some((edge) => edge.isFull)
+        for (const edge of this.into) edge.watch(held)
       }
       return false
     }
-    const next = firstToArrive(this.#into)
+    const next = firstToArrive(this.into)
     if (next === undefined) {
-      for (const edge of this.#into) edge.watch(false)
-      if (this.#into.some((edge) => !edge.isOver)) return false
-      this.#finish()
+      for (const edge of this.into) edge.watch(false)
+      if (this.into.some((edge) => !edge.isOver)) return false
+      this.finish()
       return true
     }
     if (this.#handedOver !== undefined) {
       this.#forward(next)
       return true
     }
-    if (this.#out.some((edge) => edge.isFull)) {
+    if (this.out.some((edge) => edge.isFull)) {
       // Waiting for playback is no delay of the edge: speech is held on purpose.
-      for (const edge of this.#into) edge.watch(true)
+      for (const edge of this.into) edge.watch(true)
       return false
     }
     const item = next.take()
     if (item === undefined) return false
     next.served()
-    const segment = this.#work.newSegment(item.handle)
+    const segment = this.work.newSegment(item.handle)
     if (this.#mute) {
       this.#ended(segment)
       return true
     }
-    this.#speak(segment, this.#work.provider(this.of.node, "tts"), 1)
-    for (const edge of this.#into) edge.watch(false)
+    this.#speak(segment, this.work.provider(this.of.node, "tts"), 1)
+    for (const edge of this.into) edge.watch(false)
     return true
   }
 
   gave(invocation: Invocation, kind: PayloadKind, handle: PayloadHandle): void {
     const speaking = this.#speaking
     if (speaking?.call !== invocation || kind !== "voice") return
-    this.#work.invocations.resulted(invocation)
+    this.work.invocations.resulted(invocation)
     speaking.begun = true
-    for (const edge of this.#out) edge.offer({ handle, segment: speaking.segment }, invocation.id)
-    if (this.#out.some((edge) => edge.isFull)) { for (const edge of this.#into) edge.watch(true) }
+    for (const edge of this.out) edge.offer({ handle, segment: speaking.segment }, invocation.id)
+    if (this.out.some((edge) => edge.isFull)) { for (const edge of this.into) edge.watch(true) }
   }
 
   ended(invocation: Invocation): void {
@@ -104,15 +86,15 @@ export class VoiceRun implements NodeRun {
   failed(invocation: Invocation, outcome: string, retryable: boolean): Recovery {
     const speaking = this.#speaking
     if (speaking?.call !== invocation) return goesOn
-    const { gateway, turn } = this.#work
+    const { gateway, turn } = this.work
     const { segment } = speaking
     if (!speaking.begun) {
-      const spare = spareFor(this.#work, invocation, outcome, retryable)
+      const spare = spareFor(this.work, invocation, outcome, retryable)
       if (spare !== undefined) {
         this.#speak(segment, spare.provider, spare.attempts)
         return goesOn
       }
-      this.#handedOver = takeOver(this.#work, this.of, invocation, outcome, [segment.handle])
+      this.#handedOver = takeOver(this.work, this.of, invocation, outcome, [segment.handle])
       if (this.#handedOver !== undefined) {
         this.#speaking = undefined
         return goesOn
@@ -132,14 +114,14 @@ export class VoiceRun implements NodeRun {
     return { goesOn: false, reason: "provider_failure" }
   }
 
-  abandon(reason: string): void {
-    this.#work.invocations.cancel(this.#speaking?.call.id, reason)
+  override abandon(reason: string): void {
+    this.work.invocations.cancel(this.#speaking?.call.id, reason)
     this.#speaking = undefined
-    this.#over = true
+    super.abandon(reason)
   }
 
   #speak(segment: Segment, provider: string, attempts: number): void {
-    const call = this.#work.call(this, {
+    const call = this.work.call(this, {
       modality: "tts",
       provider,
       work: segment.segmentId,
@@ -153,12 +135,12 @@ export class VoiceRun implements NodeRun {
 
   #done({ call, segment }: Speaking): void {
     this.#speaking = undefined
-    for (const edge of this.#out) edge.producerEnded(call.id)
+    for (const edge of this.out) edge.producerEnded(call.id)
     this.#ended(segment)
   }
 
   #ended(segment: Segment): void {
-    for (const edge of this.#out) edge.offer({ handle: segment.handle, segment, end: true }, undefined)
+    for (const edge of this.out) edge.offer({ handle: segment.handle, segment, end: true }, undefined)
   }
 
   /** What still comes goes where the failed sentence went. */
@@ -166,10 +148,5 @@ export class VoiceRun implements NodeRun {
     const item = from.take()
     if (item === undefined) return
     for (const edge of this.#handedOver ?? []) edge.offer({ handle: item.handle }, undefined)
-  }
-
-  #finish(): void {
-    this.#over = true
-    for (const edge of [...this.#out, ...this.#work.edges(this.of.fallback)]) edge.end()
   }
 }

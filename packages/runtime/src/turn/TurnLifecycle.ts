@@ -281,15 +281,13 @@ export class TurnLifecycle {
   #terminal(turn: Turn, kind: "commit" | "abort", reason?: string): void {
     const { bargeIn, context, conversation, gateway } = this.#parts
     this.#active?.reply.closed()
-    // It waited for its evidence alone: a pause of it would be taken back while the next turn speaks.
-    if (!isSpeaking(turn)) bargeIn.forget(turn)
     gateway.signal(kind, "RK-03", { turn_id: turn.turnId, ...(reason === undefined ? {} : { reason }) })
     this.#move(turn, kind)
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })
     this.#move(turn, "close")
     conversation.agentSaid(turn)
     // Nothing of it is to be heard any more: the caller who speaks now cuts in on the next turn, not on this one.
-    if (!isSpeaking(turn)) this.#parts.bargeIn.forget(turn)
+    if (!isSpeaking(turn)) bargeIn.forget(turn)
     this.#release(this.#active?.reservation)
     this.#active = undefined
     this.#followed.push(turn)

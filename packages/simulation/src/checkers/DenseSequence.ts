@@ -1,5 +1,5 @@
 import type { Checker, Violation } from "./Checker.ts"
-import { sequencesOf } from "./Checker.ts"
+import { sequencesOf } from "@rspp/contracts/TimelineStamp"
 
 export const denseSequence: Checker = {
   id: "C02",

@@ -1,7 +1,8 @@
+import { timeOf } from "@rspp/contracts/TimelineStamp"
 import type { BaselineEvidence } from "@rspp/contracts/Evidence"
 import type { InvocationFacts } from "@rspp/contracts/Invocation"
 import type { Checker } from "./Checker.ts"
-import { Findings, timeOf } from "./Checker.ts"
+import { Findings } from "./Checker.ts"
 
 /** Length of a caller frame: a run of frames tells only what its arrivals differ from it. */
 const frameMs = 20

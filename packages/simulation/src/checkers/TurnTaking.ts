@@ -1,7 +1,8 @@
+import { timeOf } from "@rspp/contracts/TimelineStamp"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Checker, Violation } from "./Checker.ts"
-import { beginsStep, Findings, timeOf } from "./Checker.ts"
+import { beginsStep, Findings } from "./Checker.ts"
 
 const off = {
   barge_in: { min_words: 0, backchannel: [] as ReadonlyArray<string> },

@@ -1,7 +1,7 @@
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { frameMs, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { Timeline } from "../format/TimelineDecoder.ts"
-import { timeOf } from "./TurnIndex.ts"
+import { timeOf } from "@rspp/contracts/TimelineStamp"
 
 /** Rows of the trace, top to bottom. A row that would overlap itself gets further ones below. */
 const rows = ["turns", "caller speech", "stt", "llm", "tts", "external", "agent speech"] as const

@@ -3,8 +3,8 @@ import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Timeline } from "../format/TimelineDecoder.ts"
-import { sequencesOf } from "../format/SequenceGaps.ts"
-import { timeOf, TurnIndex } from "./TurnIndex.ts"
+import { sequencesOf, timeOf } from "@rspp/contracts/TimelineStamp"
+import { TurnIndex } from "./TurnIndex.ts"
 
 /** What to show; what is absent selects everything. A record is shown when it meets all. */
 export interface TextFilter {

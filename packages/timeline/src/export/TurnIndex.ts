@@ -67,27 +67,3 @@ export class TurnIndex {
     return this.#turns.has(subject) ? subject : this.#owners.get(subject)
   }
 }
-
-/** The time of a record, ms since session start; `undefined` for what has none of its own. */
-export const timeOf = (record: TimelineRecord): number | undefined => {
-  switch (record.record) {
-    case "signal":
-      return record.signal.runtime_timestamp_ms
-    case "event":
-      return record.event.runtime_timestamp_ms
-    case "decision":
-      return record.decision.runtime_timestamp_ms
-    case "audio":
-      return record.first_timestamp_ms
-    case "evidence":
-      return record.evidence.times.close_ms
-    case "supplement":
-      return record.supplement.sealed_ms
-    case "header":
-    case "payload":
-    case "caller_audio":
-      return undefined
-    default:
-      return record.runtime_timestamp_ms
-  }
-}

@@ -1,30 +1,5 @@
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
-
-/** Sequence numbers that a record takes: one, a run for audio, none for what the recorder itself adds. */
-export const sequencesOf = (record: TimelineRecord): { readonly first: number; readonly count: number } | undefined => {
-  switch (record.record) {
-    case "audio":
-      return { first: record.first_sequence, count: record.count }
-    case "signal":
-      return { first: record.signal.runtime_sequence, count: 1 }
-    case "event":
-      return { first: record.event.runtime_sequence, count: 1 }
-    case "input":
-    case "transition":
-    case "plan":
-    case "decision":
-    case "invocation":
-    case "command":
-      return { first: record.runtime_sequence, count: 1 }
-    case "header":
-    case "evidence":
-    case "supplement":
-    case "payload":
-    case "caller_audio":
-    case "end":
-      return undefined
-  }
-}
+import { sequencesOf } from "@rspp/contracts/TimelineStamp"
 
 /** Sequence numbers that no record has, both ends included: what a recorder lost. */
 export interface SequenceGap {
