@@ -23,6 +23,8 @@ export interface ScenarioCase {
   readonly call?: Partial<Scenario>
   /** Another placement stands by and takes the session over when it is free; what is different there. */
   readonly takeover?: { readonly script: ReadonlyArray<ScriptedEvent>; readonly call?: Partial<Scenario> }
+  /** Another call of the same tenant in the same process, from the same instant on; what is different there. */
+  readonly beside?: { readonly script: ReadonlyArray<ScriptedEvent>; readonly call?: Partial<Scenario> }
   /** What is different in the shifted runs besides: a long call is made shorter. */
   readonly shiftedCall?: Partial<Scenario>
   /** Seeds of the world: the order of what happens in one instant. Three by default. */
@@ -97,7 +99,7 @@ const planOf = (own: FaultPlan | undefined, script: ReadonlyArray<ScriptedEvent>
 }
 
 export const optionsOf = (
-  { call, spec: written, takeover }: ScenarioCase,
+  { beside, call, spec: written, takeover }: ScenarioCase,
   script: ReadonlyArray<ScriptedEvent>,
   check?: SeedOptions["check"]
 ): SeedOptions => ({
@@ -105,9 +107,10 @@ export const optionsOf = (
   turns: 1,
   graph: false,
   ...(check === undefined ? {} : { check }),
+  ...(beside === undefined ? {} : { sessions: 2 }),
   ...(takeover === undefined ? {} : { sessions: 2, takeover: true }),
   adapt: (drawn, session) => {
-    const other = session === 0 ? undefined : takeover
+    const other = session === 0 ? undefined : takeover ?? beside
     const own = {
       ...calm(drawn),
       ...(written === undefined ? {} : { spec: calmSpec(written) }),

@@ -99,6 +99,12 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       widens: "every overflow policy on every edge: issue 4"
     },
     {
+      id: "S16",
+      sentence: "admission reserves before it accepts",
+      file: "S16-two-at-once.ts",
+      widens: "calls that come to one process: jobs that a LiveKit server hands out: issue 7"
+    },
+    {
       id: "S17",
       sentence: "first-output budget per invocation; switch or abort, recorded",
       file: "S17-silent-model.ts"
@@ -189,15 +195,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       file: "X1-cancel-and-lease-loss.ts"
     }
   ],
-  open: [
-    {
-      id: "S16",
-      sentence: "admission reserves before it accepts",
-      why: "turns of a session and what a tenant may have are reserved first (F1); jobs of a process are not there",
-      issues: [7],
-      part: "F1-admission.ts"
-    }
-  ]
+  open: []
 }
 
 const link = (file: string): string => `[${file}](../test/simulation/scenarios/${file})`

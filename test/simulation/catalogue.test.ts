@@ -5,7 +5,7 @@ import type { NamedScenario } from "./Call.ts"
 import { catalogue, page } from "./Catalogue.ts"
 
 /** Scenarios that are open. It only ever becomes smaller. */
-const openScenarios = 1
+const openScenarios = 0
 
 const range = (letter: string, count: number, width: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => letter + String(i + 1).padStart(width, "0"))

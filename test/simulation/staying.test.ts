@@ -2,6 +2,7 @@
 import { held } from "./Harness.ts"
 import { scenario as s14 } from "./scenarios/S14-an-hour-of-audio.ts"
 import { scenario as s15 } from "./scenarios/S15-bounded-age.ts"
+import { scenario as s16 } from "./scenarios/S16-two-at-once.ts"
 import { scenario as s17 } from "./scenarios/S17-silent-model.ts"
 import { scenario as s18 } from "./scenarios/S18-a-thousand-interruptions.ts"
 import { scenario as s19 } from "./scenarios/S19-taken-over.ts"
@@ -11,6 +12,7 @@ import { scenario as s22 } from "./scenarios/S22-typed-durations.ts"
 
 held(s14)
 held(s15)
+held(s16)
 held(s17)
 held(s18)
 held(s19)

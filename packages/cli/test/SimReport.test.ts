@@ -24,6 +24,7 @@ const report = (seed: number, more: Partial<SeedReport> = {}): SeedReport => ({
   tasks: 1000,
   records: 500,
   struck: { "media.loss": 4 },
+  replays: { L1: 1 },
   marks: ["row.T1", "row.T5"],
   violations: [],
   broken: 0,
@@ -83,6 +84,7 @@ describe("the report of many seeds", () => {
       "3 seeds from 1 on: 2.0 min of calls in 1.0 s, 120 × real time on 2 processes, 1,000 records"
     )
     expect(lines).toContain("same bytes twice in one process and in a second one: 3 of 3 seeds")
+    expect(lines).toContain("executed again from the recording, byte for byte the same: 0 at L0, 2 at L1, 0 at L2")
     expect(lines).toContain("  media.loss 8")
     expect(lines).toContain(`sometimes list: 2 of ${allMarks.length} happened; the first seed of each`)
     expect(lines).toContain("  row.T1 4  row.T5 4")

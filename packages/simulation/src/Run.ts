@@ -8,6 +8,7 @@ import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { EndOfTurnModel } from "@rspp/runtime/ports/EndOfTurnModel"
 import { SessionStateStore } from "@rspp/runtime/ports/SessionStateStore"
 import { generousPool, PoolLimits } from "@rspp/runtime/limits/ExecutionPool"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -68,6 +69,8 @@ export interface SessionResult {
   readonly header: TimelineHeader | undefined
   readonly records: ReadonlyArray<TimelineRecord>
   readonly disk: SimTimeline["disk"]
+  /** Whether its recording was executed again and came out the same; absent where it was not tried. */
+  readonly replaysIdentical?: boolean
   /** How often each kind of fault struck. */
   readonly struck: ReadonlyMap<FaultKind, number>
   /** The error that the session ended with, by its tag; absent where it ended in another way. */
@@ -133,20 +136,26 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     ...(options.order === undefined ? {} : { order: options.order })
   })
   const placements = options.takeover === true ? placementsOf(world, scenarios.length) : []
+  const shared = Effect.runSync(Effect.provide(AdmissionLedger, AdmissionLedger.layer))
   const calls = scenarios.map(({ own, scenario }, i) => ({
     call: makeCall(placements[i]?.process.world ?? world, scenario, own, placements[i]),
+    // A placement is a process of its own; calls without one are in one process.
+    ledger: placements[i] === undefined
+      ? shared
+      : Effect.runSync(Effect.provide(AdmissionLedger, AdmissionLedger.layer, { local: true })),
     timeline: emptyTimeline(),
     ended: { exit: undefined as Exit.Exit<unknown, unknown> | undefined, atMs: 0 }
   }))
   const [first] = calls
   if (first !== undefined) processFaults(first.call)
   const violations: Array<Violation> = []
+  const replayed = new Map<SimCall, boolean>()
   let tasks = 0
   try {
     const run = world.run(
       Effect.all(
-        calls.map(({ call, ended, timeline }) =>
-          Effect.map(Effect.exit(placed(call, liveCall(call, timeline, options))), (exit) => {
+        calls.map(({ call, ended, ledger, timeline }) =>
+          Effect.map(Effect.exit(placed(call, liveCall(call, timeline, ledger, options))), (exit) => {
             ended.exit = exit
             ended.atMs = world.nowMs
           })
@@ -164,7 +173,11 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     if (timeline.header !== undefined) {
       const { disk, header, records } = timeline
       violations.push(...(options.check ?? checkTimeline)(header, records))
-      if (options.replay ?? true) violations.push(...checkReplay(header, records))
+      if (options.replay ?? true) {
+        const diverged = checkReplay(header, records)
+        replayed.set(call, diverged.length === 0)
+        violations.push(...diverged)
+      }
       if (call.faults.strikesLast("recorder.torn")) {
         // Where the disk was full for a while records are missing, and there is nothing to replay.
         const complete = !call.faults.struck.has("recorder.full")
@@ -181,6 +194,7 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       header: timeline.header,
       records: timeline.records,
       disk: timeline.disk,
+      ...(replayed.has(call) ? { replaysIdentical: replayed.get(call) === true } : {}),
       struck: call.faults.struck,
       ...failureOf(ended.exit),
       frames: call.truth.frames,
@@ -248,7 +262,12 @@ const normalise = (scenario: Scenario) =>
   )
 
 /** One call from its first to its last moment. */
-const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) =>
+const liveCall = (
+  call: SimCall,
+  timeline: SimTimeline,
+  ledger: AdmissionLedger["Service"],
+  { trace }: SeedOptions
+) =>
   Effect.gen(function*() {
     const { faults, scenario, streams, world } = call
     if (scenario.refused !== undefined) faults.count("start.refused")
@@ -282,7 +301,11 @@ const liveCall = (call: SimCall, timeline: SimTimeline, { trace }: SeedOptions) 
         ...(call.placement?.standsBy === true ? { resume: true } : {})
       })).pipe(
         Effect.provide(
-          Layer.provide(Session.layer, [ports, Layer.succeed(PoolLimits, { ...generousPool, ...scenario.pool })]),
+          Layer.provide(Session.layerNoLedger, [
+            ports,
+            Layer.succeed(PoolLimits, { ...generousPool, ...scenario.pool }),
+            Layer.succeed(AdmissionLedger, ledger)
+          ]),
           { local: true }
         ),
         Effect.provideService(EndOfTurnModel, endOfTurnModel(call)),

@@ -1,5 +1,6 @@
 import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import { timelineText } from "@rspp/timeline/export/TimelineText"
 import { sequencesOf, timeOf } from "@rspp/contracts/TimelineStamp"
 import type { Violation } from "./checkers/Checker.ts"
@@ -32,6 +33,8 @@ export interface SeedReport {
   readonly records: number
   /** How often each kind of fault struck. */
   readonly struck: Readonly<Partial<Record<FaultKind, number>>>
+  /** Recordings that were executed again and came out the same, by their level. */
+  readonly replays: Readonly<Partial<Record<RecordingLevel, number>>>
   /** What of the `sometimes` list happened. */
   readonly marks: ReadonlyArray<Mark>
   /** The broken rules; of many, the first {@link shownViolations}. */
@@ -75,8 +78,11 @@ export const sentenceOf = (rule: string): string | undefined =>
 export const reportOf = (result: SeedResult): SeedReport => {
   const marks = new Set<Mark>()
   const struck: Partial<Record<FaultKind, number>> = {}
+  const replays: Partial<Record<RecordingLevel, number>> = {}
   let records = 0
   for (const session of result.sessions) {
+    const level = session.header?.pipeline.recording_policy.recording_level
+    if (level !== undefined && session.replaysIdentical === true) replays[level] = (replays[level] ?? 0) + 1
     records += session.records.length
     for (const mark of marksOf(session.records, session.failure, session.header)) marks.add(mark)
     for (const [kind, count] of session.struck) struck[kind] = (struck[kind] ?? 0) + count
@@ -89,6 +95,7 @@ export const reportOf = (result: SeedResult): SeedReport => {
     tasks: result.tasks,
     records,
     struck,
+    replays,
     marks: [...marks],
     violations: result.violations.slice(0, shownViolations).map((violation) =>
       place(violation, session?.header, session?.records ?? [])

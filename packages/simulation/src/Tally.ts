@@ -1,3 +1,5 @@
+import { recordingLevels } from "@rspp/contracts/TurnPlan"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import { allFaultKinds } from "./Faults.ts"
 import type { FaultKind } from "./Faults.ts"
 import type { PlacedViolation, SeedReport } from "./SeedReport.ts"
@@ -20,16 +22,19 @@ export class Tally {
   seeds = 0
   simulatedMs = 0
   records = 0
+  /** Recordings that were executed again and came out the same, by their level. */
+  readonly replays: Record<RecordingLevel, number> = { L0: 0, L1: 0, L2: 0 }
   readonly coverage = new Coverage()
   readonly #struck = new Map<FaultKind, number>()
   readonly #failed = new Map<number, FailedSeed>()
   readonly #others: Array<number> = []
 
   add(report: SeedReport): void {
-    const { broken, marks, records, seed, simulatedMs, struck, violations } = report
+    const { broken, marks, records, replays, seed, simulatedMs, struck, violations } = report
     this.seeds++
     this.simulatedMs += simulatedMs
     this.records += records
+    for (const level of recordingLevels) this.replays[level] += replays[level] ?? 0
     this.coverage.add(seed, marks)
     for (const kind of allFaultKinds) {
       const count = struck[kind]

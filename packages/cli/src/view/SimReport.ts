@@ -128,7 +128,7 @@ export const seedLines = (report: SeedReport, file: string | undefined, style: S
 /** The result of a run of seeds, for people. */
 export const summaryLines = (tally: Tally, context: SimContext, style: Style): ReadonlyArray<string> => {
   const { compared, first, interrupted, jobs, tookMs } = context
-  const { coverage, failures, otherFailures, seeds, simulatedMs, struck } = tally
+  const { coverage, failures, otherFailures, replays, seeds, simulatedMs, struck } = tally
   const missing = coverage.missing()
   const seen = coverage.firstSeeds()
   const numbers = [...failures.slice(shownFailures).map(({ seed }) => seed), ...otherFailures]
@@ -145,6 +145,9 @@ export const summaryLines = (tally: Tally, context: SimContext, style: Style): R
     ...(compared === 0
       ? [`${style.yellow("not run")}: the check that a seed gives the same bytes twice`]
       : [`same bytes twice in one process and in a second one: ${compared} of ${compared} seeds`]),
+    `executed again from the recording, byte for byte the same: ${
+      Object.entries(replays).map(([level, count]) => `${thousands(count)} at ${level}`).join(", ")
+    }`,
     `faults that struck: ${struck.length} kinds`,
     ...struckLines(struck, "  "),
     `sometimes list: ${seen.length} of ${allMarks.length} happened; the first seed of each`,
@@ -174,6 +177,7 @@ export const summaryJson = (tally: Tally, context: SimContext): object => {
     simulated_ms: Math.round(simulatedMs),
     speed: Math.round(simulatedMs / Math.max(1, tookMs)),
     records,
+    replays: tally.replays,
     faults: Object.fromEntries(struck),
     sometimes: { seen: Object.fromEntries(coverage.firstSeeds()), missing: coverage.missing() },
     failures: failures.map(({ broken, seed, violations }) => ({

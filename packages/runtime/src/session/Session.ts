@@ -133,18 +133,20 @@ export class Session extends Context.Service<Session, {
     })
   )
 
-  /** With the kernel and everything of the runtime; needs only ports. */
-  static readonly layer = Session.layerNoDeps.pipe(
+  /** As `layer`, but tenants' places are kept in a ledger that is given: several of these in one process share it. */
+  static readonly layerNoLedger = Session.layerNoDeps.pipe(
     Layer.provideMerge(Layer.mergeAll(
       SessionKernel.layer,
       LaneRouter.layer,
       Timebase.layer,
-      InvocationRunner.layerNoDeps,
-      AdmissionLedger.layer
+      InvocationRunner.layerNoDeps
     )),
     Layer.provideMerge(NodeHost.layerNoDeps),
     Layer.provideMerge(ExecutionPool.layer)
   )
+
+  /** With the kernel and everything of the runtime; needs only ports. */
+  static readonly layer = Session.layerNoLedger.pipe(Layer.provideMerge(AdmissionLedger.layer))
 }
 
 /** The header of a session's recording. */
