@@ -50,6 +50,7 @@ const calm = (drawn: Scenario): Scenario => ({
   ...drawn,
   // As generous as without one.
   pool: {},
+  policy: {},
   spec: calmSpec({}),
   fallbacks: {},
   actions: [],

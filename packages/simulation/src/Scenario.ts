@@ -1,5 +1,6 @@
 import type { Modality } from "@rspp/contracts/Invocation"
-import type { EdgeBufferPolicy } from "@rspp/contracts/TurnPlan"
+import { adaptiveActions, recordingLevels } from "@rspp/contracts/TurnPlan"
+import type { AdaptiveAction, EdgeBufferPolicy, RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { PoolLimit } from "@rspp/runtime/limits/ExecutionPool"
 import type { FaultPlan } from "./Faults.ts"
 import { drawGraph, edgeId, graphed } from "./Graphs.ts"
@@ -84,6 +85,11 @@ export interface Scenario {
   readonly refused?: StartPart
   /** How little the process runs at one time, by kind of work; generous otherwise. */
   readonly pool?: Readonly<Partial<Record<Modality, PoolLimit>>>
+  /** What the operator's policy allows; all that the pipeline asks for otherwise. */
+  readonly policy?: {
+    readonly allowed_adaptive_actions?: ReadonlyArray<AdaptiveAction>
+    readonly max_recording_level?: RecordingLevel
+  }
   /** What happens besides, at pinned moments. */
   readonly script?: ReadonlyArray<ScriptedEvent>
   /** Every reply, where it is not to be drawn. */
@@ -165,6 +171,7 @@ export const drawScenario = (
   const pool = options.limits === false ? undefined : drawPool(limits)
   const unlimited = specOf(streams.of("scenario/spec"), plan)
   const written = options.limits === false ? unlimited : limited(unlimited, limits)
+  const policy = options.limits === false ? undefined : drawPolicy(streams.of("scenario/policy"))
   const plain = withTurnTaking(written, streams.of("scenario/turn_taking"))
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
@@ -190,9 +197,18 @@ export const drawScenario = (
       : Math.round(6 / Math.max(0.005, plan.rates["runtime.preempt"])),
     ...(refused === undefined ? {} : { refused }),
     ...(pool === undefined ? {} : { pool }),
+    ...(policy === undefined ? {} : { policy }),
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
+}
+
+/** What the operator allows, where that is less than what pipelines ask for. */
+const drawPolicy = (stream: RandomStream): Scenario["policy"] => {
+  const narrows = stream.chance(0.15)
+  const allowed = adaptiveActions.filter(() => stream.chance(0.5))
+  const level = stream.pick(recordingLevels)
+  return narrows ? { allowed_adaptive_actions: allowed, max_recording_level: level } : undefined
 }
 
 const refusedPart = (stream: RandomStream, plan: FaultPlan): StartPart | undefined => {

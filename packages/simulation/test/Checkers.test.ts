@@ -37,6 +37,10 @@ const isInput = (type: SessionInputType, like: object = {}) => (record: Timeline
 
 const isEvent = (reason: string) => (record: TimelineRecord): boolean =>
   record.record === "event" && record.event.reason?.startsWith(reason) === true
+const isArmedSelect = (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === "arm_timer" && record.command.timer.startsWith("select:")
+const isDisarmedSelect = (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === "disarm_timer" && record.command.timer.startsWith("select:")
 /** Calls with a drawn graph. */
 const graph: SeedOptions = { graph: true }
 /** A model is told what was heard of a reply that was cut. */
@@ -167,6 +171,15 @@ const calls = {
   captioned: () => find([], [isCommand("write_transcript", { role: "assistant" })], graph),
   merged: () => find([], [isEvent("merged")], graph),
   selected: () => find([], [isEvent("selected:")], graph),
+  /** A select waits for the edge that it prefers, and somebody works on for the one that it did not take. */
+  waited: () =>
+    find([], [isArmedSelect, isEvent("selected:"), isCommand("cancel_invocation", { reason: "not_selected" })], graph),
+  /** A select waits, and what it prefers comes. */
+  preferred: () => find([], [isDisarmedSelect], graph),
+  /** A node looks on, and the turn commits. */
+  watched: () => find([], [isCommand("start_invocation", { node_id: "watch" }), isCommand("end_output")], graph),
+  /** A node that need not work fails, and is gone round. */
+  passedBy: () => find(["node.crash"], [isSignal("degrade", { node_id: "screen_reply" })], graph),
   /** Another node takes over by a fallback edge. */
   handed: () =>
     find(["provider.unavailable", "provider.overload"], [
@@ -1006,6 +1019,9 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       })
       records.splice(place + 1, 0, opened)
     }],
+    ["a node that is gone round and is not optional", "passedBy", (records) => {
+      signal(isSignal("degrade", { node_id: "screen_reply" }), (told) => void (told.node_id = "tts"))(records)
+    }],
     [
       "a provider that is not the plan's",
       "plain",
@@ -1468,7 +1484,37 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         input: { type: "typed_text", handle: { id: "h_0", payload_class: "text_raw", length: 3 } }
       })
     }]
+  ],
+  C35: [
+    ["a select that would wait for longer than its graph says", "preferred", (records) => {
+      // What it prefers comes in time, so that nothing else tells.
+      const disarmed = at(records, isDisarmedSelect)
+      const arm = records.findLast((record, place) => place < disarmed && isArmedSelect(record))
+      if (arm?.record !== "command" || arm.command.type !== "arm_timer") throw new Error("no select waits")
+      Object.assign(arm.command, { due_ms: arm.command.due_ms + 5000 })
+    }],
+    ["a select that waits for ever", "waited", remove(isArmedSelect)],
+    [
+      "work for an edge that was not selected",
+      "waited",
+      remove(isCommand("cancel_invocation", { reason: "not_selected" }))
+    ],
+    ["an output that waits for an onlooker", "watched", (records) => {
+      const start = records[at(records, isCommand("start_invocation", { node_id: "watch" }))]
+      if (start?.record !== "command" || start.command.type !== "start_invocation") return
+      const { provider_invocation_id } = start.command
+      endsOutputIn(records, () => ({ type: "item_done", provider_invocation_id }))
+    }]
   ]
+}
+
+/** The first step in which output ends, as a step of another input. */
+const endsOutputIn = (records: Records, inputOf: () => SessionInput): void => {
+  const place = at(records, isCommand("end_output"))
+  const step = records.findLastIndex((record, index) => index < place && beginsStep(record))
+  const record = records[step]
+  if (record?.record !== "input") throw new Error("the output ends in no step of an input")
+  records[step] = { ...record, input: inputOf() }
 }
 
 /** The rules that a planted violation turns red. */

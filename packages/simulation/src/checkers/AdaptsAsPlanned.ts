@@ -27,7 +27,7 @@ export const adaptsAsPlanned: Checker = {
         if (told.size > 0) told = new Set()
       } else if (record.record === "plan") plans.set(record.plan.turn_id, record.plan)
       else if (record.record === "signal") {
-        const { emitted_by, signal, turn_id } = record.signal
+        const { emitted_by, node_id = "", reason = "", signal, turn_id } = record.signal
         told.add(signal)
         if (turn_id === undefined) continue
         if (signal === "provider_switch" && !allows(turn_id, signal)) {
@@ -36,6 +36,9 @@ export const adaptsAsPlanned: Checker = {
           const shedding = plans.get(turn_id)?.flow_control.shedding_strategy_by_lane.DataLane
           const allowed = emitted_by === "RK-13" ? shedding === signal : allows(turn_id, signal)
           if (!allowed) findings.broken(`the plan allows no ${signal}`, index, turn_id)
+          if (reason.startsWith("node_passed_by:") && graph.node(node_id)?.optional !== true) {
+            findings.broken(`${node_id} is gone round, and is not optional`, index, turn_id)
+          }
         }
       } else if (record.record === "command" && record.command.type === "start_invocation") {
         const { idempotency_key, modality, node_id, provider_id, provider_invocation_id: id, turn_id } = record.command

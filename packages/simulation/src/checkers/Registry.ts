@@ -25,6 +25,7 @@ import { lossHasNotice } from "./LossHasNotice.ts"
 import { nothingAfterFence } from "./NothingAfterFence.ts"
 import { oneEpoch } from "./OneEpoch.ts"
 import { oneTerminal } from "./OneTerminal.ts"
+import { onlyWhatIsWanted } from "./OnlyWhatIsWanted.ts"
 import { oneVoice } from "./OneVoice.ts"
 import { planFrozen } from "./PlanFrozen.ts"
 import { playbackOnce } from "./PlaybackOnce.ts"
@@ -70,7 +71,8 @@ export const checkers: ReadonlyArray<Checker> = [
   turnTaking,
   graphRoutes,
   aheadSilent,
-  groupsWhole
+  groupsWhole,
+  onlyWhatIsWanted
 ]
 
 /** What a timeline breaks. */

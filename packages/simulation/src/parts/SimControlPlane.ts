@@ -128,7 +128,8 @@ const open = (
       session_id,
       placement_id: own,
       authority_epoch: lease.authority_epoch,
-      spec
+      spec,
+      ...(call.scenario.policy === undefined ? {} : { policy: call.scenario.policy })
     })
     yield* control.subscribe(session_id, (snapshot: Snapshot) => {
       if (faults.during("control.stale_snapshots") !== undefined) return
