@@ -29,16 +29,16 @@ export const checkReplay = (
   return [{ rule: "R01", message }]
 }
 
-/**
- * R02: a recording that ends in the middle of a record, because the process died while it was written, is read up to
- * there, whole and unchanged, and what is left of a complete one still replays. The seed says where it ends.
- */
-export const checkTorn = (
-  header: TimelineHeader,
-  disk: ReadonlyArray<Emission>,
-  complete: boolean,
-  stream: RandomStream
-): ReadonlyArray<Violation> => {
+/** A recording whose file ends somewhere, because the process died while it was written. */
+export interface TornFile {
+  readonly header: TimelineHeader
+  readonly bytes: Uint8Array
+  /** The records that it has whole. */
+  readonly whole: ReadonlyArray<TimelineRecord>
+}
+
+/** What is left of a recording. The seed says where it ends: behind its header, in the middle of a record or not. */
+export const torn = (header: TimelineHeader, disk: ReadonlyArray<Emission>, stream: RandomStream): TornFile => {
   const frames = [preamble, encodeFrame([header]), ...disk.map(({ records }) => encodeFrame(records))]
   const bytes = Buffer.concat(frames)
   const least = preamble.length + (frames[1]?.length ?? 0)
@@ -50,9 +50,26 @@ export const checkTorn = (
     if (end > at) break
     whole.push(...emission.records)
   }
+  return { header, bytes: bytes.subarray(0, at), whole }
+}
+
+const decode = (bytes: Uint8Array) => {
   const decoder = new TimelineDecoder()
-  decoder.push(bytes.subarray(0, at))
-  const read = decoder.finish()
+  decoder.push(bytes)
+  return decoder.finish()
+}
+
+/**
+ * R02: a recording that ends in the middle of a record is read up to there, whole and unchanged, and says that it is
+ * torn; what is left of a complete one still replays.
+ */
+export const checkTorn = (
+  { bytes, header, whole }: TornFile,
+  complete: boolean,
+  reader = decode
+): ReadonlyArray<Violation> => {
+  const at = bytes.length
+  const read = reader(bytes)
   if (read.is !== "timeline") return [{ rule: "R02", message: `cut at byte ${at} it is no timeline any more` }]
   const { records, tear } = read.timeline
   if (canonicalJson(records) !== canonicalJson(whole)) {

@@ -22,6 +22,7 @@ import { checkTimeline } from "./checkers/Registry.ts"
 import { drawFaults } from "./Faults.ts"
 import type { FaultKind } from "./Faults.ts"
 import { checkLiveness, errorTag } from "./Liveness.ts"
+import type { Lived } from "./Liveness.ts"
 import { makeCall } from "./parts/SimCall.ts"
 import type { SimCall } from "./parts/SimCall.ts"
 import * as SimControlPlane from "./parts/SimControlPlane.ts"
@@ -35,7 +36,7 @@ import * as SimSegmenter from "./parts/SimSegmenter.ts"
 import * as SimTransport from "./parts/SimTransport.ts"
 import { voice } from "./parts/SimVoice.ts"
 import * as SimVoiceActivity from "./parts/SimVoiceActivity.ts"
-import { checkReplay, checkTorn } from "./Recordings.ts"
+import { checkReplay, checkTorn, torn } from "./Recordings.ts"
 import { RandomStreams } from "./RandomStreams.ts"
 import { drawScenario } from "./Scenario.ts"
 import type { Scenario, ScenarioOptions } from "./Scenario.ts"
@@ -61,6 +62,8 @@ export interface SeedOptions extends ScenarioOptions {
   readonly replay?: boolean
   /** Instead of the registered checkers; `[]` checks nothing but liveness. */
   readonly check?: (header: TimelineHeader, records: ReadonlyArray<TimelineRecord>) => ReadonlyArray<Violation>
+  /** Instead of the rules of the second phase. */
+  readonly checkLived?: (lived: Lived) => ReadonlyArray<Violation>
 }
 
 /** What one session of a run left. */
@@ -150,25 +153,19 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
   if (first !== undefined) processFaults(first.call)
   const violations: Array<Violation> = []
   const replayed = new Map<SimCall, boolean>()
-  let tasks = 0
-  try {
-    const run = world.run(
-      Effect.all(
-        calls.map(({ call, ended, ledger, timeline }) =>
-          Effect.map(Effect.exit(placed(call, liveCall(call, timeline, ledger, options))), (exit) => {
-            ended.exit = exit
-            ended.atMs = world.nowMs
-          })
-        ),
-        { concurrency: "unbounded", discard: true }
-      )
+  const { tasks, violations: atTheEnd } = runToEnd(
+    world,
+    Effect.all(
+      calls.map(({ call, ended, ledger, timeline }) =>
+        Effect.map(Effect.exit(placed(call, liveCall(call, timeline, ledger, options))), (exit) => {
+          ended.exit = exit
+          ended.atMs = world.nowMs
+        })
+      ),
+      { concurrency: "unbounded", discard: true }
     )
-    tasks = run.tasks
-    for (const leak of run.leaks) violations.push({ rule: "L01", message: leak })
-    if (Exit.isFailure(run.exit)) violations.push({ rule: "L00", message: Cause.pretty(run.exit.cause) })
-  } catch (error) {
-    violations.push({ rule: "W00", message: String(error) })
-  }
+  )
+  violations.push(...atTheEnd)
   for (const { call, ended, timeline } of calls) {
     if (timeline.header !== undefined) {
       const { disk, header, records } = timeline
@@ -181,11 +178,10 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       if (call.faults.strikesLast("recorder.torn")) {
         // Where the disk was full for a while records are missing, and there is nothing to replay.
         const complete = !call.faults.struck.has("recorder.full")
-        violations.push(...checkTorn(header, disk, complete, call.faults.stream("recorder.torn")))
+        violations.push(...checkTorn(torn(header, disk, call.faults.stream("recorder.torn")), complete))
       }
     }
-    for (const message of call.truth.violations) violations.push({ rule: "W01", message })
-    violations.push(...checkLiveness({ call, timeline, ...ended }))
+    violations.push(...call.truth.violations, ...(options.checkLived ?? checkLiveness)({ call, timeline, ...ended }))
   }
   return {
     seed,
@@ -206,6 +202,21 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
     simulatedMs: world.nowMs,
     realMs: performance.now() - began,
     tasks
+  }
+}
+
+/** Runs the program of a world. W00 it has an end · L00 it ends well · L01 it leaves nothing behind. */
+export const runToEnd = <A, E>(
+  world: World,
+  program: Effect.Effect<A, E>
+): { readonly tasks: number; readonly violations: ReadonlyArray<Violation> } => {
+  try {
+    const { exit, leaks, tasks } = world.run(program)
+    const left = leaks.map((message) => ({ rule: "L01", message }))
+    const failed = Exit.isFailure(exit) ? [{ rule: "L00", message: Cause.pretty(exit.cause) }] : []
+    return { tasks, violations: [...left, ...failed] }
+  } catch (error) {
+    return { tasks: 0, violations: [{ rule: "W00", message: String(error) }] }
   }
 }
 

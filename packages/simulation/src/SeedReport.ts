@@ -53,7 +53,7 @@ const recordsBefore = 6
 const shownCharacters = 4000
 
 /** Rules of the world and of the second phase, which are no checkers of a timeline. */
-const otherRules: Readonly<Record<string, string>> = {
+export const otherRules: Readonly<Record<string, string>> = {
   W00: "The world runs to its end: no deadlock, no endless run, no use of the real machine.",
   W01: "What leaves through the transport is what the session may say.",
   W02: "A seed ends.",

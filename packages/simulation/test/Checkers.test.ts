@@ -48,6 +48,11 @@ const isBounded = (record: TimelineRecord): boolean =>
   record.record === "command" && record.command.type === "start_invocation" &&
   (record.command.conversation ?? []).some(({ parts }) => parts.some((part) => part.chars_max !== undefined))
 
+/** A call whose author wrote this as well. */
+const written = (more: Record<string, unknown>): SeedOptions => ({
+  adapt: (drawn) => ({ ...drawn, spec: { ...drawn.spec, ...more } })
+})
+
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
   kinds: ReadonlyArray<FaultKind>,
@@ -112,6 +117,57 @@ const calls = {
   /** The same, where going on takes credit. */
   credit: () =>
     find(["runtime.full_edge", "provider.burst"], [isSignal("credit_grant"), isCommand("resume_invocation")]),
+  /** The same, where going on takes both. */
+  hybrid: () =>
+    find(
+      ["runtime.full_edge", "provider.burst"],
+      [isSignal("flow_xoff"), isSignal("credit_grant"), isCommand("resume_invocation")],
+      written({ flow_control: { mode_by_lane: { DataLane: "hybrid" } } })
+    ),
+  /** The control lane has little room. */
+  pressed: () =>
+    find(
+      [],
+      [isSignal("watermark", { target_lane: "ControlLane" }), isSignal("flow_xoff", { target_lane: "ControlLane" })],
+      written({
+        flow_control: { mode_by_lane: { ControlLane: "signal" }, watermarks: { ControlLane: { high: 3, low: 1 } } }
+      })
+    ),
+  /** What is lost of the caller's audio leaves a gap in what it goes with. */
+  gapped: () =>
+    find(
+      ["runtime.stopped", "media.burst_loss"],
+      [isInput("media_loss"), isSignal("discontinuity")],
+      written({
+        edge_buffer_policies: {
+          "input.caller_audio.stt": {
+            sync_drop_policy: {
+              policy: "drop_with_discontinuity",
+              scope: "edge_local",
+              group_by: "sync_id",
+              sync_domain: "caller"
+            }
+          }
+        }
+      })
+    ),
+  /** Egress refuses speech of an epoch that is over. */
+  outdated: () => find(["authority.rotated"], [isInput("output_rejected", { reason: "stale_epoch" })]),
+  /** A turn makes way for one that got its tenant's only place. */
+  reserved: () =>
+    find([], [isInput("turn_reserved", { granted: true }), isSignal("cancel", { reason: "superseded" })], {
+      adapt: (drawn) => ({
+        ...drawn,
+        spec: { ...drawn.spec, session_config: {}, admission: { max_concurrent_turns_per_tenant: 2 } }
+      })
+    }),
+  /** A call takes too long, and its plan lets another attempt stand in. */
+  timedOut: () =>
+    find(["provider.slow_first"], [
+      (record) =>
+        record.record === "invocation" && record.invocation.outcome_class === "timeout" &&
+        record.invocation.retry_decision !== "none"
+    ]),
   /** Providers fail, and the plan lets another attempt stand in. */
   failing: () =>
     find(["provider.overload"], [
@@ -366,6 +422,14 @@ const insertBefore = (is: Is, make: (record: TimelineRecord) => TimelineRecord):
   const place = at(records, is)
   records.splice(place, 0, make(records[place]!))
 }
+/** Plans that tell of pressure in another way than was done. */
+const modeOfPlans = (mode: "signal" | "credit"): Change => (records) => {
+  for (const record of records) {
+    if (record.record !== "plan") continue
+    const { flow_control } = record.plan as Mutable<ResolvedTurnPlan>
+    flow_control.mode_by_lane = { ...flow_control.mode_by_lane, DataLane: mode }
+  }
+}
 /** Changes how much of its own words the model is told. */
 const said = (chars: (part: { readonly chars: number }) => number): Change => (records) => {
   for (const record of records) {
@@ -386,6 +450,37 @@ const late = (reason: string, other = reason): Change =>
   })
 const commits = (records: Records) => turnOf(records[at(records, isSignal("commit"))])
 const openTurns = (records: Records) => records.filter(isSignal("turn_open")).map((record) => turnOf(record))
+
+/** A step of its own after the one in which a record is, and what it orders. */
+const inNextStep = (is: Is, order: (record: TimelineRecord) => SessionCommand): Change => (records) => {
+  const place = at(records, is)
+  const next = at(records, beginsStep, place + 1)
+  const step = aStep(records[place]!)
+  records.splice(next, 0, step, orders(() => order(records[place]!))(step, records))
+}
+/** The call of a result is said to have had one more that came too late. */
+const countsOneMore = (records: Records, result: TimelineRecord | undefined): void => {
+  const id = result?.record === "input" && "provider_invocation_id" in result.input
+    ? result.input.provider_invocation_id
+    : undefined
+  invocation(
+    (facts) => void facts.late_outputs_dropped++,
+    ({ provider_invocation_id }) => provider_invocation_id === id
+  )(records)
+}
+/** What tells that a result came too late. */
+const aLateEvent = (records: Records): TimelineRecord => {
+  const told = structuredClone(records[at(records, isEvent("late_"))]!)
+  if (told.record === "event") Object.assign(told.event, { event_id: "evt_planted", lane: "TelemetryLane" })
+  return told
+}
+/** The place of the last result of a voice that is sent in its step. */
+const lastSent = (records: Records): number =>
+  records.findLastIndex((record, place) => {
+    if (!isInput("voice_chunk")(record)) return false
+    const next = records.findIndex((later, after) => after > place && beginsStep(later))
+    return records.slice(place, next).some(isCommand("enqueue_output"))
+  })
 
 type Plant = readonly [what: string, call: keyof typeof calls, change: Change]
 
@@ -598,7 +693,32 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
         const turns = new Set(records.filter(isSignal("commit")).map((record) => turnOf(record)))
         remove((record) => isSignal("drop_notice")(record) && turns.has(turnOf(record)))(records)
       }
-    ]
+    ],
+    ["lost frames that leave a gap which is not told", "gapped", (records) => {
+      const loss = at(records, isInput("media_loss"))
+      records.splice(at(records, isSignal("discontinuity"), loss), 1)
+    }],
+    ["speech that egress refused and that is not told", "outdated", (records) => {
+      const refused = at(records, isInput("output_rejected", { reason: "stale_epoch" }))
+      records.splice(at(records, isSignal("stale_epoch_reject"), refused), 1)
+    }],
+    ["a result that came too late, is told, and is sent", "late", (records) => {
+      const place = lastSent(records)
+      const result = records[place]
+      const turn = turnOf(records[at(records, isCommand("enqueue_output"), place)])
+      const told = aLateEvent(records)
+      countsOneMore(records, result)
+      const fence = orders(() => ({ type: "fence_output", turn_id: turn, authority_epoch: 1, reason: "planted" }))(
+        result!,
+        records
+      )
+      records.splice(place, 1, fence, result!, told)
+    }],
+    ["a result that is told as late and was not", "late", (records) => {
+      const place = lastSent(records)
+      countsOneMore(records, records[place])
+      records.splice(place + 1, 0, aLateEvent(records))
+    }]
   ],
   C08: [
     ["data that comes before the answer to a fence", "plain", (records) => {
@@ -941,7 +1061,32 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       const armed = at(records, isCommand("arm_timer", { timer }))
       const [disarm] = records.splice(at(records, isCommand("disarm_timer", { timer })), 1)
       records.splice(armed + 1, 0, disarm!)
-    }]
+    }],
+    ["a budget that ended a turn and is not told", "slow", remove(isSignal("budget_exhausted"))],
+    ["a grace that is over and seals nothing", "plain", remove(isCommand("seal_supplement"))],
+    ["a budget that is taken away in a later step, before any speech", "plain", (records) => {
+      const [turn = ""] = openTurns(records)
+      inNextStep(isSignal("turn_open"), () => ({
+        type: "disarm_timer",
+        timer: `budget.turn:${turn}`,
+        generation: 1
+      }))(records)
+    }],
+    [
+      "a call whose limit is taken away although nothing came",
+      "plain",
+      inNextStep(isCommand("start_invocation", { modality: "llm" }), (start) => {
+        const id = start.record === "command" && start.command.type === "start_invocation"
+          ? start.command.provider_invocation_id
+          : ""
+        return { type: "disarm_timer", timer: `budget.call:${id}`, generation: 1 }
+      })
+    ],
+    [
+      "a recogniser with another cap",
+      "plain",
+      command(isCommand("start_invocation", { modality: "stt" }), (start) => void (start["cap_ms"] = 123_456))
+    ]
   ],
   C17: [
     ["more speech on an edge than it holds", "full", (records) => {
@@ -1069,7 +1214,31 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       })
     ],
     ["a mark that is crossed twice", "full", twice(isSignal("watermark"))],
-    ["a producer that goes on twice", "full", twice(isCommand("resume_invocation"))]
+    ["a producer that goes on twice", "full", twice(isCommand("resume_invocation"))],
+    ["a producer that is told to wait where credit alone counts", "hybrid", modeOfPlans("credit")],
+    ["credit where none counts", "hybrid", modeOfPlans("signal")],
+    ["a call that is held and is not at work", "full", (records) => {
+      const place = at(records, isSignal("flow_xoff"))
+      const told = structuredClone(records[place]!)
+      if (told.record === "signal") delete (told.signal as Mutable<ControlSignal>).turn_id
+      const pause = orders(() => ({ type: "pause_invocation", provider_invocation_id: "inv_planted" }))
+      records.splice(place + 1, 0, told, pause(told, records))
+    }],
+    ["a lane whose mark is crossed twice", "pressed", twice(isSignal("watermark", { target_lane: "ControlLane" }))],
+    [
+      "credit of a lane that has none",
+      "pressed",
+      signal(isSignal("flow_xoff", { target_lane: "ControlLane" }), (told) => {
+        told.signal = "credit_grant"
+      })
+    ],
+    [
+      "control that is lost",
+      "lossy",
+      signal(isSignal("drop_notice"), (notice) => {
+        notice.target_lane = "ControlLane"
+      })
+    ]
   ],
   C21: [
     ["a sentence that begins to play twice", "plain", twice(isInput("playback_started"))],
@@ -1097,7 +1266,8 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ],
     ["words that are answered twice", "plain", twice(isSignal("turn_open_proposed"))],
     ["an utterance that is lost and not told", "hungUp", remove(isSignal("reject", { reason: "transport_ended" }))],
-    ["an utterance that goes on after its end", "plain", twice(isCommand("mark_utterance", { mark: "end" }))]
+    ["an utterance that goes on after its end", "plain", twice(isCommand("mark_utterance", { mark: "end" }))],
+    ["an utterance that pauses twice in one place", "plain", twice(isCommand("mark_utterance", { mark: "pause" }))]
   ],
   C32: [
     ["an item that comes before the one before it is done", "screened", (records) => {
@@ -1286,6 +1456,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       "typed",
       insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
     ],
+    [
+      "a turn that goes on beside an intent which got its place, until the step after",
+      "reserved",
+      insertBefore(isSignal("cancel", { reason: "superseded" }), aStep)
+    ],
     ["a turn that goes on when the lease is lost, until the step after", "rotated", (records) => {
       const lost = at(records, isInput("lease", { status: "rotated" }))
       const fence = at(records, isCommand("fence_output"), lost)
@@ -1329,6 +1504,21 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       const failed = at(records, isSignal("provider_error", { reason: "overload" }))
       const again = at(records, isCommand("start_invocation"), failed)
       records.splice(again, 0, aStep(records[again]!))
+    }],
+    ["a call that takes too long and is answered a step too late", "timedOut", (records) => {
+      const cut = at(records, isCommand("cancel_invocation", { reason: "timeout" }))
+      const again = at(records, isCommand("start_invocation"), cut)
+      records.splice(again, 0, aStep(records[again]!))
+    }],
+    ["a sentence that is begun again though it was heard", "plain", (records) => {
+      const sent = at(records, isCommand("enqueue_output"))
+      const record = records[sent]
+      const segment_id = record?.record === "command" && record.command.type === "enqueue_output"
+        ? record.command.segment_id
+        : ""
+      const again = structuredClone(records[at(records, isCommand("start_invocation", { segment_id }))]!)
+      if (again.record === "command") Object.assign(again.command, { provider_invocation_id: "inv_planted" })
+      records.splice(sent + 1, 0, again)
     }],
     ["a second attempt of what has given text", "failing", (records) => {
       const failed = at(

@@ -2,6 +2,7 @@ import type { LeaseChange } from "@rspp/control/LeaseAuthority"
 import type { LeaseRow } from "@rspp/control/LeaseStore"
 import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
+import type { Violation } from "../checkers/Checker.ts"
 
 /** What a voice says: the samples of the n-th reply of a call all have this value. */
 export const soundOfReply = (reply: number): number => 2000 + (reply % 28_000)
@@ -15,10 +16,12 @@ const ordinalOf = (turnId: string): number => Number(turnId.slice(turnId.lastInd
 /**
  * What the world knows and no timeline says: which turn each sample belongs to that reaches the caller. A simulated voice
  * marks its samples with the reply that they speak, and the simulated transport shows them here.
+ *
+ * W01: what leaves through the transport is what the session may say, and a lease is what the store may give.
  */
 export class Truth {
   /** What must never happen and did. */
-  readonly violations: Array<string> = []
+  readonly violations: Array<Violation> = []
   /** Frames that reached the transport. */
   frames = 0
   /** Frames of the caller that the session had no room for. */
@@ -120,6 +123,7 @@ export class Truth {
   }
 
   #broken(what: string): void {
-    if (this.violations.length < 20) this.violations.push(`${this.#nowMs().toFixed(3)} ms: ${what}`)
+    const message = `${this.#nowMs().toFixed(3)} ms: ${what}`
+    if (this.violations.length < 20) this.violations.push({ rule: "W01", message })
   }
 }
