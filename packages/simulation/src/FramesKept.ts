@@ -2,9 +2,12 @@ import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { Violation } from "./checkers/Checker.ts"
 import type { Lived } from "./Liveness.ts"
 
+/** Frames that a session has room for before they are applied (CONTRACT section 5, caller audio). */
+const waiting = 50
+
 /**
  * L07: every frame that the session took is applied. The world knows which it took; the timeline must have each, up to
- * the last that it has: what waits when the session ends is nobody's.
+ * the last that it has, and all but as many as can wait: what waits when the session ends is nobody's.
  */
 export const framesKept = ({ call, exit, timeline }: Lived): ReadonlyArray<Violation> => {
   if (exit === undefined) return []
@@ -18,7 +21,11 @@ export const framesKept = ({ call, exit, timeline }: Lived): ReadonlyArray<Viola
       last = Math.max(last, sampleIndex)
     }
   }
-  const lost = call.truth.taken.filter((sampleIndex) => sampleIndex < last && !applied.has(sampleIndex))
+  const { taken } = call.truth
+  const settled = taken.length - waiting
+  const lost = taken.filter((sampleIndex, place) =>
+    (sampleIndex < last || place < settled) && !applied.has(sampleIndex)
+  )
   if (lost.length === 0) return []
   const message = `${lost.length} frames were taken and not applied, the first at sample ${lost[0]}`
   return [{ rule: "L07", message }]

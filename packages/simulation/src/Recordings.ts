@@ -42,7 +42,7 @@ export const torn = (header: TimelineHeader, disk: ReadonlyArray<Emission>, stre
   const frames = [preamble, encodeFrame([header]), ...disk.map(({ records }) => encodeFrame(records))]
   const bytes = Buffer.concat(frames)
   const least = preamble.length + (frames[1]?.length ?? 0)
-  const at = stream.between(least, bytes.length)
+  const at = stream.between(least, bytes.length - 1)
   const whole: Array<TimelineRecord> = []
   let end = least
   for (const [index, emission] of disk.entries()) {

@@ -372,6 +372,11 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       harmed("plain", without(({ record }) => record === "audio"))
     ],
     [
+      "frames that were taken, and none is in the timeline",
+      /\d+ frames were taken and not applied/u,
+      harmed("plain", records((all) => all.filter(({ record }) => record !== "audio")))
+    ],
+    [
       "a frame that is missing in a row",
       /1 frames were taken and not applied/u,
       harmed(
