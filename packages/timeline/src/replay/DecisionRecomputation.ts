@@ -7,6 +7,7 @@ import { classify, divergenceOf } from "./DivergenceClassifier.ts"
 import { differencesOf } from "./JsonDifference.ts"
 import { identityOf, isPlace } from "./RecordIdentity.ts"
 import { Reexecution } from "./Reexecution.ts"
+import { StepAlignment } from "./StepAlignment.ts"
 import { maxDivergences } from "./StrictReplay.ts"
 import { TimerTable } from "./TimerTable.ts"
 
@@ -143,30 +144,27 @@ export class DecisionRecomputation {
     for (const output of outputs) this.#timers.apply(output)
     const replayed = outputs.filter(isDecision)
     const recorded = this.#recorded
-    let left = 0
-    let right = 0
-    while (!this.#over && (left < recorded.length || right < replayed.length)) {
-      const a = recorded[left]
-      const b = replayed[right]
+    const sides = new StepAlignment(recorded, replayed)
+    while (!this.#over && !sides.isDone) {
+      const a = sides.recorded
+      const b = sides.replayed
       if (a === undefined && extent === "prefix") break
       if (a !== undefined && b !== undefined && same(a, b)) {
-        left++
-        right++
+        sides.same()
         if (this.#divergences.length === 0) this.compared++
         continue
       }
       const divergence = classify({
         recorded,
         replayed,
-        recordedAt: left,
-        replayedAt: right,
+        recordedAt: sides.left,
+        replayedAt: sides.right,
         later: [],
         step: this.#step,
         ignored: isPlace
       })
       this.#found(divergence)
-      if (divergence.recorded === a) left++
-      if (divergence.replayed === b) right++
+      sides.differ(divergence)
     }
     recorded.length = 0
   }

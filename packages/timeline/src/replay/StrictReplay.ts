@@ -5,6 +5,7 @@ import { classify, divergenceOf } from "./DivergenceClassifier.ts"
 import { sameJson } from "./JsonDifference.ts"
 import { Reexecution } from "./Reexecution.ts"
 import { identityOf } from "./RecordIdentity.ts"
+import { StepAlignment } from "./StepAlignment.ts"
 import type { TimerTable } from "./TimerTable.ts"
 
 /** Divergences of one recording that are listed; a replay that finds more stops there. */
@@ -182,28 +183,21 @@ export class StrictReplay {
     if (this.#over) return
     const replayed = this.execution.takeOutputs()
     const recorded = this.#recorded
-    let left = 0
-    let right = 0
-    while (left < recorded.length || right < replayed.length) {
-      const a = recorded[left]
-      const b = replayed[right]
+    const sides = new StepAlignment(recorded, replayed)
+    while (!sides.isDone) {
+      const a = sides.recorded
+      const b = sides.replayed
       if (a === undefined && extent === "prefix") break
-      if (a === undefined || b === undefined || !sameJson(a, b)) {
-        if (b !== undefined && this.#isDroppedTelemetry(a, b)) {
-          this.missingTelemetry++
-          right++
-          continue
-        }
-        const found = this.#diverge(left, right, replayed)
+      if (a !== undefined && b !== undefined && sameJson(a, b)) {
+        sides.same()
+        if (this.#divergences.length === 0) this.compared++
+      } else if (b !== undefined && this.#isDroppedTelemetry(a, b)) {
+        this.missingTelemetry++
+        sides.skipReplayed()
+      } else {
+        sides.differ(this.#diverge(sides, replayed))
         if (this.#over) return
-        // A record that both sides have elsewhere, or differently, is passed on both; one that a side lacks on the other.
-        if (found.recorded === a) left++
-        if (found.replayed === b) right++
-        continue
       }
-      left++
-      right++
-      if (this.#divergences.length === 0) this.compared++
     }
     const last = recorded.at(-1)
     if (last !== undefined) this.#lastMs = identityOf(last).atMs ?? this.#lastMs
@@ -221,11 +215,11 @@ export class StrictReplay {
     return sequence !== undefined && sequence > replayed.event.runtime_sequence
   }
 
-  #diverge(recordedAt: number, replayedAt: number, replayed: ReadonlyArray<TimelineRecord>): ReplayDivergence {
+  #diverge({ left, right }: StepAlignment, replayed: ReadonlyArray<TimelineRecord>): ReplayDivergence {
     const recorded = [...this.#recorded]
     const later = this.#records.slice(this.#next - 1, this.#next - 1 + lookAhead)
       .filter((record) => record.record !== "input" && record.record !== "audio")
-    const divergence = classify({ recorded, replayed, recordedAt, replayedAt, later, step: this.#step })
+    const divergence = classify({ recorded, replayed, recordedAt: left, replayedAt: right, later, step: this.#step })
     if (this.#divergences.length === 0) this.diverged = { recorded, replayed }
     this.#found(divergence)
     if (this.#over && this.#timers !== undefined) {
