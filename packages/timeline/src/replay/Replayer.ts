@@ -1,4 +1,6 @@
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
+import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { digest } from "@rspp/runtime/determinism/Digest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
@@ -6,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Tear } from "../format/TimelineDecoder.ts"
-import { changedSettings } from "./ConfigOverride.ts"
+import { underSettings } from "./OtherSettings.ts"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { divergenceOf } from "./DivergenceClassifier.ts"
 import { DecisionRecomputation } from "./DecisionRecomputation.ts"
@@ -17,6 +19,7 @@ import { maxDivergences, StrictReplay } from "./StrictReplay.ts"
 import { TimerTable } from "./TimerTable.ts"
 import type { WhatIfOutlook } from "./WhatIf.ts"
 import { WhatIf } from "./WhatIf.ts"
+import { noEffect } from "./WhatIfEffects.ts"
 
 export type ReplayError = ReplayRefused
 
@@ -32,6 +35,10 @@ export interface ReplayOptions {
   readonly mode?: ExecutedMode
   /** What-if: the session runs under this config instead of the recorded one. */
   readonly sessionConfig?: SessionConfig
+  /** What-if: every policy snapshot of the session says this. */
+  readonly policy?: PolicyResolutionSnapshot["body"]
+  /** What-if: the session runs this pipeline; its session config counts unless `sessionConfig` is given. */
+  readonly pipeline?: NormalizedPipeline
 }
 
 /** The modes in which nothing but the kernel and the recorder are at work. */
@@ -81,7 +88,7 @@ const unitsPerTurnOfLoop = 4096
  * closed is replayed as far as it goes. What is executed and what is compared is the mode's to say (docs/replay.md); it
  * fails when the recording's policy does not allow the mode, or when the recording lacks what the mode needs.
  *
- * With `sessionConfig` the session runs under another config. Up to the first difference that is the same thing; behind
+ * With `sessionConfig`, `policy` or `pipeline` the session runs under other settings. Up to the first difference that is the same thing; behind
  * it the outlook says which signals would have come when, and from where on the recording has no answers.
  *
  * Speed: about half a second for an hour of call. It keeps the outputs of one step, and nothing else, of a session.
@@ -117,32 +124,25 @@ const replay = Effect.fn("Replayer.replay")(function*(
   timeline: ReplayTimeline,
   options: ReplayOptions
 ): Effect.fn.Return<ReplayReport, ReplayError> {
-  const { records } = timeline
-  const { mode = defaultReplayMode, sessionConfig } = options
+  const { mode = defaultReplayMode } = options
   const recorded = timeline.header
+  const asked = options.sessionConfig !== undefined || options.policy !== undefined || options.pipeline !== undefined
   yield* allowed(timeline, mode)
   // Under other settings decisions are made anew, whatever else is done.
-  if (sessionConfig !== undefined) yield* allowed(timeline, "recompute_decisions")
+  if (asked) yield* allowed(timeline, "recompute_decisions")
   if (mode !== "replay_decisions") yield* understood(recorded)
   yield* unbroken(timeline, mode)
   if (mode !== defaultReplayMode) {
     const work = mode === "replay_decisions"
-      ? new DecisionReplay(recorded, records)
-      : new DecisionRecomputation(kernels, recorded, records)
+      ? new DecisionReplay(recorded, timeline.records)
+      : new DecisionRecomputation(kernels, recorded, timeline.records)
     while (!work.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow
     return reportOf(mode, timeline, work)
   }
 
-  const header: TimelineHeader = sessionConfig === undefined ? recorded : {
-    ...recorded,
-    session_config: sessionConfig,
-    session_config_hash: digest(sessionConfig),
-    pipeline: { ...recorded.pipeline, session_config: sessionConfig }
-  }
-  const timers = sessionConfig === undefined
-    ? undefined
-    : { replayed: new TimerTable(), recorded: new TimerTable() }
-  const strict = new StrictReplay(kernels, header, records, timers, timers === undefined ? maxDivergences : 1)
+  const { changed, header, records } = asked ? underSettings(timeline, options) : { changed: [], ...timeline }
+  const timers = asked ? { replayed: new TimerTable(), recorded: new TimerTable() } : undefined
+  const strict = new StrictReplay(kernels, header, records, timers, asked ? 1 : maxDivergences)
   const damaged = damagedHeader(recorded)
   if (damaged === undefined) { while (!strict.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow }
   const report = reportOf(mode, timeline, {
@@ -153,9 +153,9 @@ const replay = Effect.fn("Replayer.replay")(function*(
     missingTelemetry: strict.missingTelemetry,
     divergences: damaged === undefined ? strict.divergences : [damaged]
   })
-  if (sessionConfig === undefined || timers === undefined) return report
+  if (timers === undefined) return report
 
-  let outlook: WhatIfOutlook = { changes: [] }
+  let outlook: WhatIfOutlook = { changes: [], effects: { totals: noEffect, turns: [] } }
   if (strict.divergence !== undefined) {
     const whatIf = new WhatIf({
       execution: strict.execution,
@@ -167,7 +167,6 @@ const replay = Effect.fn("Replayer.replay")(function*(
     while (!whatIf.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow
     outlook = whatIf.outlook()
   }
-  const changed = changedSettings(recorded.session_config, sessionConfig)
   return {
     ...report,
     whatIf: { ...outlook, changed, notRecomputed: changed.filter((path) => portSettings.includes(path)) }
