@@ -125,7 +125,12 @@ const cases: ReadonlyArray<Case> = [
     expectation: expecting({ approved: true }, ["ORDERING_DIVERGENCE", open]),
     rules: []
   },
-  { what: "timing, without a tolerance", timeline: () => later(1), expectation: nothingExpected, rules: ["timing_past_tolerance"] },
+  {
+    what: "timing, without a tolerance",
+    timeline: () => later(1),
+    expectation: nothingExpected,
+    rules: ["timing_past_tolerance"]
+  },
   {
     what: "timing, at the tolerance",
     timeline: () => later(20),

@@ -116,8 +116,7 @@ const planted: ReadonlyArray<Planted> = [
   },
   {
     what: "the place of a decision in the sequence",
-    plant: (timeline) =>
-      changedSignal(timeline, "turn_open", { event_id: "elsewhere" }),
+    plant: (timeline) => changedSignal(timeline, "turn_open", { event_id: "elsewhere" }),
     found: { playback_recorded_provider_outputs: "ORDERING_DIVERGENCE" }
   },
   {
@@ -259,7 +258,9 @@ describe("a mode", () => {
 
     it.effect("lists all that differs, not the first thing alone", () =>
       Effect.gen(function*() {
-        const twice = changedSignal(changedSignal(yield* recording, "commit", { reason: "so" }), "abort", { reason: "x" })
+        const twice = changedSignal(changedSignal(yield* recording, "commit", { reason: "so" }), "abort", {
+          reason: "x"
+        })
         for (const mode of ["playback_recorded_provider_outputs", "recompute_decisions"] as const) {
           const { divergence, divergences } = yield* (yield* Replayer).replay(twice, { mode })
           assert.deepStrictEqual(divergences?.map(({ scope }) => scope), ["turn:turn_1", "turn:turn_3"])

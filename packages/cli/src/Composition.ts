@@ -19,6 +19,7 @@ import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
+import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
@@ -136,6 +137,11 @@ export const call = (options: CompositionOptions) =>
 
 /** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
 export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel.layer))
+
+/** What hears a recorded caller again: voice activity, loaded only then. */
+export const resimulation = NodeResimulation.layerNoDeps.pipe(
+  Layer.provide(Layer.suspend(() => bound("vad", "embedded/silero")))
+)
 
 /** What judges artifacts and pipeline specs, without a session. */
 export const validation = Layer.mergeAll(ContractValidation.layer, control)

@@ -188,7 +188,9 @@ const place = (sample: number): string => `sample ${sample} (${Math.round(sample
 const divergence = (recorded: VoiceRecord | undefined, heard: VoiceEdge | undefined): ReplayDivergence => {
   const step = { sequence: recorded?.runtime_sequence ?? 0, atMs: Math.round((heard?.sampleIndex ?? 0) / samplesPerMs) }
   if (recorded === undefined || heard === undefined || recorded.input.edge !== heard.edge) {
-    const was = recorded === undefined ? "nothing more" : `${recorded.input.edge} at ${place(recorded.input.sample_index)}`
+    const was = recorded === undefined
+      ? "nothing more"
+      : `${recorded.input.edge} at ${place(recorded.input.sample_index)}`
     const is = heard === undefined ? "nothing more" : `${heard.edge} at ${place(heard.sampleIndex)}`
     return divergenceOf(
       "OUTCOME_DIVERGENCE",

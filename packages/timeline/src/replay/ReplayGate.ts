@@ -80,7 +80,9 @@ const broken = (
       return expected ? undefined : ["outcome_unexpected", message]
     case "ORDERING_DIVERGENCE":
       if (!expected) return ["ordering_unexpected", message]
-      return expectation.approved ? undefined : ["ordering_not_approved", `expected, but nobody approved it: ${message}`]
+      return expectation.approved
+        ? undefined
+        : ["ordering_not_approved", `expected, but nobody approved it: ${message}`]
     case "TIMING_DIVERGENCE":
       if (scope.startsWith(invocationScope)) return ["invocation_past_threshold", message]
       if (timing_difference_ms === undefined) return ["timing_unknown", `by how much is unknown: ${message}`]
@@ -148,7 +150,9 @@ export const slowInvocations = (
       for (const name of ["final_latency_ms", "total_latency_ms"] as const) {
         const bound = threshold[name]
         if (bound === undefined || latencies[name] <= bound || found.length >= maxDivergences) continue
-        const message = `${modality} call ${provider_invocation_id}: ${name} is ${latencies[name]}, ${bound} are allowed`
+        const message = `${modality} call ${provider_invocation_id}: ${name} is ${
+          latencies[name]
+        }, ${bound} are allowed`
         const step = { sequence: record.runtime_sequence, atMs: record.runtime_timestamp_ms }
         found.push({
           ...divergenceOf("TIMING_DIVERGENCE", message, step, record),
