@@ -49,6 +49,7 @@ export const totalsText = (totals: WhatIfTotals): string => {
     [totals.dead_air_removed_ms, `${totals.dead_air_removed_ms} ms of dead air less`],
     [totals.cancels_added, `${plural(totals.cancels_added, "cancel")} more`],
     [totals.cancels_removed, `${plural(totals.cancels_removed, "cancel")} fewer`],
+    [totals.cancels_moved, `${plural(totals.cancels_moved, "cancel")} at another time`],
     [totals.drops_added, `${plural(totals.drops_added, "drop")} more`],
     [totals.drops_removed, `${plural(totals.drops_removed, "drop")} fewer`],
     [totals.terminal_changes, `${plural(totals.terminal_changes, "turn")} would end otherwise`]

@@ -18,6 +18,8 @@ export interface WhatIfTotals {
   readonly dead_air_removed_ms: number
   readonly cancels_added: number
   readonly cancels_removed: number
+  /** Cancels that would come at another time. */
+  readonly cancels_moved: number
   readonly drops_added: number
   readonly drops_removed: number
   /** Turns that would commit instead of abort, abort instead of commit, or abort for another reason. */
@@ -32,6 +34,7 @@ export const noEffect: WhatIfTotals = {
   dead_air_removed_ms: 0,
   cancels_added: 0,
   cancels_removed: 0,
+  cancels_moved: 0,
   drops_added: 0,
   drops_removed: 0,
   terminal_changes: 0
@@ -59,6 +62,7 @@ export const sumOf = (all: ReadonlyArray<WhatIfTotals>): WhatIfTotals => {
     dead_air_removed_ms: sum("dead_air_removed_ms"),
     cancels_added: sum("cancels_added"),
     cancels_removed: sum("cancels_removed"),
+    cancels_moved: sum("cancels_moved"),
     drops_added: sum("drops_added"),
     drops_removed: sum("drops_removed"),
     terminal_changes: sum("terminal_changes")
@@ -72,8 +76,15 @@ const terminalOf = (milestones: ReadonlyArray<Milestone>): string | undefined =>
   return end === undefined ? undefined : `${end.what} ${end.reason ?? ""}`
 }
 
-const count = (milestones: ReadonlyArray<Milestone>, what: string): number =>
-  milestones.filter((milestone) => milestone.what === what).length
+const timesOf = (milestones: ReadonlyArray<Milestone>, what: string): ReadonlyArray<number> =>
+  milestones.filter((milestone) => milestone.what === what).map(({ atMs }) => atMs)
+
+/** How often a signal comes more, less, and at another time; the recording is known beyond `endMs`, the replay is not. */
+const compare = (recorded: ReadonlyArray<number>, replayed: ReadonlyArray<number>, endMs: number) => ({
+  added: Math.max(0, replayed.length - recorded.length),
+  removed: Math.max(0, recorded.filter((atMs) => atMs < endMs).length - replayed.length),
+  moved: replayed.filter((atMs, at) => recorded[at] !== undefined && recorded[at] !== atMs).length
+})
 
 const openedAt = (milestones: ReadonlyArray<Milestone>): number | undefined =>
   milestones.find(({ what }) => what === "signal turn_open")?.atMs
@@ -96,14 +107,13 @@ export const effectsOf = (options: {
   const turns: Array<TurnEffect> = []
   for (const turnId of names) {
     const left = recorded.filter((milestone) => milestone.turnId === turnId)
-    const known = left.filter(({ atMs }) => atMs < endMs)
     const right = replayed.filter((milestone) => milestone.turnId === turnId)
     const [was, is] = [openedAt(left), openedAt(right)]
     const shift = was === undefined || is === undefined ? 0 : is - was
     const until = is === undefined ? undefined : was ?? openings.find((atMs) => atMs > is)
     const cutIn = is !== undefined && until !== undefined && speechMs.some((atMs) => atMs > is && atMs <= until)
-    const cancels = count(right, "signal cancel") - count(known, "signal cancel")
-    const drops = count(right, "signal drop_notice") - count(known, "signal drop_notice")
+    const cancels = compare(timesOf(left, "signal cancel"), timesOf(right, "signal cancel"), endMs)
+    const drops = compare(timesOf(left, "signal drop_notice"), timesOf(right, "signal drop_notice"), endMs)
     const [ended, ends] = [terminalOf(left), terminalOf(right)]
     const effect: WhatIfTotals = {
       turns_cut_in_on: cutIn ? 1 : 0,
@@ -111,10 +121,11 @@ export const effectsOf = (options: {
       turns_removed: is === undefined && was !== undefined && was < endMs ? 1 : 0,
       dead_air_added_ms: Math.max(0, shift),
       dead_air_removed_ms: Math.max(0, -shift),
-      cancels_added: Math.max(0, cancels),
-      cancels_removed: Math.max(0, -cancels),
-      drops_added: Math.max(0, drops),
-      drops_removed: Math.max(0, -drops),
+      cancels_added: cancels.added,
+      cancels_removed: cancels.removed,
+      cancels_moved: cancels.moved,
+      drops_added: drops.added,
+      drops_removed: drops.removed,
       terminal_changes: ended !== undefined && ends !== undefined && ended !== ends ? 1 : 0
     }
     if (hasEffect(effect)) turns.push({ turn: turnId ?? "session", ...effect })
