@@ -44,6 +44,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",
   ReplayNotCaptured: "bad_input",
+  CursorMismatch: "bad_input",
   ConfigOverrideConflict: "bad_input",
   // words of the command line
   ConfigOverrideInvalid: "usage",

@@ -133,6 +133,19 @@ const replay = Command.make(
     report: optional(
       Flag.String("report").pipe(Flag.withDescription("Write report.json and report.md to this directory"))
     ),
+    to: optional(
+      Flag.String("to").pipe(
+        Flag.withMetavar("PLACE"),
+        Flag.withDescription("Stop behind sequence=N, turn=ID or signal=NAME, and show that step")
+      )
+    ),
+    cursor: optional(
+      Flag.String("cursor").pipe(
+        Flag.withDescription(
+          "With --to: go on from the place in this file when it is there, and save the new one in it"
+        )
+      )
+    ),
     json
   },
   (flags) =>

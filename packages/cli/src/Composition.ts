@@ -20,6 +20,7 @@ import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
+import { ReplayCursors } from "@rspp/timeline/replay/ReplayCursor"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
@@ -137,6 +138,9 @@ export const call = (options: CompositionOptions) =>
 
 /** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
 export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel.layer))
+
+/** A hand on such an execution. */
+export const cursors = ReplayCursors.layerNoDeps.pipe(Layer.provide(SessionKernel.layer))
 
 /** What hears a recorded caller again: voice activity, loaded only then. */
 export const resimulation = NodeResimulation.layerNoDeps.pipe(

@@ -67,7 +67,10 @@ export const replayFile = Effect.fn("replayFile")(function*<E, R>(
   const expectation = isWhatIf ? undefined : yield* expectationOf(file, expect)
   const report = yield* run(timeline, options)
   const gate = isWhatIf ? undefined : gateOf(report, timeline, expectation)
-  const closed = report.tear === undefined && timeline.records.at(-1)?.record === "end"
+  // Damage is a divergence of its own, which may be expected; a file that only ends early is not.
+  const closed = report.tear === undefined
+    ? timeline.records.at(-1)?.record === "end"
+    : report.tear.reason !== "truncated"
   const passes = gate === undefined ? report.identical : gate.passes
   const verdict: ReplayVerdict = !passes
     ? "diverged"

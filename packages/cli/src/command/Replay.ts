@@ -1,9 +1,10 @@
 import type { ReplayMode } from "@rspp/timeline/replay/ReplayMode"
+import { defaultReplayMode } from "@rspp/timeline/replay/ReplayMode"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { Effect, Exit } from "effect"
 import { CliFailure, endingOf, told } from "../CliFailure.ts"
-import { control, replay, resimulation } from "../Composition.ts"
+import { control, cursors, replay, resimulation } from "../Composition.ts"
 import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
@@ -13,6 +14,7 @@ import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
 import { timelinesOf } from "../ReplayFiles.ts"
 import type { ReportedFile } from "../ReplayReportFiles.ts"
 import { reported, writeReport } from "../ReplayReportFiles.ts"
+import { stopAt } from "../ReplayStop.ts"
 import { ReplayTally, summaryLines } from "../ReplayTally.ts"
 import { Screen } from "../Screen.ts"
 import { graver } from "../Verdict.ts"
@@ -26,6 +28,8 @@ export interface ReplayFlags {
   readonly spec: string | undefined
   readonly expect: string | undefined
   readonly report: string | undefined
+  readonly to: string | undefined
+  readonly cursor: string | undefined
   readonly json: boolean
 }
 
@@ -39,9 +43,21 @@ const usage = (message: string, hint: string) => new CliFailure({ exit: "usage",
 
 /** `rspp replay`: each file on its own, a summary of several, and the gravest verdict as the exit code. */
 export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags) {
-  const { mode, policy, set, spec } = flags
+  const { cursor, files, json, mode, policy, set, spec, to } = flags
   const isWhatIf = set.length > 0 || policy !== undefined || spec !== undefined
-  if (isWhatIf && mode !== undefined && mode !== "playback_recorded_provider_outputs") {
+  if (to !== undefined) {
+    const [file, ...others] = files
+    if (file === undefined || others.length > 0) return yield* usage("--to stops in one recording", "Give one FILE.")
+    if (isWhatIf || flags.report !== undefined || (mode ?? defaultReplayMode) !== defaultReplayMode) {
+      return yield* usage(
+        "--to stops in the recording as it is",
+        "Leave --mode, --set, --policy, --spec and --report out."
+      )
+    }
+    return yield* Effect.provide(stopAt({ file, to, cursor, json }), cursors)
+  }
+  if (cursor !== undefined) return yield* usage("--cursor is where --to puts the place down", "Add --to.")
+  if (isWhatIf && (mode ?? defaultReplayMode) !== defaultReplayMode) {
     return yield* usage(
       `--set, --policy and --spec ask what would differ; that is no replay in mode ${mode}`,
       "Leave --mode out."

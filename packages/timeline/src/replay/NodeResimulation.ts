@@ -7,8 +7,10 @@ import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { divergenceOf } from "./DivergenceClassifier.ts"
 import type { ReplayReport, ReplayTimeline } from "./Replayer.ts"
@@ -178,9 +180,12 @@ const hear = (voice: VoiceActivity["Service"], { header, records }: ReplayTimeli
     return { edges, samples, to }
   }))
 
+/** s16le samples; bytes that are no base64 are no sound. */
 const samplesOf = (base64: string): Int16Array => {
-  const bytes = Buffer.from(base64, "base64")
-  return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.byteLength & ~1)))
+  const decoded = Encoding.decodeBase64(base64)
+  if (Result.isFailure(decoded)) return new Int16Array(0)
+  const bytes = decoded.success
+  return new Int16Array(bytes.slice(0, bytes.byteLength & ~1).buffer)
 }
 
 const place = (sample: number): string => `sample ${sample} (${Math.round(sample / samplesPerMs)} ms)`
