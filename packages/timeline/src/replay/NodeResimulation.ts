@@ -7,10 +7,10 @@ import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Encoding from "effect/Encoding"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { divergenceOf } from "./DivergenceClassifier.ts"
 import type { ReplayReport, ReplayTimeline } from "./Replayer.ts"
@@ -180,11 +180,13 @@ const hear = (voice: VoiceActivity["Service"], { header, records }: ReplayTimeli
     return { edges, samples, to }
   }))
 
+const decodeBase64 = Schema.decodeUnknownOption(Schema.Uint8ArrayFromBase64)
+
 /** s16le samples; bytes that are no base64 are no sound. */
 const samplesOf = (base64: string): Int16Array => {
-  const decoded = Encoding.decodeBase64(base64)
-  if (Result.isFailure(decoded)) return new Int16Array(0)
-  const bytes = decoded.success
+  const decoded = decodeBase64(base64)
+  if (Option.isNone(decoded)) return new Int16Array(0)
+  const bytes = decoded.value
   return new Int16Array(bytes.slice(0, bytes.byteLength & ~1).buffer)
 }
 
