@@ -1,4 +1,5 @@
 // `rspp replay` as a user runs it: modes, many files, expectations, reports, places.
+import { validate } from "@rspp/contracts/Artifact"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,6 +9,12 @@ import { recording, rspp, runAll } from "./support/Program.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-replay-"))
 const run = (...args: ReadonlyArray<string>) => () => rspp(args, { cwd })
+
+const page = readFileSync(new URL("../../../docs/replay.md", import.meta.url), "utf8")
+const blocks = (language: string) =>
+  [...page.matchAll(new RegExp("```" + language + "\n([^`]*)```", "gu"))].map(([, text = ""]) => text)
+/** The commands that docs/replay.md shows, in its order. */
+const shown = blocks("sh").flatMap((text) => text.trim().split("\n")).map((line) => line.replace(/ +#.*$/u, ""))
 
 const runs = {
   directory: run("replay", "calls", "--report", "out"),
@@ -84,6 +91,26 @@ beforeAll(async () => {
 }, 200_000)
 
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
+
+describe("docs/replay.md", () => {
+  it("shows commands that work, one after the other", async () => {
+    expect(shown.length).toBeGreaterThan(10)
+    copyFileSync(join(cwd, "heard.timeline"), join(cwd, "call.timeline"))
+    copyFileSync(join(cwd, "slow.yaml"), join(cwd, "pipeline.yaml"))
+    for (const command of shown) {
+      const [program, ...args] = command.split(" ")
+      expect(program).toBe("rspp")
+      const { code, stderr } = await rspp(args, { cwd })
+      const isWhatIf = /--(?:set|policy|spec) /u.test(command)
+      expect([command, code, stderr]).toEqual([command, isWhatIf ? 1 : 0, ""])
+    }
+  }, 120_000)
+
+  it("shows expectations that are valid", () => {
+    const [json = ""] = blocks("json")
+    expect(validate("replay_expectation", JSON.parse(json))).toMatchObject({ ok: true })
+  })
+})
 
 describe("rspp replay of a directory", () => {
   it("replays every timeline in it, at any depth, and sums up", () => {
