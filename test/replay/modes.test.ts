@@ -3,6 +3,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import type { DivergenceClass } from "@rspp/contracts/Divergence"
 import type { ReplayMode } from "@rspp/contracts/TurnPlan"
 import { replayModes } from "@rspp/contracts/TurnPlan"
+import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
+import { layerOf } from "@rspp/runtime/nodes/NodeRegistry"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
@@ -18,6 +20,7 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { changed, changedInput, changedSignal, without } from "../support/Planted.ts"
 import { runScriptedCall, speech } from "../support/ScriptedCall.ts"
+import * as Scripted from "../support/ScriptedProviders.ts"
 import * as ScriptedVoiceActivity from "../support/ScriptedVoiceActivity.ts"
 
 const executed: ReadonlyArray<ExecutedMode> = [
@@ -270,23 +273,66 @@ describe("a mode", () => {
   })
 })
 
-const callAt = (recording_level: string, allowed_replay_modes: ReadonlyArray<ReplayMode> = replayModes) =>
+const callAt = (
+  recording_level: string,
+  allowed_replay_modes: ReadonlyArray<ReplayMode> = replayModes,
+  more: Record<string, unknown> = {}
+) =>
   Effect.gen(function*() {
-    const call = yield* Effect.forkChild(runScriptedCall({
-      script: makeCallScript([{ say: speech(900) }, { say: speech(1200) }]),
-      heard: ["tell me a story", "thank you"],
-      replies: ["Once upon a time.", "Very well."],
-      spec: { recording_policy: { recording_level, allowed_replay_modes } }
-    }))
+    const call = yield* Effect.forkChild(
+      runScriptedCall({
+        script: makeCallScript([{ say: speech(900) }, { say: speech(1200) }]),
+        heard: ["tell me a story", "thank you"],
+        replies: ["Once upon a time. Call 555 1234.", "Very well."],
+        spec: { recording_policy: { recording_level, allowed_replay_modes }, ...more }
+      }).pipe(Effect.provide(layerOf(builtInNodes)))
+    )
     yield* TestClock.adjust("2 minutes")
     const { header, records } = (yield* Fiber.join(call)).timeline
     const timeline: ReplayTimeline = { header, records }
     return timeline
   })
 
+const between = (from_node_id: string, to_node_id: string, payload_kind: string) => ({
+  from_node_id,
+  to_node_id,
+  payload_kind
+})
+
+/** The model's text goes through a filter before it is cut into sentences. */
+const filtered = {
+  nodes: [
+    { node_id: "input", node_type: "audio_input" },
+    { node_id: "vad", node_type: "voice_activity" },
+    { node_id: "stt", node_type: "speech_to_text" },
+    { node_id: "turn", node_type: "turn_detector" },
+    { node_id: "llm", node_type: "language_model" },
+    { node_id: "mask", node_type: "text_filter", settings: { mask: "digits" } },
+    { node_id: "sentences", node_type: "sentence_segmenter" },
+    { node_id: "tts", node_type: "text_to_speech" },
+    { node_id: "output", node_type: "audio_output" }
+  ],
+  edges: [
+    between("input", "stt", "caller_audio"),
+    between("input", "vad", "caller_audio"),
+    between("vad", "turn", "voice_edge"),
+    between("stt", "turn", "interim_transcript"),
+    between("stt", "turn", "transcript"),
+    between("turn", "llm", "transcript"),
+    between("llm", "mask", "text"),
+    between("mask", "sentences", "text"),
+    between("sentences", "tts", "segment"),
+    between("tts", "output", "voice")
+  ]
+}
+
 const resimulated = (timeline: ReplayTimeline) =>
   NodeResimulation.use((simulation) => simulation.resimulate(timeline)).pipe(
-    Effect.provide(NodeResimulation.layerNoDeps.pipe(Layer.provide(ScriptedVoiceActivity.layer)))
+    Effect.provide(
+      NodeResimulation.layerNoDeps.pipe(
+        Layer.provide([ScriptedVoiceActivity.layer, Scripted.segmenter, layerOf(builtInNodes)])
+      )
+    )
   )
 
 describe("re_simulate_nodes", () => {
@@ -337,6 +383,39 @@ describe("re_simulate_nodes", () => {
       assert.strictEqual(denied._tag, "ReplayModeNotAllowed")
     }))
 
+  it.effect("runs text filters and segmenters of the graph again, and says where one gives another text", () =>
+    Effect.gen(function*() {
+      const timeline = yield* callAt("L2", replayModes, filtered)
+      const report = yield* resimulated(timeline)
+      assert.deepInclude(report, { identical: true, calls: 4 })
+      assert.isFalse(report.notRun.some(({ node_id }) => node_id === "mask" || node_id === "sentences"))
+      assert.isTrue(report.notRun.some(({ node_id }) => node_id === "llm"))
+      const said = timeline.records.flatMap((record) => record.record === "payload" ? [record.text ?? ""] : [])
+      assert.isTrue(said.some((text) => text.includes("…")), "something was masked")
+      const text = (change: (text: string) => string) => ({
+        ...timeline,
+        records: timeline.records.map((record) =>
+          record.record === "payload" && record.text?.includes("…") === true
+            ? { ...record, text: change(record.text) }
+            : record
+        )
+      })
+      const { divergence } = yield* resimulated(text((masked) => masked.replace("…", "555 1234")))
+      assert.deepInclude(divergence, { divergence_class: "OUTCOME_DIVERGENCE" })
+      assert.match(
+        divergence?.message ?? "",
+        /node mask, call inv_[0-9]+: output [0-9]+ is another; [0-9]+ characters/u
+      )
+      assert.notInclude(divergence?.message ?? "", "555")
+      const gone = {
+        ...timeline,
+        records: timeline.records.filter((record) => record.record !== "payload" || record.text?.includes("…") !== true)
+      }
+      const { identical, notRun } = yield* resimulated(gone)
+      assert.isTrue(identical)
+      assert.match(notRun.find(({ node_id }) => node_id === "mask")?.reason ?? "", /payload .* was not kept/u)
+    }))
+
   it.effect("waits for a detector that works elsewhere, and passes its failure on", () =>
     Effect.gen(function*() {
       const timeline = yield* callAt("L2")
@@ -345,7 +424,7 @@ describe("re_simulate_nodes", () => {
           Effect.succeed({ push: () => onFailure(new ProviderFailure(brokenDetector)), end: () => {} })
       })
       const failure = yield* NodeResimulation.use((simulation) => simulation.resimulate(timeline)).pipe(
-        Effect.provide(NodeResimulation.layerNoDeps.pipe(Layer.provide(failing))),
+        Effect.provide(NodeResimulation.layerNoDeps.pipe(Layer.provide([failing, Scripted.segmenter]))),
         Effect.flip
       )
       assert.strictEqual(failure._tag, "ProviderFailure")

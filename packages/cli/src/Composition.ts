@@ -64,6 +64,13 @@ export interface CompositionOptions {
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
 
+const segmenter = Layer.succeed(SentenceSegmenter, {
+  start: () => {
+    const segmenter = new Segmenter()
+    return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
+  }
+})
+
 /**
  * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
  * loaded only then, and once however many nodes call it.
@@ -78,12 +85,7 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
         tts: yield* allOf(bindings, "tts", TextToSpeech)
       })
     })),
-    Layer.succeed(SentenceSegmenter, {
-      start: () => {
-        const segmenter = new Segmenter()
-        return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
-      }
-    })
+    segmenter
   )
 
 /** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
@@ -142,9 +144,13 @@ export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel
 /** A hand on such an execution. */
 export const cursors = ReplayCursors.layerNoDeps.pipe(Layer.provide(SessionKernel.layer))
 
-/** What hears a recorded caller again: voice activity, loaded only then. */
+/** What hears a recorded caller again, and works on recorded texts: voice activity, loaded only then, and the built-in nodes. */
 export const resimulation = NodeResimulation.layerNoDeps.pipe(
-  Layer.provide(Layer.suspend(() => bound("vad", "embedded/silero")))
+  Layer.provide([
+    Layer.suspend(() => bound("vad", "embedded/silero")),
+    segmenter,
+    Layer.succeed(NodeRegistry, registryOf(builtInNodes))
+  ])
 )
 
 /** What judges artifacts and pipeline specs, without a session. */

@@ -17,7 +17,7 @@ const blocks = (language: string) =>
 const shown = blocks("sh").flatMap((text) => text.trim().split("\n")).map((line) => line.replace(/ +#.*$/u, ""))
 
 const runs = {
-  directory: run("replay", "calls", "--report", "out"),
+  directory: run("replay", "calls", "--report", "reported"),
   given: run("replay", "calls", "--mode", "replay_decisions"),
   recomputed: run("replay", "calls", "--mode", "recompute_decisions", "--json"),
   denied: run("replay", "calls/seed-2.timeline", "--mode", "re_simulate_nodes"),
@@ -120,12 +120,12 @@ describe("rspp replay of a directory", () => {
   })
 
   it("writes a report for machines and one for people", () => {
-    const report = JSON.parse(readFileSync(join(cwd, "out/report.json"), "utf8"))
+    const report = JSON.parse(readFileSync(join(cwd, "reported/report.json"), "utf8"))
     expect(report).toMatchObject({
       summary: { files: 2, identical: 2, bad: 0 },
       files: [{ file: "calls/deep/seed-3.timeline", verdict: "identical", gate: { passes: true } }, {}]
     })
-    expect(readFileSync(join(cwd, "out/report.md"), "utf8")).toMatch(/\| calls\/seed-2\.timeline \| identical \|/u)
+    expect(readFileSync(join(cwd, "reported/report.md"), "utf8")).toMatch(/\| calls\/seed-2\.timeline \| identical \|/u)
   })
 
   it("says which files are damaged or no timelines, and takes the gravest exit code", () => {

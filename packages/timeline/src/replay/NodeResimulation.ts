@@ -3,6 +3,10 @@ import type { InputRecord } from "@rspp/contracts/Timeline"
 import { frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { MeasuredWork } from "@rspp/runtime/ports/MeasuredWork"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import type { NodeRegistryService } from "@rspp/runtime/nodes/NodeRegistry"
+import { NodeRegistry } from "@rspp/runtime/nodes/NodeRegistry"
+import { segmenterNode } from "@rspp/runtime/nodes/SegmenterNode"
+import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import * as Context from "effect/Context"
@@ -17,6 +21,7 @@ import type { ReplayReport, ReplayTimeline } from "./Replayer.ts"
 import { identityOf } from "./RecordIdentity.ts"
 import type { ReplayRefused } from "./ReplayMode.ts"
 import { allowed, manifestOf, ReplayNotCaptured } from "./ReplayMode.ts"
+import { resimulateTextNodes } from "./TextNodeResimulation.ts"
 import { maxDivergences } from "./StrictReplay.ts"
 
 /** A detector may notice an edge so long after it, besides its own minimum times, in ms. */
@@ -33,12 +38,15 @@ export interface ResimulationReport extends ReplayReport {
   readonly edges: number
   /** Samples of the caller that it heard. */
   readonly samples: number
+  /** Calls of text filters and segmenters that were run again. */
+  readonly calls: number
   readonly notRun: ReadonlyArray<NotRun>
 }
 
 /**
  * The mode `re_simulate_nodes`: voice activity hears the recorded caller again, with the recorded settings, and the edges of
- * speech that it finds are compared with those that the session was told.
+ * speech that it finds are compared with those that the session was told; text filters and segmenters that are nodes of the
+ * graph work again on the texts that they were given.
  *
  * It needs the caller's audio whole (level L2) and fails with `ReplayNotCaptured` without. An edge that one side lacks is an
  * OUTCOME divergence, one at another sample a TIMING divergence, with the distance in ms; what distance passes is the
@@ -52,10 +60,16 @@ export class NodeResimulation extends Context.Service<NodeResimulation, {
 }>()("rspp/NodeResimulation") {
   static readonly layerNoDeps = Layer.effect(
     NodeResimulation,
-    Effect.map(
-      VoiceActivity,
-      (voice) => NodeResimulation.of({ resimulate: (timeline) => resimulate(voice, timeline) })
-    )
+    Effect.gen(function*() {
+      const voice = yield* VoiceActivity
+      const registered = yield* NodeRegistry
+      const segmenter = segmenterNode(yield* SentenceSegmenter)
+      const registry = {
+        ids: registered.ids,
+        find: (id: string) => registered.find(id) ?? (id === segmenter.id ? segmenter : undefined)
+      }
+      return NodeResimulation.of({ resimulate: (timeline) => resimulate(voice, registry, timeline) })
+    })
   )
 }
 
@@ -63,6 +77,7 @@ type VoiceRecord = InputRecord & { readonly input: InputOf<"voice_activity"> }
 
 const resimulate = Effect.fn("NodeResimulation.resimulate")(function*(
   voice: VoiceActivity["Service"],
+  registry: NodeRegistryService,
   timeline: ReplayTimeline
 ): Effect.fn.Return<ResimulationReport, ReplayRefused | ProviderFailure> {
   const { header, records, tear } = timeline
@@ -89,12 +104,14 @@ const resimulate = Effect.fn("NodeResimulation.resimulate")(function*(
     // From here on the sides do not tell of the same speech.
     if (a?.input.edge !== b?.edge) break
   }
+  const nodes = yield* resimulateTextNodes(registry, timeline)
+  divergences.push(...nodes.divergences.slice(0, maxDivergences - divergences.length))
   const sessionMs = records.reduce((latest, record) => Math.max(latest, identityOf(record).atMs ?? 0), 0)
   const [first] = divergences
   return {
     mode: "re_simulate_nodes",
     identical: first === undefined,
-    records: same,
+    records: same + nodes.same,
     inputs: Math.ceil(heard.samples / frameSamples),
     turns: records.filter((record) => record.record === "signal" && record.signal.signal === "turn_open").length,
     sessionMs,
@@ -104,9 +121,13 @@ const resimulate = Effect.fn("NodeResimulation.resimulate")(function*(
     ...(first === undefined ? {} : { divergence: first, divergences }),
     edges: heard.edges.length,
     samples: heard.samples,
+    calls: nodes.calls,
     notRun: header.pipeline.graph.nodes
-      .filter(({ node_type }) => node_type !== "voice_activity")
-      .map(({ node_id, node_type }) => ({ node_id, reason: `${node_type} is not run again` }))
+      .filter(({ node_id }) => !nodes.ran.has(node_id) || nodes.notRun.has(node_id))
+      .map(({ node_id, node_type }) => ({
+        node_id,
+        reason: nodes.notRun.get(node_id) ?? `${node_type} is not run again`
+      }))
   }
 })
 
