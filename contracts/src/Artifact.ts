@@ -10,6 +10,7 @@ import { NormalizedPipeline } from "./NormalizedPipeline.ts"
 import { DecisionOutcome } from "./Outcome.ts"
 import { PipelineSpec } from "./PipelineSpec.ts"
 import { Profile } from "./Profile.ts"
+import { ReplayExpectation } from "./ReplayExpectation.ts"
 import { SessionConfig } from "./SessionConfig.ts"
 import { ControlSignal } from "./Signal.ts"
 import {
@@ -37,6 +38,7 @@ export const artifactSchemas = {
   baseline_evidence: BaselineEvidence,
   evidence_supplement: EvidenceSupplement,
   divergence: Divergence,
+  replay_expectation: ReplayExpectation,
   pipeline_spec: PipelineSpec,
   graph_definition: GraphDefinition,
   normalized_pipeline: NormalizedPipeline,
@@ -116,6 +118,7 @@ export const guessKind = (value: unknown): ArtifactKind | undefined => {
   if (has("trigger") || has("from_state", "to_state")) return "turn_transition"
   if (has("outcome_kind")) return "decision_outcome"
   if (has("divergence_class")) return "divergence"
+  if (has("expected_divergences")) return "replay_expectation"
   if (has("sealed_ms")) return "evidence_supplement"
   if (has("or02_evidence_schema_version") || has("terminal", "times")) return "baseline_evidence"
   if (has("plan_hash")) return "resolved_turn_plan"

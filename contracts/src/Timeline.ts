@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { EventRecord, Lane, PayloadClass } from "./Event.ts"
-import { BaselineEvidence, EvidenceSupplement } from "./Evidence.ts"
+import { BaselineEvidence, EvidenceSupplement, PayloadDecision } from "./Evidence.ts"
 import { freeMap, Id, SchemaVersion, Sha256Hex } from "./Identity.ts"
 import { InvocationFacts } from "./Invocation.ts"
 import { NormalizedPipeline } from "./NormalizedPipeline.ts"
@@ -117,12 +117,31 @@ export type PayloadRecord = typeof PayloadRecord.Type
 /** Caller audio kept at L2: the samples from `first_sample_index` on, 16 kHz mono s16le. */
 export const CallerAudioRecord = record("caller_audio", { first_sample_index: Natural, pcm_base64: Id })
 export type CallerAudioRecord = typeof CallerAudioRecord.Type
+/**
+ * What a recording does not have of its session, as its recorder knows when it closes it. A replay mode that needs
+ * something of it refuses and names it.
+ */
+export const RecordingManifest = Schema.Struct({
+  /** The lowest recording level that was in force. */
+  level: RecordingLevel,
+  /** Caller audio that was kept of what came in; `none` too where none came in. */
+  caller_audio: Schema.Literals(["whole", "part", "none"]),
+  /** Payloads that were not kept as they were: how many of which class met which redaction. */
+  payloads: Schema.Array(PayloadDecision),
+  /** Payload, caller audio and telemetry records that were made and had to go for lack of room. */
+  detail_dropped: Natural,
+  /** Any other records that were lost to overload or the disk. */
+  records_lost: Natural
+}).annotate({ identifier: "RecordingManifest" })
+export type RecordingManifest = typeof RecordingManifest.Type
 /** Last record of a timeline that was closed properly; `records` counts those before it. */
 export const EndRecord = record("end", {
   last_sequence: Natural,
   runtime_timestamp_ms: Milliseconds,
   reason: Id,
-  records: Natural
+  records: Natural,
+  /** Absent in recordings of version 0.1 and before. */
+  not_captured: Schema.optionalKey(RecordingManifest)
 })
 export type EndRecord = typeof EndRecord.Type
 

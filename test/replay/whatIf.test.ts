@@ -3,6 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { applyOverrides } from "@rspp/timeline/replay/ConfigOverride"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { noEffect } from "@rspp/timeline/replay/WhatIfEffects"
 import type { Script } from "@rspp/timeline/test/support/Script"
 import { conversation } from "@rspp/timeline/test/support/Script"
 import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
@@ -37,7 +38,12 @@ describe("a what-if replay", () => {
       Effect.gen(function*() {
         const report = yield* replayed({ ...conversation(4, 9), timerLatenessMs: 4, jitterMs: 10 })
         assert.isTrue(report.identical)
-        assert.deepStrictEqual(report.whatIf, { changes: [], changed: [], notRecomputed: [] })
+        assert.deepStrictEqual(report.whatIf, {
+          changes: [],
+          effects: { totals: noEffect, turns: [] },
+          changed: [],
+          notRecomputed: []
+        })
       }))
 
     for (const minMs of [600, 301]) {

@@ -43,6 +43,9 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   // recordings that are whole, but not for this program or this purpose
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",
+  ReplayNotCaptured: "bad_input",
+  CursorMismatch: "bad_input",
+  ConfigOverrideConflict: "bad_input",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks

@@ -96,11 +96,55 @@ const demo = Command.make(
 const replay = Command.make(
   "replay",
   {
-    files,
+    files: Argument.String("FILE").pipe(
+      Argument.withDescription("Timeline files, or directories of them"),
+      Argument.atLeast(1)
+    ),
+    mode: optional(
+      Flag.Literals("mode", [
+        "playback_recorded_provider_outputs",
+        "replay_decisions",
+        "recompute_decisions",
+        "re_simulate_nodes"
+      ]).pipe(
+        Flag.withDescription("What is done again and compared; default playback_recorded_provider_outputs: everything")
+      )
+    ),
     set: Flag.String("set").pipe(
       Flag.withMetavar("path=value"),
       Flag.withDescription("Replay under another session config, for example endpointing.min_ms=700; repeatable"),
       Flag.atLeast(0)
+    ),
+    policy: optional(
+      Flag.String("policy").pipe(
+        Flag.withDescription("Replay under another policy: a JSON file, the body of a policy resolution snapshot")
+      )
+    ),
+    spec: optional(
+      Flag.String("spec").pipe(Flag.withDescription("Replay under another pipeline: a spec, .json or .yaml"))
+    ),
+    expect: optional(
+      Flag.String("expect").pipe(
+        Flag.withDescription(
+          "What is expected to differ, a JSON file; default: NAME.expected.json beside NAME.timeline"
+        )
+      )
+    ),
+    report: optional(
+      Flag.String("report").pipe(Flag.withDescription("Write report.json and report.md to this directory"))
+    ),
+    to: optional(
+      Flag.String("to").pipe(
+        Flag.withMetavar("PLACE"),
+        Flag.withDescription("Stop behind sequence=N, turn=ID or signal=NAME, and show that step")
+      )
+    ),
+    cursor: optional(
+      Flag.String("cursor").pipe(
+        Flag.withDescription(
+          "With --to: go on from the place in this file when it is there, and save the new one in it"
+        )
+      )
     ),
     json
   },
@@ -109,7 +153,11 @@ const replay = Command.make(
 ).pipe(
   Command.withDescription(
     "Execute recorded sessions again and compare every record: identical, or the first divergence"
-  )
+  ),
+  Command.withExamples([
+    { command: "rspp replay calls --report out", description: "Every timeline in a directory, with a report" },
+    { command: "rspp replay call.timeline --set endpointing.min_ms=700", description: "What would have been different" }
+  ])
 )
 
 const timelineFile = Argument.String("FILE").pipe(Argument.withDescription("A timeline file"))

@@ -19,6 +19,8 @@ import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
+import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
+import { ReplayCursors } from "@rspp/timeline/replay/ReplayCursor"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
@@ -62,6 +64,13 @@ export interface CompositionOptions {
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
 
+const segmenter = Layer.succeed(SentenceSegmenter, {
+  start: () => {
+    const segmenter = new Segmenter()
+    return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
+  }
+})
+
 /**
  * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
  * loaded only then, and once however many nodes call it.
@@ -76,12 +85,7 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
         tts: yield* allOf(bindings, "tts", TextToSpeech)
       })
     })),
-    Layer.succeed(SentenceSegmenter, {
-      start: () => {
-        const segmenter = new Segmenter()
-        return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
-      }
-    })
+    segmenter
   )
 
 /** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
@@ -136,6 +140,18 @@ export const call = (options: CompositionOptions) =>
 
 /** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
 export const replay = Replayer.layerNoDeps.pipe(Layer.provideMerge(SessionKernel.layer))
+
+/** A hand on such an execution. */
+export const cursors = ReplayCursors.layerNoDeps.pipe(Layer.provide(SessionKernel.layer))
+
+/** What hears a recorded caller again, and works on recorded texts: voice activity, loaded only then, and the built-in nodes. */
+export const resimulation = NodeResimulation.layerNoDeps.pipe(
+  Layer.provide([
+    Layer.suspend(() => bound("vad", "embedded/silero")),
+    segmenter,
+    Layer.succeed(NodeRegistry, registryOf(builtInNodes))
+  ])
+)
 
 /** What judges artifacts and pipeline specs, without a session. */
 export const validation = Layer.mergeAll(ContractValidation.layer, control)

@@ -1,113 +1,111 @@
-import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import type { ReplayExpectation } from "@rspp/contracts/ReplayExpectation"
+import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
 import { read } from "@rspp/timeline/format/TimelineReader"
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { applyOverrides } from "@rspp/timeline/replay/ConfigOverride"
-import type { ReplayDivergence } from "@rspp/timeline/replay/DivergenceClassifier"
-import type { ReplayReport } from "@rspp/timeline/replay/Replayer"
-import { Replayer } from "@rspp/timeline/replay/Replayer"
-import { Effect } from "effect"
+import type { ReplayOptions, ReplayReport, ReplayTimeline } from "@rspp/timeline/replay/Replayer"
+import { judge, slowInvocations } from "@rspp/timeline/replay/ReplayGate"
+import type { GateVerdict } from "@rspp/timeline/replay/ReplayGate"
+import { Effect, FileSystem } from "effect"
 import type { ExitName } from "./ExitCode.ts"
-import type { Style } from "./Screen.ts"
+import { ofKind, readJson } from "./JsonInput.ts"
+import { expectationPath } from "./ReplayFiles.ts"
+
+/** Settings to replay under instead of the recorded ones. */
+export interface OtherSettings {
+  /** `path=value` of session settings. */
+  readonly overrides: ReadonlyArray<string>
+  readonly policy?: PolicyResolutionSnapshot["body"]
+  readonly pipeline?: NormalizedPipeline
+}
+
+/** What came of one file, in a word. */
+export type ReplayVerdict =
+  /** Nothing differs. */
+  | "identical"
+  /** What differs is what its expectations say, and the gate passes. */
+  | "as_expected"
+  /** Something differs that may not. */
+  | "diverged"
+  /** Nothing differs, as far as the file goes: it is cut off, or was never closed. */
+  | "incomplete"
 
 /** What came of replaying one file. */
 export interface ReplayedFile extends ReplayReport {
   readonly file: string
+  readonly verdict: ReplayVerdict
+  /** Whether what differs may differ; absent for a what-if, which is no check. */
+  readonly gate?: GateVerdict
   /** Session time replayed per real time, reading the file included. */
   readonly speed: number
 }
 
-/** Reads and replays one file, under another session config when `overrides` (`path=value`) say so. */
-export const replayFile = Effect.fn("replayFile")(function*(file: string, overrides: ReadonlyArray<string>) {
-  const replayer = yield* Replayer
+export interface ReplayOneOptions<E, R> {
+  readonly settings: OtherSettings
+  /** A file of expectations for every recording, instead of the one beside each. */
+  readonly expect?: string
+  readonly run: (timeline: ReplayTimeline, options: ReplayOptions) => Effect.Effect<ReplayReport, E, R>
+}
+
+/** Reads, replays and judges one file. */
+export const replayFile = Effect.fn("replayFile")(function*<E, R>(
+  file: string,
+  { expect, run, settings }: ReplayOneOptions<E, R>
+) {
   const startedMs = performance.now()
   const timeline = yield* read(file)
-  const options = overrides.length === 0
-    ? {}
-    : { sessionConfig: (yield* applyOverrides(timeline.header.session_config, overrides)).config }
-  const report = yield* replayer.replay(timeline, options)
+  const { overrides, pipeline, policy } = settings
+  const isWhatIf = overrides.length > 0 || pipeline !== undefined || policy !== undefined
+  const base = pipeline?.session_config ?? timeline.header.session_config
+  const options = isWhatIf
+    ? {
+      ...(policy === undefined ? {} : { policy }),
+      ...(pipeline === undefined ? {} : { pipeline }),
+      sessionConfig: (yield* applyOverrides(base, overrides)).config
+    }
+    : {}
+  const expectation = isWhatIf ? undefined : yield* expectationOf(file, expect)
+  const report = yield* run(timeline, options)
+  const gate = isWhatIf ? undefined : gateOf(report, timeline, expectation)
+  // Damage is a divergence of its own, which may be expected; a file that only ends early is not.
+  const closed = report.tear === undefined
+    ? timeline.records.at(-1)?.record === "end"
+    : report.tear.reason !== "truncated"
+  const passes = gate === undefined ? report.identical : gate.passes
+  const verdict: ReplayVerdict = !passes
+    ? "diverged"
+    : !closed
+    ? "incomplete"
+    : report.identical
+    ? "identical"
+    : "as_expected"
   const replayed: ReplayedFile = {
     ...report,
     file,
+    verdict,
+    ...(gate === undefined ? {} : { gate }),
     speed: Math.round(report.sessionMs / Math.max(1, performance.now() - startedMs))
   }
   return replayed
 })
 
-/** A file that ends early is replayed as far as it goes; that it ends early is bad input, and not a divergence. */
-export const exitOfReplay = ({ complete, identical }: ReplayReport): ExitName =>
-  !identical ? "violation" : complete ? "ok" : "bad_input"
+const expectationOf = Effect.fnUntraced(function*(file: string, given: string | undefined) {
+  const path = given ?? expectationPath(file)
+  const fs = yield* FileSystem.FileSystem
+  if (given === undefined && !(yield* Effect.orElseSucceed(fs.exists(path), () => false))) return undefined
+  return yield* ofKind(path, "replay_expectation", yield* readJson(path, "the expectations of a recording"))
+})
 
-const seconds = (ms: number) => `${(ms / 1000).toFixed(3)} s`
-
-/** One record on one line, short enough to be read. */
-const brief = (record: TimelineRecord | undefined): string => {
-  if (record === undefined) return "nothing"
-  const text = JSON.stringify(record)
-  return text.length <= 400 ? text : `${text.slice(0, 399)}…`
-}
-
-const differenceLines = (
-  { at, differences, divergence_class, message, recorded, replayed, scope }: ReplayDivergence
-) => {
-  const shown = differences.slice(0, 8).map(({ path, recorded, replayed }) =>
-    `  ${path}: ${JSON.stringify(recorded) ?? "absent"} in the recording, ${
-      JSON.stringify(replayed) ?? "absent"
-    } in the replay`
+const gateOf = (
+  { divergences = [] }: ReplayReport,
+  { records }: ReplayTimeline,
+  expectation: ReplayExpectation | undefined
+): GateVerdict =>
+  judge(
+    [...divergences, ...slowInvocations(records, expectation?.invocation_latency_thresholds ?? [])],
+    expectation
   )
-  const number = recorded === undefined && replayed === undefined ? "" : `, record number ${at.runtime_sequence}`
-  return [
-    `  ${divergence_class} (${scope}) at ${seconds(at.runtime_timestamp_ms)}${number}`,
-    `  ${message}`,
-    ...shown,
-    ...(recorded === undefined && replayed === undefined
-      ? []
-      : [`  recorded  ${brief(recorded)}`, `  replayed  ${brief(replayed)}`])
-  ]
-}
 
-const whatIfLines = (whatIf: ReplayReport["whatIf"]): ReadonlyArray<string> => {
-  if (whatIf === undefined) return []
-  const ms = (value: number | undefined, absent: string) => value === undefined ? absent : `at ${seconds(value)}`
-  // What the recording has no answer to may still come later.
-  const never = whatIf.unknown_beyond === undefined ? "never" : "not by then"
-  return [
-    ...whatIf.notRecomputed.map((path) =>
-      `  ${path} acts on sound, which is not recorded: what it would have changed cannot be shown`
-    ),
-    ...(whatIf.changes.length === 0 && whatIf.notRecomputed.length === 0
-      ? ["  as far as is known, no turn would have opened, ended or been cut at another time"]
-      : []),
-    ...whatIf.changes.slice(0, 12).map(({ recorded_ms, replayed_ms, turn_id, what }) =>
-      `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms, "never")} in the recording, ${
-        ms(replayed_ms, never)
-      } with this setting`
-    ),
-    ...(whatIf.unknown_beyond === undefined
-      ? []
-      : [`  unknown beyond ${seconds(whatIf.unknown_beyond.runtime_timestamp_ms)}: ${whatIf.unknown_beyond.reason}`])
-  ]
-}
-
-/** The verdict on a file for people: one line when it is identical, else the first divergence with both sides. */
-export const replayLines = (replayed: ReplayedFile, style: Style): ReadonlyArray<string> => {
-  const { complete, divergence, file, missingTelemetry, records, sessionMs, speed, tear, turns } = replayed
-  const count = `${records} records, ${turns} turns, ${speed} × real time`
-  const dropped = missingTelemetry === 0
-    ? ""
-    : `, ${missingTelemetry} telemetry records were dropped when it was recorded`
-  if (divergence !== undefined) {
-    return [
-      `${file}: ${style.red("diverges")} after ${records} identical records`,
-      ...differenceLines(divergence),
-      ...whatIfLines(replayed.whatIf)
-    ]
-  }
-  const head = `${file}: ${style.green("identical")}, ${count}${dropped}`
-  const end = complete ? [] : [
-    tear === undefined
-      ? `  ${style.yellow("it was never closed")}: everything up to ${seconds(sessionMs)} was replayed`
-      : `  ${
-        style.yellow("it is cut off")
-      } at byte ${tear.offset}: the ${tear.recordsBefore} records before it, up to ${seconds(sessionMs)}, were replayed`
-  ]
-  return [head, ...end, ...whatIfLines(replayed.whatIf)]
-}
+/** A file that ends early is replayed as far as it goes; that it ends early is bad input, and not a divergence. */
+export const exitOfReplay = ({ verdict }: ReplayedFile): ExitName =>
+  verdict === "diverged" ? "violation" : verdict === "incomplete" ? "bad_input" : "ok"

@@ -1,4 +1,5 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { evidenceCompleteness, formatIncomplete } from "@rspp/timeline/recorder/EvidenceCompleteness"
 import { makeCallScript, singleCallScript } from "@rspp/transports/loopback/CallScript"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
@@ -11,8 +12,9 @@ import { CliFailure, told } from "../CliFailure.ts"
 import { control, replay } from "../Composition.ts"
 import { timelineFile } from "../OutputFiles.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
-import { exitOfReplay, replayFile, replayLines } from "../ReplayCheck.ts"
+import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
 import { Screen } from "../Screen.ts"
+import { replayLines } from "../view/ReplayText.ts"
 
 export interface DemoFlags {
   readonly input: string | undefined
@@ -125,7 +127,10 @@ const verify = Effect.fnUntraced(function*(timeline: string) {
   const { records } = yield* read(timeline, { validate: true })
   const turns = evidenceCompleteness(records)
   const incomplete = formatIncomplete(turns)
-  const replayed = yield* Effect.provide(replayFile(timeline, []), replay)
+  const replayed = yield* Effect.provide(
+    Replayer.use((replayer) => replayFile(timeline, { settings: { overrides: [] }, run: replayer.replay })),
+    replay
+  )
   const mark = (good: boolean) => good ? style.green("ok  ") : style.red("FAIL")
   line("Checked in the recording:")
   line(`  ${mark(true)}  each of its ${records.length + 1} records is valid by the contract`)

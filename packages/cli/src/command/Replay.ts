@@ -1,40 +1,155 @@
+import type { ReplayMode } from "@rspp/timeline/replay/ReplayMode"
+import { defaultReplayMode } from "@rspp/timeline/replay/ReplayMode"
+import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { Effect, Exit } from "effect"
-import { endingOf, told } from "../CliFailure.ts"
-import { replay } from "../Composition.ts"
+import { CliFailure, endingOf, told } from "../CliFailure.ts"
+import { control, cursors, replay, resimulation } from "../Composition.ts"
 import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
-import { exitOfReplay, replayFile, replayLines } from "../ReplayCheck.ts"
+import { ofKind, readJson } from "../JsonInput.ts"
+import { loadPipeline } from "../PipelineFile.ts"
+import type { OtherSettings, ReplayOneOptions } from "../ReplayCheck.ts"
+import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
+import { timelinesOf } from "../ReplayFiles.ts"
+import type { ReportedFile } from "../ReplayReportFiles.ts"
+import { reported, writeReport } from "../ReplayReportFiles.ts"
+import { stopAt } from "../ReplayStop.ts"
+import { ReplayTally, summaryLines } from "../ReplayTally.ts"
 import { Screen } from "../Screen.ts"
 import { graver } from "../Verdict.ts"
+import { replayLines } from "../view/ReplayText.ts"
 
 export interface ReplayFlags {
   readonly files: ReadonlyArray<string>
+  readonly mode: ReplayMode | undefined
   readonly set: ReadonlyArray<string>
+  readonly policy: string | undefined
+  readonly spec: string | undefined
+  readonly expect: string | undefined
+  readonly report: string | undefined
+  readonly to: string | undefined
+  readonly cursor: string | undefined
   readonly json: boolean
 }
 
-/** `rspp replay`: each file on its own, and the gravest verdict as the exit code. */
-export const replayFiles = Effect.fn("rspp.replay")(function*({ files, json, set }: ReplayFlags) {
+/** Up to so many files each has its line; of more only those that are not identical have one. */
+const shownFiles = 20
+
+/** Progress is shown so often, in real time, ms. */
+const progressMs = 100
+
+const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
+
+/** `rspp replay`: each file on its own, a summary of several, and the gravest verdict as the exit code. */
+export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags) {
+  const { cursor, files, json, mode, policy, set, spec, to } = flags
+  const isWhatIf = set.length > 0 || policy !== undefined || spec !== undefined
+  if (to !== undefined) {
+    const [file, ...others] = files
+    if (file === undefined || others.length > 0) return yield* usage("--to stops in one recording", "Give one FILE.")
+    if (isWhatIf || flags.report !== undefined || (mode ?? defaultReplayMode) !== defaultReplayMode) {
+      return yield* usage(
+        "--to stops in the recording as it is",
+        "Leave --mode, --set, --policy, --spec and --report out."
+      )
+    }
+    return yield* Effect.provide(stopAt({ file, to, cursor, json }), cursors)
+  }
+  if (cursor !== undefined) return yield* usage("--cursor is where --to puts the place down", "Add --to.")
+  if (isWhatIf && (mode ?? defaultReplayMode) !== defaultReplayMode) {
+    return yield* usage(
+      `--set, --policy and --spec ask what would differ; that is no replay in mode ${mode}`,
+      "Leave --mode out."
+    )
+  }
+  const settings = yield* settingsOf(flags)
+  const each = { settings, ...(flags.expect === undefined ? {} : { expect: flags.expect }) }
+  if (mode === "re_simulate_nodes") {
+    return yield* Effect.flatMap(NodeResimulation, ({ resimulate }) => replayAll(flags, { ...each, run: resimulate }))
+      .pipe(Effect.provide(resimulation))
+  }
+  return yield* Effect.flatMap(Replayer, (replayer) =>
+    replayAll(flags, {
+      ...each,
+      run: (timeline, options) => replayer.replay(timeline, mode === undefined ? options : { ...options, mode })
+    })).pipe(Effect.provide(replay))
+})
+
+const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlags) {
+  const what = "the body of a policy resolution snapshot"
+  const body = policy === undefined ? undefined : yield* readJson(policy, what)
+  const settings: OtherSettings = {
+    overrides: set,
+    ...(policy === undefined
+      ? {}
+      : { policy: (yield* ofKind(policy, "policy_resolution_snapshot", around(body))).body }),
+    ...(spec === undefined
+      ? {}
+      : { pipeline: (yield* loadPipeline(spec).pipe(Effect.provide(control))).pipeline })
+  }
+  return settings
+})
+
+/** A snapshot around the body, whose own fields nothing looks at. */
+const around = (body: unknown) => ({
+  schema_version: "v1.0",
+  snapshot_kind: "policy_resolution_snapshot",
+  snapshot_id: "what-if",
+  version: 0,
+  issued_at_ms: 0,
+  ttl_ms: 1,
+  content_hash: "0".repeat(64),
+  body
+})
+
+const replayAll = Effect.fnUntraced(function*<E, R>(
+  { files: given, json, report }: ReplayFlags,
+  options: ReplayOneOptions<E, R>
+) {
   const screen = yield* Screen
+  const startedMs = performance.now()
+  const files = yield* timelinesOf(given)
+  const tally = new ReplayTally()
+  const kept: Array<ReportedFile> = []
   let worst: ExitName = "ok"
-  yield* Effect.forEach(files, (file) =>
-    Effect.gen(function*() {
-      const exit = yield* Effect.exit(replayFile(file, set))
-      if (Exit.isSuccess(exit)) {
-        const replayed = exit.value
-        worst = graver(worst, exitOfReplay(replayed))
-        if (json) screen.line(JSON.stringify(replayed))
-        else for (const line of replayLines(replayed, screen.style)) screen.line(line)
-        return undefined
+  let shownMs = 0
+  const progress = (done: number) => {
+    const now = performance.now()
+    if (files.length <= 1 || now - shownMs < progressMs) return
+    shownMs = now
+    screen.update(`${done} of ${files.length} files replayed`)
+  }
+  for (const [at, file] of files.entries()) {
+    progress(at)
+    const exit = yield* Effect.exit(replayFile(file, options))
+    if (Exit.isSuccess(exit)) {
+      const replayed = exit.value
+      worst = graver(worst, exitOfReplay(replayed))
+      tally.add(replayed)
+      if (report !== undefined) kept.push(reported(replayed))
+      if (json) screen.line(JSON.stringify(replayed))
+      else if (files.length <= shownFiles || replayed.verdict !== "identical") {
+        for (const line of replayLines(replayed, screen.style)) screen.line(line)
       }
-      const ending = endingOf(exit, false)
-      // What concerns every file, or is a fault of ours, ends the command.
-      if (exitCodes[ending.exit] !== exitCodes.bad_input) return yield* exit
-      worst = graver(worst, ending.exit)
-      if (json) screen.line(JSON.stringify({ file, error: ending.lines.join(" ") }))
-      else screen.note(ending.lines.join("\n      "))
-      return undefined
-    }), { discard: true }).pipe(Effect.provide(replay))
+      continue
+    }
+    const ending = endingOf(exit, false)
+    // What concerns every file, or is a fault of ours, ends the command.
+    if (exitCodes[ending.exit] !== exitCodes.bad_input) return yield* exit
+    worst = graver(worst, ending.exit)
+    tally.bad()
+    const error = ending.lines.join(" ")
+    const named = error.startsWith(file) ? error : `${file}: ${error}`
+    if (report !== undefined) kept.push({ file, verdict: "bad", error: named })
+    if (json) screen.line(JSON.stringify({ file, verdict: "bad", error: named }))
+    else {screen.note(
+        error.startsWith(file) ? ending.lines.join("\n      ") : `${file}: ${ending.lines.join("\n      ")}`
+      )}
+  }
+  const summary = tally.summary(performance.now() - startedMs)
+  if (report !== undefined) yield* writeReport(report, summary, kept)
+  if (!json && files.length > 1) { for (const line of summaryLines(summary, screen.style)) screen.line(line) }
   if (worst !== "ok") return yield* told(worst)
   return undefined
 })

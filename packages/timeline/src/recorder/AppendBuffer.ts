@@ -165,6 +165,6 @@ export const approximateBytes = (record: TimelineRecord): number => {
     case "caller_audio":
       return 128 + record.pcm_base64.length
     case "end":
-      return 256
+      return 256 + 64 * (record.not_captured === undefined ? 0 : 2 + record.not_captured.payloads.length)
   }
 }

@@ -97,7 +97,12 @@ const open = Effect.fn("Recorder.open")(function*(
       assembler.finish()
       closed = true
       yield* flush
-      yield* file.close((records) => assembler.end(reason ?? reasonOf(exit), records))
+      yield* file.close((records) =>
+        assembler.end(reason ?? reasonOf(exit), records, {
+          detail: buffer.droppedDetail,
+          records: file.lost().records + buffer.droppedRecords
+        })
+      )
       const lost = file.lost().records + buffer.droppedRecords
       if (lost > 0) {
         yield* Effect.logWarning(`${path}: ${lost} records are missing (${file.lost().reason ?? "overload"})`)

@@ -42,9 +42,13 @@ export const layer = (options?: {
           timelines.set(header.session_id, { header, records, emissions })
           const answers = yield* Queue.bounded<readonly [string, "appended" | "refused"]>(256)
           let reason: CloseReason | undefined
+          const lost = { detail: 0, records: 0 }
           const assembler = new RecordAssembler(header, {
             emit: (emission) => {
-              if (kept >= memoryRecords && emission.tier !== "baseline") return
+              if (kept >= memoryRecords && emission.tier !== "baseline") {
+                lost[emission.tier === "detail" ? "detail" : "records"] += emission.records.length
+                return
+              }
               kept += emission.records.length
               records.push(...emission.records)
               emissions.push(emission)
@@ -58,7 +62,7 @@ export const layer = (options?: {
             Effect.sync(() => {
               assembler.finish()
               const why = Exit.isSuccess(exit) ? "ended" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
-              records.push(assembler.end(reason ?? why, records.length + 1))
+              records.push(assembler.end(reason ?? why, records.length + 1, lost))
             })
           )
           yield* Effect.forkScoped(

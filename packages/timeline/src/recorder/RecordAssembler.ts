@@ -4,6 +4,8 @@ import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import { frameMs, frameSamples, sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
 import type { CloseReason } from "@rspp/runtime/ports/Recorder"
+import type { LostRecords } from "./CaptureLog.ts"
+import { CaptureLog } from "./CaptureLog.ts"
 import { EvidenceLedger, maxUnsealedTurns } from "./EvidenceLedger.ts"
 import { maskText, redactionFor } from "./Redaction.ts"
 
@@ -69,6 +71,7 @@ interface Group {
 export class RecordAssembler {
   readonly #sink: AssemblerSink
   readonly #ledger: EvidenceLedger
+  readonly #captured: CaptureLog
   #run: Run | undefined
   #group: Group | undefined
   #caller: { readonly first: number; readonly chunks: Array<Int16Array>; samples: number } | undefined
@@ -78,6 +81,7 @@ export class RecordAssembler {
   constructor(header: TimelineHeader, sink: AssemblerSink) {
     this.#sink = sink
     this.#ledger = new EvidenceLedger(header)
+    this.#captured = new CaptureLog(header.recording_level)
   }
 
   /** The recording level in force. */
@@ -120,6 +124,7 @@ export class RecordAssembler {
     this.#flushRun()
     this.#seen(record.runtime_sequence, record.runtime_timestamp_ms)
     this.#ledger.input(record)
+    this.#captured.level(this.level)
     this.#put(withoutSecrets(record))
   }
 
@@ -131,6 +136,7 @@ export class RecordAssembler {
   payload(handle: PayloadHandle, content: string | Int16Array): void {
     const { id: handle_id, payload_class } = handle
     const action = redactionFor(payload_class, this.level)
+    this.#captured.payload(payload_class, action)
     if (action !== "allow" && action !== "mask") return
     const fields = { record: "payload" as const, handle_id, payload_class, action }
     if (typeof content === "string") {
@@ -143,7 +149,9 @@ export class RecordAssembler {
   }
 
   callerAudio(sampleIndex: number, samples: Int16Array): void {
-    if (redactionFor("audio_raw", this.level) !== "allow") return this.#flushCaller()
+    const kept = redactionFor("audio_raw", this.level) === "allow"
+    this.#captured.callerAudio(samples.length, kept)
+    if (!kept) return this.#flushCaller()
     const caller = this.#caller
     if (caller !== undefined && sampleIndex === caller.first + caller.samples) {
       caller.chunks.push(samples)
@@ -163,14 +171,18 @@ export class RecordAssembler {
     for (const turnId of this.#ledger.unsealed) this.#seal(turnId, this.#lastMs)
   }
 
-  /** The end record; `records` counts the records that were kept before it. Its time is that of the last record. */
-  end(reason: CloseReason, records: number): EndRecord {
+  /**
+   * The end record; `records` counts the records that were kept before it. Its time is that of the last record. With what
+   * was lost on the way to the disk it says what the recording does not have.
+   */
+  end(reason: CloseReason, records: number, lost: LostRecords = { detail: 0, records: 0 }): EndRecord {
     return {
       record: "end",
       last_sequence: this.#lastSequence,
       runtime_timestamp_ms: this.#lastMs,
       reason,
-      records
+      records,
+      not_captured: this.#captured.manifest(lost)
     }
   }
 
@@ -189,6 +201,7 @@ export class RecordAssembler {
         this.#seen(output.runtime_sequence, output.runtime_timestamp_ms)
     }
     this.#ledger.output(output)
+    this.#captured.level(this.level)
     if (output.record === "signal") {
       const { signal, turn_id } = output.signal
       if (turn_id !== undefined && (signal === "commit" || signal === "abort")) {

@@ -11,6 +11,12 @@ export class ConfigOverrideInvalid extends Schema.TaggedError<ConfigOverrideInva
   message: Schema.String
 }) {}
 
+/** An override that does not go with another setting of the session; with another recording it may. */
+export class ConfigOverrideConflict extends Schema.TaggedError<ConfigOverrideConflict>()("ConfigOverrideConflict", {
+  override: Schema.String,
+  message: Schema.String
+}) {}
+
 /** A session config with overrides applied. */
 export interface OverriddenConfig {
   readonly config: SessionConfig
@@ -74,12 +80,13 @@ const similar = (path: string, paths: ReadonlyArray<string>): string => {
  * Applies overrides such as `endpointing.min_ms=200` to a session config, in order.
  *
  * The result is held to the SessionConfig schema and to the relations between settings. Fails with
- * {@link ConfigOverrideInvalid}, which names the override and what is wrong with it.
+ * {@link ConfigOverrideInvalid}, which names the override and what is wrong with it, or {@link ConfigOverrideConflict}
+ * where the override does not go with what the config has.
  */
 export const applyOverrides = (
   config: SessionConfig,
   overrides: ReadonlyArray<string>
-): Effect.Effect<OverriddenConfig, ConfigOverrideInvalid> =>
+): Effect.Effect<OverriddenConfig, ConfigOverrideInvalid | ConfigOverrideConflict> =>
   Effect.gen(function*() {
     const paths = settingPaths(config)
     let changing: Fields = completeSessionConfig(config)
@@ -105,7 +112,7 @@ export const applyOverrides = (
     const problems = sessionConfigProblems(verdict.value)
     if (problems.length > 0) {
       const message = `${all}: ${problems.map((problem) => `${problem.path.join(".")}: ${problem.message}`).join("; ")}`
-      return yield* new ConfigOverrideInvalid({ override: all, message })
+      return yield* new ConfigOverrideConflict({ override: all, message })
     }
     return { config: verdict.value, changed: changedSettings(config, verdict.value) }
   })

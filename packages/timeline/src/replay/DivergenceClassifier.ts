@@ -20,6 +20,8 @@ export interface ReplayDivergence extends Divergence {
   readonly replayed?: TimelineRecord
   /** The fields that differ, when both sides are the same thing. */
   readonly differences: ReadonlyArray<Difference>
+  /** Of a TIMING divergence: the greatest distance of two times, ms; absent when one side has no time. */
+  readonly timing_difference_ms?: number
   readonly at: DivergencePoint
 }
 
@@ -70,11 +72,24 @@ const references = (side: "recorded" | "replayed", identity: RecordIdentity | un
   return [`${side}:${sequence}`, ...(eventId === undefined ? [] : [`${side}:${eventId}`])]
 }
 
+/** The greatest distance of the times that differ; undefined when one of them is no number. */
+const timingDifference = (differences: ReadonlyArray<Difference>): number | undefined => {
+  let greatest: number | undefined
+  for (const { path, recorded, replayed } of differences) {
+    if (!isTime(path)) continue
+    if (typeof recorded !== "number" || typeof replayed !== "number") return undefined
+    greatest = Math.max(greatest ?? 0, Math.abs(recorded - replayed))
+  }
+  return greatest
+}
+
 /** Where the session stood: the input whose outputs are compared. */
 export interface StepPoint {
   readonly sequence: number
   readonly atMs: number
 }
+
+const nothing = () => false
 
 /** Makes the divergence of one kind, with what both sides have. */
 export const divergenceOf = (
@@ -82,12 +97,17 @@ export const divergenceOf = (
   message: string,
   step: StepPoint,
   recorded?: TimelineRecord,
-  replayed?: TimelineRecord
+  replayed?: TimelineRecord,
+  ignored: (path: string) => boolean = nothing
 ): ReplayDivergence => {
   const left = recorded === undefined ? undefined : identityOf(recorded)
   const right = replayed === undefined ? undefined : identityOf(replayed)
   const turn_id = left?.turnId ?? right?.turnId
   const refs = [...references("recorded", left), ...references("replayed", right)]
+  const differences = recorded === undefined || replayed === undefined || left?.what !== right?.what
+    ? []
+    : differencesOf(recorded, replayed).filter(({ path }) => !ignored(path))
+  const timing = divergence_class === "TIMING_DIVERGENCE" ? timingDifference(differences) : undefined
   return {
     divergence_class,
     scope: turn_id === undefined ? "session" : `turn:${turn_id}`,
@@ -95,9 +115,8 @@ export const divergenceOf = (
     evidence_refs: refs.length === 0 ? [`recorded:${step.sequence}`] : refs,
     ...(recorded === undefined ? {} : { recorded }),
     ...(replayed === undefined ? {} : { replayed }),
-    differences: recorded === undefined || replayed === undefined || left?.what !== right?.what
-      ? []
-      : differencesOf(recorded, replayed),
+    differences,
+    ...(timing === undefined ? {} : { timing_difference_ms: timing }),
     at: {
       runtime_sequence: left?.sequence ?? right?.sequence ?? step.sequence,
       runtime_timestamp_ms: left?.atMs ?? right?.atMs ?? step.atMs,
@@ -120,8 +139,10 @@ export const classify = (options: {
   readonly replayedAt: number
   readonly later: ReadonlyArray<TimelineRecord>
   readonly step: StepPoint
+  /** Paths of fields that are not compared. */
+  readonly ignored?: (path: string) => boolean
 }): ReplayDivergence => {
-  const { later, recordedAt, replayedAt, step } = options
+  const { ignored = nothing, later, recordedAt, replayedAt, step } = options
   const left = options.recorded[recordedAt]
   const right = options.replayed[replayedAt]
   const leftAfter = [...options.recorded.slice(recordedAt + 1), ...later]
@@ -130,14 +151,14 @@ export const classify = (options: {
 
   if (left !== undefined && right !== undefined && a !== undefined && b !== undefined) {
     if (a.what === b.what && a.turnId === b.turnId) {
-      const differences = differencesOf(left, right)
+      const differences = differencesOf(left, right).filter(({ path }) => !ignored(path))
       const [first] = differences
       const leaf = first?.path.slice(first.path.indexOf(".") + 1) ?? ""
       const more = differences.length > 1 ? ` (and ${differences.length - 1} more fields)` : ""
       const message = `${named(a)}: ${leaf} is ${value(first?.recorded)} in the recording and ${
         value(first?.replayed)
       } in the replay${more}`
-      return divergenceOf(classOfFields(differences), message, step, left, right)
+      return divergenceOf(classOfFields(differences), message, step, left, right, ignored)
     }
     const comesLater = rightAfter.some((record) => bareText(record) === bareText(left))
     const cameEarlier = leftAfter.some((record) => bareText(record) === bareText(right))

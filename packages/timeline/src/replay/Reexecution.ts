@@ -88,9 +88,10 @@ export class Reexecution {
     this.#assembler.finish()
   }
 
-  /** The end record that the recorder writes for this reason after so many records. */
-  end({ reason, records }: EndRecord): EndRecord {
-    return this.#assembler.end(reason as CloseReason, records)
+  /** The end record that the recorder writes for this reason after so many records; what it could not keep is its to say. */
+  end({ not_captured, reason, records }: EndRecord): EndRecord {
+    const { not_captured: _, ...end } = this.#assembler.end(reason as CloseReason, records)
+    return not_captured === undefined ? end : { ...end, not_captured }
   }
 
   takeOutputs(): ReadonlyArray<TimelineRecord> {

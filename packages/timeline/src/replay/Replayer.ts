@@ -1,38 +1,27 @@
+import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
-import { behaviourFlags } from "@rspp/contracts/Timeline"
+import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { digest } from "@rspp/runtime/determinism/Digest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type { Tear } from "../format/TimelineDecoder.ts"
-import { changedSettings } from "./ConfigOverride.ts"
+import { underSettings } from "./OtherSettings.ts"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { divergenceOf } from "./DivergenceClassifier.ts"
-import { StrictReplay } from "./StrictReplay.ts"
+import { DecisionRecomputation } from "./DecisionRecomputation.ts"
+import { DecisionReplay } from "./DecisionReplay.ts"
+import type { ReplayMode, ReplayRefused } from "./ReplayMode.ts"
+import { allowed, defaultReplayMode, unbroken, understood } from "./ReplayMode.ts"
+import { maxDivergences, StrictReplay } from "./StrictReplay.ts"
 import { TimerTable } from "./TimerTable.ts"
 import type { WhatIfOutlook } from "./WhatIf.ts"
 import { WhatIf } from "./WhatIf.ts"
+import { noEffect } from "./WhatIfEffects.ts"
 
-/** Numbers of the behaviour flags that this kernel knows; a recording under any other cannot be replayed. */
-export const knownBehaviourFlags: ReadonlyArray<number> = Object.values(behaviourFlags)
-
-/** The recording was made under behaviour that this program does not have: a newer or an experimental version made it. */
-export class UnknownBehaviourFlags extends Schema.TaggedError<UnknownBehaviourFlags>()("UnknownBehaviourFlags", {
-  flags: Schema.Array(Schema.Number),
-  message: Schema.String
-}) {}
-
-/** The recording policy of the session does not allow this way of replaying it. */
-export class ReplayModeNotAllowed extends Schema.TaggedError<ReplayModeNotAllowed>()("ReplayModeNotAllowed", {
-  mode: Schema.String,
-  allowed: Schema.Array(Schema.String),
-  message: Schema.String
-}) {}
-
-export type ReplayError = UnknownBehaviourFlags | ReplayModeNotAllowed
+export type ReplayError = ReplayRefused
 
 /** A timeline as a reader or a memory recorder gives it. */
 export interface ReplayTimeline {
@@ -42,15 +31,25 @@ export interface ReplayTimeline {
 }
 
 export interface ReplayOptions {
+  /** Default {@link defaultReplayMode}. `re_simulate_nodes` is the work of `NodeResimulation`, not of this. */
+  readonly mode?: ExecutedMode
   /** What-if: the session runs under this config instead of the recorded one. */
   readonly sessionConfig?: SessionConfig
+  /** What-if: every policy snapshot of the session says this. */
+  readonly policy?: PolicyResolutionSnapshot["body"]
+  /** What-if: the session runs this pipeline; its session config counts unless `sessionConfig` is given. */
+  readonly pipeline?: NormalizedPipeline
 }
+
+/** The modes in which nothing but the kernel and the recorder are at work. */
+export type ExecutedMode = Exclude<ReplayMode, "re_simulate_nodes">
 
 /** What came of a replay. */
 export interface ReplayReport {
+  readonly mode: ReplayMode
   /** Nothing that could be read differs, and nothing of the file was changed. */
   readonly identical: boolean
-  /** Output records that came out of the kernel and are the same as recorded. */
+  /** Records that came out again and are the same as recorded, up to the first difference. */
   readonly records: number
   /** Inputs that were fed, frames included. */
   readonly inputs: number
@@ -66,6 +65,8 @@ export interface ReplayReport {
   readonly tear?: Tear
   /** The first difference. */
   readonly divergence?: ReplayDivergence
+  /** All of them, at most {@link maxDivergences}; of a what-if replay the first alone. Absent where there is none. */
+  readonly divergences?: ReadonlyArray<ReplayDivergence>
   /** For a what-if replay. */
   readonly whatIf?: WhatIfOutlook & {
     /** Settings that are another value than recorded. */
@@ -83,10 +84,11 @@ const unitsPerTurnOfLoop = 4096
  *
  * The kernel is the one that live sessions run, from the same Layer; so is the code that makes records, evidence and
  * supplements. Recorded inputs are fed at their recorded stamps; nothing reads a clock, so that a replay runs under any,
- * a TestClock included. It goes up to the first difference and says what it is; a timeline that is torn or was never
- * closed is replayed as far as it goes.
+ * a TestClock included. It lists what differs, the first difference with both sides; a timeline that is torn or was never
+ * closed is replayed as far as it goes. What is executed and what is compared is the mode's to say (docs/replay.md); it
+ * fails when the recording's policy does not allow the mode, or when the recording lacks what the mode needs.
  *
- * With `sessionConfig` the session runs under another config. Up to the first difference that is the same thing; behind
+ * With `sessionConfig`, `policy` or `pipeline` the session runs under other settings. Up to the first difference that is the same thing; behind
  * it the outlook says which signals would have come when, and from where on the recording has no answers.
  *
  * Speed: about half a second for an hour of call. It keeps the outputs of one step, and nothing else, of a session.
@@ -122,38 +124,38 @@ const replay = Effect.fn("Replayer.replay")(function*(
   timeline: ReplayTimeline,
   options: ReplayOptions
 ): Effect.fn.Return<ReplayReport, ReplayError> {
-  const { records, tear } = timeline
-  const { sessionConfig } = options
+  const { mode = defaultReplayMode } = options
   const recorded = timeline.header
-  yield* permitted(recorded, sessionConfig !== undefined)
-
-  const header: TimelineHeader = sessionConfig === undefined ? recorded : {
-    ...recorded,
-    session_config: sessionConfig,
-    session_config_hash: digest(sessionConfig),
-    pipeline: { ...recorded.pipeline, session_config: sessionConfig }
+  const asked = options.sessionConfig !== undefined || options.policy !== undefined || options.pipeline !== undefined
+  yield* allowed(timeline, mode)
+  // Under other settings decisions are made anew, whatever else is done.
+  if (asked) yield* allowed(timeline, "recompute_decisions")
+  if (mode !== "replay_decisions") yield* understood(recorded)
+  yield* unbroken(timeline, mode)
+  if (mode !== defaultReplayMode) {
+    const work = mode === "replay_decisions"
+      ? new DecisionReplay(recorded, timeline.records)
+      : new DecisionRecomputation(kernels, recorded, timeline.records)
+    while (!work.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow
+    return reportOf(mode, timeline, work)
   }
-  const timers = sessionConfig === undefined
-    ? undefined
-    : { replayed: new TimerTable(), recorded: new TimerTable() }
-  const strict = new StrictReplay(kernels, header, records, timers)
+
+  const { changed, header, records } = asked ? underSettings(timeline, options) : { changed: [], ...timeline }
+  const timers = asked ? { replayed: new TimerTable(), recorded: new TimerTable() } : undefined
+  const strict = new StrictReplay(kernels, header, records, timers, asked ? 1 : maxDivergences)
   const damaged = damagedHeader(recorded)
   if (damaged === undefined) { while (!strict.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow }
-  const divergence = damaged ?? strict.divergence ?? damagedFile(tear, strict)
-  const report = {
-    identical: divergence === undefined,
-    records: strict.compared,
-    inputs: strict.fed,
+  const report = reportOf(mode, timeline, {
+    compared: strict.compared,
+    fed: strict.fed,
     turns: strict.execution.turns,
-    sessionMs: strict.lastMs,
-    complete: divergence === undefined && records.at(-1)?.record === "end",
+    lastMs: strict.lastMs,
     missingTelemetry: strict.missingTelemetry,
-    ...(tear === undefined ? {} : { tear }),
-    ...(divergence === undefined ? {} : { divergence })
-  }
-  if (sessionConfig === undefined || timers === undefined) return report
+    divergences: damaged === undefined ? strict.divergences : [damaged]
+  })
+  if (timers === undefined) return report
 
-  let outlook: WhatIfOutlook = { changes: [] }
+  let outlook: WhatIfOutlook = { changes: [], effects: { totals: noEffect, turns: [] } }
   if (strict.divergence !== undefined) {
     const whatIf = new WhatIf({
       execution: strict.execution,
@@ -165,28 +167,39 @@ const replay = Effect.fn("Replayer.replay")(function*(
     while (!whatIf.run(unitsPerTurnOfLoop)) yield* Effect.yieldNow
     outlook = whatIf.outlook()
   }
-  const changed = changedSettings(recorded.session_config, sessionConfig)
   return {
     ...report,
     whatIf: { ...outlook, changed, notRecomputed: changed.filter((path) => portSettings.includes(path)) }
   }
 })
 
-const permitted = Effect.fnUntraced(function*(header: TimelineHeader, whatIf: boolean) {
-  const flags = header.behaviour_flags.filter((flag) => !knownBehaviourFlags.includes(flag))
-  if (flags.length > 0) {
-    const message = `the recording was made under behaviour flags that are unknown here: ${flags.join(", ")}`
-    return yield* new UnknownBehaviourFlags({ flags, message })
+/** What the modes have to say of a recording. */
+interface Compared {
+  readonly compared: number
+  readonly fed: number
+  readonly turns: number
+  readonly lastMs: number
+  readonly missingTelemetry: number
+  readonly divergences: ReadonlyArray<ReplayDivergence>
+}
+
+const reportOf = (mode: ReplayMode, { records, tear }: ReplayTimeline, found: Compared): ReplayReport => {
+  const damaged = damagedFile(tear, found.lastMs)
+  const divergences = damaged === undefined ? found.divergences : [...found.divergences, damaged]
+  const [divergence] = divergences
+  return {
+    mode,
+    identical: divergence === undefined,
+    records: found.compared,
+    inputs: found.fed,
+    turns: found.turns,
+    sessionMs: found.lastMs,
+    complete: divergence === undefined && records.at(-1)?.record === "end",
+    missingTelemetry: found.missingTelemetry,
+    ...(tear === undefined ? {} : { tear }),
+    ...(divergence === undefined ? {} : { divergence, divergences })
   }
-  const allowed = header.pipeline.recording_policy.allowed_replay_modes
-  // The providers' recorded answers are played back either way; under other settings decisions are made anew.
-  const modes = ["playback_recorded_provider_outputs", ...(whatIf ? ["recompute_decisions"] as const : [])] as const
-  for (const mode of modes) {
-    if (allowed.includes(mode)) continue
-    const message = `the recording policy of the session does not allow ${mode}; it allows ${allowed.join(", ")}`
-    return yield* new ReplayModeNotAllowed({ mode, allowed, message })
-  }
-})
+}
 
 /** A config that does not have the hash that the header gives was changed after the recording. */
 const damagedHeader = (header: TimelineHeader): ReplayDivergence | undefined => {
@@ -199,7 +212,7 @@ const damagedHeader = (header: TimelineHeader): ReplayDivergence | undefined => 
 }
 
 /** Bytes that are not what the recorder wrote; a file that only ends early is none. */
-const damagedFile = (tear: Tear | undefined, { lastMs }: StrictReplay): ReplayDivergence | undefined => {
+const damagedFile = (tear: Tear | undefined, lastMs: number): ReplayDivergence | undefined => {
   if (tear === undefined || tear.reason === "truncated") return undefined
   const what = tear.reason === "checksum" ? "was changed" : "is no record"
   const message = `the file ${what} at byte ${tear.offset}, after ${tear.recordsBefore} records: what follows is lost`

@@ -5,7 +5,11 @@ import { classify, divergenceOf } from "./DivergenceClassifier.ts"
 import { sameJson } from "./JsonDifference.ts"
 import { Reexecution } from "./Reexecution.ts"
 import { identityOf } from "./RecordIdentity.ts"
+import { StepAlignment } from "./StepAlignment.ts"
 import type { TimerTable } from "./TimerTable.ts"
+
+/** Divergences of one recording that are listed; a replay that finds more stops there. */
+export const maxDivergences = 64
 
 /** Records behind a difference that are looked at to tell a moved record from a missing one. */
 const lookAhead = 256
@@ -19,26 +23,31 @@ export interface TimerTables {
 /**
  * Executes the recorded inputs again and compares, step by step, every output record with the recorded one.
  *
- * A step is an input and all that came out of it; only one step is held at a time. It ends at the first difference.
- * Telemetry that is missing in the recording is no difference: the recorder drops it first, by contract; it is counted.
+ * A step is an input and all that came out of it; only one step is held at a time. It ends at the first difference, or
+ * after `limit` of them: what comes out of the kernel depends on inputs alone, so that it goes on behind a difference as
+ * long as the recorded inputs have their places. Telemetry that is missing in the recording is no difference: the recorder
+ * drops it first, by contract; it is counted.
  */
 export class StrictReplay {
   readonly execution: Reexecution
   readonly #records: ReadonlyArray<TimelineRecord>
   readonly #timers: TimerTables | undefined
+  readonly #limit: number
+  readonly #divergences: Array<ReplayDivergence> = []
   readonly #recorded: Array<TimelineRecord> = []
   #step = { sequence: 0, atMs: 0 }
   #next = 0
   #resumeAt = 0
   #lastMs = 0
-  /** Output records that were compared and are the same. */
+  /** Nothing more can be compared. */
+  #over = false
+  /** Output records that were compared and are the same, up to the first difference. */
   compared = 0
   /** Frames and other inputs that were fed. */
   fed = 0
   /** Telemetry events that the replay has and the recording does not. */
   missingTelemetry = 0
-  divergence: ReplayDivergence | undefined
-  /** The outputs of the step that differed. */
+  /** The outputs of the first step that differed. */
   diverged: { readonly recorded: ReadonlyArray<TimelineRecord>; readonly replayed: ReadonlyArray<TimelineRecord> } = {
     recorded: [],
     replayed: []
@@ -48,11 +57,23 @@ export class StrictReplay {
     kernels: SessionKernel["Service"],
     header: TimelineHeader,
     records: ReadonlyArray<TimelineRecord>,
-    timers?: TimerTables
+    timers?: TimerTables,
+    limit = 1
   ) {
     this.execution = new Reexecution(kernels, header)
     this.#records = records
     this.#timers = timers
+    this.#limit = limit
+  }
+
+  /** What differs, in the order in which it was found. */
+  get divergences(): ReadonlyArray<ReplayDivergence> {
+    return this.#divergences
+  }
+
+  /** The first difference. */
+  get divergence(): ReplayDivergence | undefined {
+    return this.#divergences[0]
   }
 
   /** Index of the first record behind the step that differed. */
@@ -67,19 +88,27 @@ export class StrictReplay {
 
   /** Goes on until about `units` more frames and records are done. True when there is nothing more to do. */
   run(units: number): boolean {
-    const end = this.fed + this.compared + units
-    while (this.divergence === undefined && this.fed + this.compared < end) {
+    for (let done = 0; !this.#over && done < units; done++) {
+      const fed = this.fed
       const record = this.#records[this.#next]
-      this.#resumeAt = this.#next
+      if (this.#divergences.length === 0) this.#resumeAt = this.#next
       if (record === undefined) {
         // Torn, or never closed: what came out of the last step may not all have been written.
         this.#settle("prefix")
-        return true
+        this.#over = true
+        break
       }
       this.#next++
       this.#take(record)
+      done += Math.max(0, this.fed - fed - 1)
     }
-    return this.divergence !== undefined
+    return this.#over
+  }
+
+  #found(divergence: ReplayDivergence, fatal = false): void {
+    if (this.#divergences.length >= this.#limit) return
+    this.#divergences.push(divergence)
+    if (fatal || this.#divergences.length >= this.#limit) this.#over = true
   }
 
   #take(record: TimelineRecord): void {
@@ -109,18 +138,18 @@ export class StrictReplay {
 
   /** The kernel must hand out the number that the record has. */
   #hasPlace(sequence: number, record: TimelineRecord): boolean {
-    if (this.divergence !== undefined) return false
+    if (this.#over) return false
     const next = this.execution.kernel.nextSequence()
     if (sequence === next) return true
     const { what } = identityOf(record)
     const missing = sequence > next ? ": records are missing before it" : ""
     const message = `${what} has number ${sequence} in the recording, the replay is at ${next}${missing}`
-    this.divergence = divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record)
+    this.#found(divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record), true)
     return false
   }
 
   #end(record: EndRecord): void {
-    if (this.divergence !== undefined) return
+    if (this.#over) return
     // What the end counts is what was written; the rest comes out of the replay.
     const expected = this.execution.end({ ...record, records: this.#next })
     const { last_sequence, runtime_timestamp_ms } = expected
@@ -129,7 +158,7 @@ export class StrictReplay {
       `the recording says that it ends after number ${record.last_sequence} at ${record.runtime_timestamp_ms}` +
       ` ms and ${record.records} records, it ends after number ${last_sequence} at ${runtime_timestamp_ms} ms and ` +
       `${expected.records} records`
-    this.divergence = divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record, expected)
+    this.#found(divergenceOf("ORDERING_DIVERGENCE", message, this.#step, record, expected))
   }
 
   #input(record: InputRecord): void {
@@ -144,34 +173,31 @@ export class StrictReplay {
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       const message = `the kernel refuses ${identityOf(record).what}: ${why}`
-      this.divergence = divergenceOf("OUTCOME_DIVERGENCE", message, this.#step, record)
-      this.#resumeAt = this.#next
+      if (this.#divergences.length === 0) this.#resumeAt = this.#next
+      this.#found(divergenceOf("OUTCOME_DIVERGENCE", message, this.#step, record), true)
     }
   }
 
   /** Compares the outputs of the step that is over. `prefix`: the recording may lack the last of them. */
   #settle(extent: "whole" | "prefix" = "whole"): void {
-    if (this.divergence !== undefined) return
+    if (this.#over) return
     const replayed = this.execution.takeOutputs()
     const recorded = this.#recorded
-    let left = 0
-    let right = 0
-    while (left < recorded.length || right < replayed.length) {
-      const a = recorded[left]
-      const b = replayed[right]
+    const sides = new StepAlignment(recorded, replayed)
+    while (!sides.isDone) {
+      const a = sides.recorded
+      const b = sides.replayed
       if (a === undefined && extent === "prefix") break
-      if (a === undefined || b === undefined || !sameJson(a, b)) {
-        if (b !== undefined && this.#isDroppedTelemetry(a, b)) {
-          this.missingTelemetry++
-          right++
-          continue
-        }
-        this.#diverge(left, right, replayed)
-        return
+      if (a !== undefined && b !== undefined && sameJson(a, b)) {
+        sides.same()
+        if (this.#divergences.length === 0) this.compared++
+      } else if (b !== undefined && this.#isDroppedTelemetry(a, b)) {
+        this.missingTelemetry++
+        sides.skipReplayed()
+      } else {
+        sides.differ(this.#diverge(sides, replayed))
+        if (this.#over) return
       }
-      left++
-      right++
-      this.compared++
     }
     const last = recorded.at(-1)
     if (last !== undefined) this.#lastMs = identityOf(last).atMs ?? this.#lastMs
@@ -189,15 +215,17 @@ export class StrictReplay {
     return sequence !== undefined && sequence > replayed.event.runtime_sequence
   }
 
-  #diverge(recordedAt: number, replayedAt: number, replayed: ReadonlyArray<TimelineRecord>): void {
+  #diverge({ left, right }: StepAlignment, replayed: ReadonlyArray<TimelineRecord>): ReplayDivergence {
     const recorded = [...this.#recorded]
-    this.diverged = { recorded, replayed }
     const later = this.#records.slice(this.#next - 1, this.#next - 1 + lookAhead)
       .filter((record) => record.record !== "input" && record.record !== "audio")
-    this.divergence = classify({ recorded, replayed, recordedAt, replayedAt, later, step: this.#step })
-    if (this.#timers !== undefined) {
+    const divergence = classify({ recorded, replayed, recordedAt: left, replayedAt: right, later, step: this.#step })
+    if (this.#divergences.length === 0) this.diverged = { recorded, replayed }
+    this.#found(divergence)
+    if (this.#over && this.#timers !== undefined) {
       for (const record of recorded) this.#timers.recorded.apply(record)
       for (const record of replayed) this.#timers.replayed.apply(record)
     }
+    return divergence
   }
 }

@@ -5,6 +5,8 @@ import type { InputRecord, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Reexecution } from "./Reexecution.ts"
 import { bareText, identityOf } from "./RecordIdentity.ts"
 import type { TimerTables } from "./StrictReplay.ts"
+import type { Milestone, WhatIfEffects } from "./WhatIfEffects.ts"
+import { effectsOf } from "./WhatIfEffects.ts"
 
 /** Something that would have happened at another time, or only on one side. */
 export interface WhatIfChange {
@@ -19,6 +21,8 @@ export interface WhatIfChange {
 export interface WhatIfOutlook {
   /** Signals that come at another time, or on one side only, as far as is known; at most {@link maxChanges}. */
   readonly changes: ReadonlyArray<WhatIfChange>
+  /** What that comes to, by turn and in total. */
+  readonly effects: WhatIfEffects
   /** From here on the recording has no answers; absent when it had one for everything. */
   readonly unknown_beyond?: { readonly runtime_timestamp_ms: number; readonly reason: string }
 }
@@ -54,7 +58,8 @@ const milestones: ReadonlySet<string> = new Set<SignalName>([
   "provider_error",
   "provider_switch",
   "budget_warning",
-  "budget_exhausted"
+  "budget_exhausted",
+  "drop_notice"
 ])
 
 /** What a command's answers are filed under; {@link answersTo} files the answers. */
@@ -107,11 +112,8 @@ const askKey = (record: TimelineRecord, atMs: number): string => `${bareText(rec
 const isMilestone = (record: TimelineRecord): boolean =>
   record.record === "signal" && milestones.has(record.signal.signal)
 
-interface Milestone {
-  readonly what: string
-  readonly turnId: string | undefined
-  readonly atMs: number
-}
+const reasonOf = (record: TimelineRecord): Pick<Milestone, "reason"> =>
+  record.record === "signal" && record.signal.reason !== undefined ? { reason: record.signal.reason } : {}
 
 /**
  * Goes on behind the first difference of a what-if replay, for as long as the recording has an answer to everything that
@@ -208,9 +210,19 @@ export class WhatIf {
       // What the recording has at the very end of what is known may still come.
       for (const milestone of left) if (milestone.atMs < end) change(milestone, milestone.atMs, undefined)
     }
-    if (unknown === undefined) return { changes }
+    const effects = effectsOf({
+      recorded: this.#recorded,
+      replayed: this.#replayed,
+      speechMs: this.#records.flatMap((record) =>
+        record.record === "input" && record.input.type === "voice_activity" && record.input.edge === "speech_started"
+          ? [record.runtime_timestamp_ms]
+          : []
+      ),
+      endMs: end
+    })
+    if (unknown === undefined) return { changes, effects }
     const { reason, runtime_timestamp_ms } = unknown
-    return { changes, unknown_beyond: { runtime_timestamp_ms, reason } }
+    return { changes, effects, unknown_beyond: { runtime_timestamp_ms, reason } }
   }
 
   /** The recording's side: what it asks for and when it says what. */
@@ -218,7 +230,7 @@ export class WhatIf {
     if (!isAsk(record) && !isMilestone(record)) return
     const { atMs = 0, turnId, what } = identityOf(record)
     if (isMilestone(record)) {
-      this.#recorded.push({ what, turnId, atMs })
+      this.#recorded.push({ what, turnId, atMs, ...reasonOf(record) })
       return
     }
     const key = askKey(record, atMs)
@@ -269,7 +281,7 @@ export class WhatIf {
     if (!isAsk(record) && !isMilestone(record)) return
     const { atMs = this.#nowMs, turnId, what } = identityOf(record)
     if (isMilestone(record)) {
-      this.#replayed.push({ what, turnId, atMs })
+      this.#replayed.push({ what, turnId, atMs, ...reasonOf(record) })
       return
     }
     const key = askKey(record, atMs)

@@ -92,7 +92,8 @@ describe("records", () => {
       last_sequence: 2,
       runtime_timestamp_ms: 60,
       reason: "ended",
-      records: records.length + 1
+      records: records.length + 1,
+      not_captured: { level: "L0", caller_audio: "none", payloads: [], detail_dropped: 0, records_lost: 0 }
     })
   })
 })

@@ -46,7 +46,8 @@ const changedTimeline = (timeline: ScriptedTimeline, stream: SeededStream) => {
   const outputs = timeline.records.flatMap((record, at) => isOutput(record) ? [at] : [])
   const at = outputs[stream.between(0, outputs.length - 1)] ?? 0
   const record = timeline.records[at] as TimelineRecord
-  const leaves = leavesOf(record).filter(({ path }) => path[0] !== "record" && path.join(".") !== "reason")
+  // Why a recording was closed and what it could not keep is the recorder's to say: no kernel can tell.
+  const leaves = leavesOf(record).filter(({ path }) => !["record", "reason", "not_captured"].includes(path[0] ?? ""))
   const { path, value } = leaves[stream.between(0, leaves.length - 1)] as Leaf
   const records = [...timeline.records]
   records[at] = withLeaf(record, path, otherThan(value)) as TimelineRecord

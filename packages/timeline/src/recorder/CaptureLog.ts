@@ -1,0 +1,62 @@
+import type { PayloadClass } from "@rspp/contracts/Event"
+import type { PayloadDecision, RedactionAction } from "@rspp/contracts/Evidence"
+import type { RecordingManifest } from "@rspp/contracts/Timeline"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
+import { lowerLevel } from "./Redaction.ts"
+
+/** Records that were made but did not reach the disk, as the recorder counts them. */
+export interface LostRecords {
+  /** Payloads, caller audio, telemetry. */
+  readonly detail: number
+  /** Any others. */
+  readonly records: number
+}
+
+/** What a recorder has let go on purpose, counted where it happens; with what got lost it is the manifest of the recording. */
+export class CaptureLog {
+  readonly #left = new Map<
+    string,
+    { readonly payload_class: PayloadClass; readonly action: RedactionAction; count: number }
+  >()
+  #level: RecordingLevel
+  #samples = 0
+  #samplesKept = 0
+
+  constructor(level: RecordingLevel) {
+    this.#level = level
+  }
+
+  /** This level is in force now. */
+  level(level: RecordingLevel): void {
+    if (level !== this.#level) this.#level = lowerLevel(this.#level, level)
+  }
+
+  /** A payload came and met this redaction. */
+  payload(payload_class: PayloadClass, action: RedactionAction): void {
+    if (action === "allow") return
+    const key = `${payload_class} ${action}`
+    const left = this.#left.get(key)
+    if (left === undefined) this.#left.set(key, { payload_class, action, count: 1 })
+    else left.count++
+  }
+
+  /** Samples of the caller came, and were kept or not. */
+  callerAudio(samples: number, kept: boolean): void {
+    this.#samples += samples
+    if (kept) this.#samplesKept += samples
+  }
+
+  manifest(lost: LostRecords): RecordingManifest {
+    const payloads: ReadonlyArray<PayloadDecision> = [...this.#left.entries()]
+      .sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([, decision]) => ({ ...decision }))
+    const whole = this.#samplesKept === this.#samples && lost.detail === 0
+    return {
+      level: this.#level,
+      caller_audio: this.#samplesKept === 0 ? "none" : whole ? "whole" : "part",
+      payloads,
+      detail_dropped: lost.detail,
+      records_lost: lost.records
+    }
+  }
+}
