@@ -38,7 +38,8 @@ const recordingBytes = (header: TimelineHeader, { disk, records }: SessionResult
   return Buffer.concat([preamble, encodeFrame([header]), ...groups.map((group) => encodeFrame(group))])
 }
 
-const record = (id: string, one: ScenarioCase): ReadonlyArray<SimulatedRecording> => {
+/** The recordings of a case exactly as it is written, at the level of its spec. */
+export const recordInFull = (id: string, one: ScenarioCase): ReadonlyArray<SimulatedRecording> => {
   const { sessions } = runSeed(one.seeds?.[0] ?? 1, {
     ...optionsOf(one, one.script),
     check: () => [],
@@ -65,16 +66,18 @@ export const maxSimulatedBytes = 5.25 * 1024 * 1024
  */
 export const recordCase = (id: string, written: ScenarioCase): ReadonlyArray<SimulatedRecording> => {
   const one = { ...written, call: { ...written.call, ...written.shiftedCall } }
-  const recordings = record(id, one)
+  const recordings = recordInFull(id, one)
   if (one.spec === undefined || recordings.every(({ bytes }) => bytes.length <= maxFileBytes)) return recordings
-  return record(id, { ...one, spec: { ...one.spec, recording_policy: { recording_level: "L0" } } })
+  return recordInFull(id, { ...one, spec: { ...one.spec, recording_policy: { recording_level: "L0" } } })
 }
 
 const bySize = (a: SimulatedRecording, b: SimulatedRecording): number =>
   a.bytes.length - b.bytes.length || (a.name < b.name ? -1 : 1)
 
 /** What of the recordings of each scenario goes into the tree: the smallest of each, then the smallest that there is room for. */
-export const chosen = (all: ReadonlyMap<string, ReadonlyArray<SimulatedRecording>>): ReadonlyArray<SimulatedRecording> => {
+export const chosen = (
+  all: ReadonlyMap<string, ReadonlyArray<SimulatedRecording>>
+): ReadonlyArray<SimulatedRecording> => {
   const taken: Array<SimulatedRecording> = []
   const more: Array<SimulatedRecording> = []
   for (const recordings of all.values()) {

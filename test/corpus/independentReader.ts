@@ -29,7 +29,9 @@ const frameAt = (file: Buffer, offset: number) => {
 
 /** Reads a file of version 1. Throws when it is none. */
 export const readIndependently = (file: Buffer): IndependentReading => {
-  if (file.subarray(0, firstLine.length).toString("latin1") !== firstLine) throw new Error("not a timeline of version 1")
+  if (file.subarray(0, firstLine.length).toString("latin1") !== firstLine) {
+    throw new Error("not a timeline of version 1")
+  }
   const records: Array<Readonly<Record<string, unknown>>> = []
   let offset = firstLine.length
   for (;;) {

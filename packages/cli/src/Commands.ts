@@ -156,9 +156,36 @@ const verify = Command.make(
   )
 )
 
+const promote = Command.make(
+  "promote",
+  {
+    file: timelineFile,
+    as: Flag.String("as").pipe(Flag.withMetavar("NAME"), Flag.withDescription("What the fixture is called")),
+    to: Flag.String("to").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDefault("fixtures"),
+      Flag.withDescription("The directory to write to, which is created; default: fixtures")
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelinePromote.ts")),
+      ({ promoteTimeline }) => promoteTimeline(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Make a regression fixture of a recorded call: without the words and the sound, and only when it replays identical"
+  ),
+  Command.withExamples([
+    { command: "rspp timeline promote call.timeline --as cut-off-greeting", description: "To fixtures/" },
+    { command: "rspp replay fixtures/*.timeline", description: "And what CI runs from then on" }
+  ])
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify])
+  Command.withSubcommands([show, exporting, verify, promote])
 )
 
 const validate = Command.make(
