@@ -183,9 +183,32 @@ const promote = Command.make(
   ])
 )
 
+const summary = Command.make(
+  "summary",
+  {
+    files,
+    prices: optional(
+      Flag.String("prices").pipe(
+        Flag.withMetavar("P.json"),
+        Flag.withDescription("What providers take, to estimate the cost; default: not estimated")
+      )
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineSummary.ts")),
+      ({ summarizeTimelines }) => summarizeTimelines(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Recordings in numbers: turns, latencies, provider calls, characters and audio, losses, cost; and all together"
+  )
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify, promote])
+  Command.withSubcommands([show, summary, exporting, verify, promote])
 )
 
 const validate = Command.make(
