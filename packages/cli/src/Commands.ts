@@ -120,6 +120,18 @@ const show = Command.make(
     file: timelineFile,
     turn: optional(Flag.String("turn").pipe(Flag.withDescription("Only this turn, for example 3 or turn_3"))),
     signal: optional(Flag.String("signal").pipe(Flag.withDescription("Only control signals of this name"))),
+    lane: optional(
+      Flag.Literals("lane", ["control", "data", "telemetry"]).pipe(Flag.withDescription("Only records of this lane"))
+    ),
+    from: optional(
+      Flag.String("from").pipe(
+        Flag.withMetavar("TIME"),
+        Flag.withDescription("Only from this session time on: 3.4 (seconds), 00:03.412 or 3412ms")
+      )
+    ),
+    to: optional(
+      Flag.String("to").pipe(Flag.withMetavar("TIME"), Flag.withDescription("Only up to this session time"))
+    ),
     json
   },
   (flags) =>
@@ -206,9 +218,25 @@ const summary = Command.make(
   )
 )
 
+const diff = Command.make(
+  "diff",
+  {
+    a: Argument.String("A").pipe(Argument.withDescription("A timeline file")),
+    b: Argument.String("B").pipe(Argument.withDescription("The timeline file to compare it with")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineDiff.ts")),
+      ({ diffTimelines }) => diffTimelines(flags)
+    )
+).pipe(
+  Command.withDescription("Where two recordings first differ, and the turns and control signals that do; exit 1 then")
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, summary, exporting, verify, promote])
+  Command.withSubcommands([show, summary, diff, exporting, verify, promote])
 )
 
 const validate = Command.make(
