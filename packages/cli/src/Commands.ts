@@ -142,8 +142,11 @@ const exporting = Command.make(
   "export",
   {
     file: timelineFile,
-    format: Flag.Literals("format", ["jsonl", "perfetto"]).pipe(
-      Flag.withDescription("jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing")
+    format: Flag.Literals("format", ["jsonl", "perfetto", "otlp"]).pipe(
+      Flag.withAlias("to"),
+      Flag.withDescription(
+        "jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing; otlp: OpenTelemetry spans as OTLP/JSON"
+      )
     ),
     output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output")))
   },
