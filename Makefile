@@ -23,7 +23,7 @@ bench: ## measure speed, as ratios against a bare loop
 
 replay: ## execute every recording of test/corpus again: each must come out identical
 	@sh scripts/install.sh all
-	@$(WITH) node packages/cli/bin/rspp.js replay test/corpus/*/*.timeline
+	@$(WITH) node packages/cli/bin/rspp.js replay $$(find test/corpus -name '*.timeline' | sort)
 
 sim: ## a minute of seeds in the simulated world, every rule checked; FOR=N seconds
 	@sh scripts/install.sh all

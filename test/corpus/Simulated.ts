@@ -71,6 +71,9 @@ export const recordCase = (id: string, written: ScenarioCase): ReadonlyArray<Sim
   return recordInFull(id, { ...one, spec: { ...one.spec, recording_policy: { recording_level: "L0" } } })
 }
 
+/** Scenarios of which each version of the format has a recording in the tree for ever: an end, a cut, a lost lease. */
+export const goldenIds: ReadonlyArray<string> = ["S11", "S16", "F7"]
+
 const bySize = (a: SimulatedRecording, b: SimulatedRecording): number =>
   a.bytes.length - b.bytes.length || (a.name < b.name ? -1 : 1)
 

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { checkReplay } from "@rspp/simulation/Recordings"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeFrame, preamble, readableVersions } from "@rspp/timeline/format/TimelineFormat"
 import { readFileSync } from "node:fs"
 import { catalogue } from "../simulation/Catalogue.ts"
 import { corpus, decode } from "./Corpus.ts"
@@ -52,6 +52,16 @@ describe("the corpus", () => {
       const [once, twice] = [recordCase("S11", one), recordCase("S11", one)]
       assert.isNotEmpty(once)
       assert.deepStrictEqual(once, twice)
+    }
+  })
+
+  it("has golden recordings of every version of the format that is read, as that version was written", () => {
+    for (const version of readableVersions) {
+      const golden = files.filter(({ name }) => name.startsWith(`golden/format-${version}/`))
+      assert.isAtLeast(golden.length, 3, `node test/corpus/write.ts writes golden/format-${version} once`)
+      for (const { bytes, name } of golden) {
+        assert.strictEqual(bytes.subarray(0, 16).toString("latin1"), `rspp-timeline ${version}\n`, name)
+      }
     }
   })
 

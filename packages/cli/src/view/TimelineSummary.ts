@@ -223,7 +223,7 @@ const volume = (use: Summary["providers"][number]): string =>
 const providerLine = (use: Summary["providers"][number]): string => {
   const parts = [
     `${use.calls} calls`,
-    countsText(use.outcomes as Counts),
+    countsText(use.outcomes),
     use.retries === 0 ? "" : `${use.retries} retries`,
     use.first_result_ms === undefined
       ? ""
