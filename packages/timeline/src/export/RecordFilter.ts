@@ -38,21 +38,18 @@ export function* filtered(
   }
 }
 
+/** Records of sound and words, in the clear or not. */
+const content: ReadonlySet<string> = new Set(["audio", "payload", "caller_audio", "sealed", "removed"])
+
 /** The lane of a record; what the kernel decides and does belongs to the control lane, sound and words to the data lane. */
-export const laneOf = (record: TimelineRecord): Lane => {
-  switch (record.record) {
-    case "input":
-      return record.lane
-    case "event":
-      return record.event.lane
-    case "audio":
-    case "payload":
-    case "caller_audio":
-      return "DataLane"
-    default:
-      return "ControlLane"
-  }
-}
+export const laneOf = (record: TimelineRecord): Lane =>
+  record.record === "input"
+    ? record.lane
+    : record.record === "event"
+    ? record.event.lane
+    : content.has(record.record)
+    ? "DataLane"
+    : "ControlLane"
 
 /** The last moment of a record: a run of audio goes on for as long as its frames. */
 const endOf = (record: TimelineRecord, atMs: number): number =>

@@ -28,21 +28,39 @@ export const withoutContent = (
   return { header: { ...header, not_captured: [...new Set([...header.not_captured, ...leftOut])] }, records: kept }
 }
 
+/** Records that a replay needs or that are evidence: they hold handles, facts and times, and no content. */
+const withoutPayload: ReadonlySet<string> = new Set([
+  "audio",
+  "input",
+  "signal",
+  "event",
+  "transition",
+  "plan",
+  "decision",
+  "invocation",
+  "command",
+  "evidence",
+  "supplement"
+])
+
 const redacted = (record: TimelineRecord): TimelineRecord | undefined => {
-  if (record.record === "caller_audio") return undefined
-  if (record.record !== "payload" || harmless.has(record.payload_class)) return record
+  if (withoutPayload.has(record.record)) return record
+  // Whatever else there is may hold content, in the clear or sealed.
+  if (record.record !== "payload") return undefined
+  if (harmless.has(record.payload_class)) return record
   if (record.payload_class !== "text_raw" || record.text === undefined) return undefined
-  const { pcm_base64: _, ...rest } = record
-  return { ...rest, action: "mask", text: maskText(record.text) }
+  const { handle_id, payload_class, text } = record
+  return { record: "payload", handle_id, payload_class, action: "mask", text: maskText(text) }
 }
 
 /** The end counts what is left, and where it says what the recording has, it has no caller audio any more. */
 const endAfter = (end: EndRecord, records: number): EndRecord => {
-  const manifest: unknown = Reflect.get(end, "not_captured")
-  const without = typeof manifest === "object" && manifest !== null
-    ? { not_captured: { ...manifest, caller_audio: "none" } }
-    : {}
-  return { ...end, ...without, records }
+  const after: EndRecord = { ...end, records }
+  const manifest: unknown = Reflect.get(after, "not_captured")
+  if (typeof manifest === "object" && manifest !== null) {
+    Reflect.set(after, "not_captured", { ...manifest, caller_audio: "none" })
+  }
+  return after
 }
 
 /** A timeline as the bytes of a file, each record in a frame of its own. */
