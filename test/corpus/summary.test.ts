@@ -29,6 +29,7 @@ interface Summary {
     readonly output_audio_ms: number
   }>
   readonly cost: unknown
+  readonly turns: ReadonlyArray<{ readonly turn_id: string; readonly outcome: string }>
 }
 
 const lines = (stdout: string) => stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Summary)
@@ -110,6 +111,11 @@ describe("rspp timeline summary", () => {
     assert.deepStrictEqual(field(priced?.cost, "unpriced"), ["stt embedded/moonshine"])
     const text = await rspp(cwd, "timeline", "summary", call, "--prices", "prices.json")
     assert.match(text.stdout, /^turns {9}2 opened, 1 committed, 1 aborted \(1 cancelled\)$/mu)
+    assert.match(text.stdout, /^ {2}turn_1 .* aborted \(cancelled\), silent 0 ms after the cut$/mu)
+    assert.deepStrictEqual(plain.turns.map(({ outcome, turn_id }) => [turn_id, outcome]), [
+      ["turn_1", "aborted"],
+      ["turn_2", "committed"]
+    ])
     assert.match(text.stdout, /no price of stt embedded\/moonshine: not in the total/u)
   }, 60_000)
 

@@ -9,12 +9,20 @@ import { tellTear } from "../TimelineFile.ts"
 import { graver } from "../Verdict.ts"
 import { addedFacts, summaryLines, summaryOf, timelineFacts, titleOf } from "../view/TimelineSummary.ts"
 import type { TimelineFacts } from "../view/TimelineSummary.ts"
+import { formatTurnTable, turnRows } from "../view/TurnTable.ts"
+import type { TurnRow } from "../view/TurnTable.ts"
 
 export interface SummaryFlags {
   readonly files: ReadonlyArray<string>
   readonly prices: string | undefined
   readonly json: boolean
 }
+
+/** The providers' part says what the calls came to. */
+const withoutCalls = ({ invocations: _, ...row }: TurnRow) => row
+
+/** Turns of one recording that are listed; `--json` has all. */
+const maxTurns = 24
 
 /** `rspp timeline summary`: each recording in numbers, and all of them together when there are several. */
 export const summarizeTimelines = Effect.fn("rspp.timeline.summary")(function*({ files, json, prices }: SummaryFlags) {
@@ -36,12 +44,27 @@ export const summarizeTimelines = Effect.fn("rspp.timeline.summary")(function*({
       const { header, records } = exit.value
       const facts = timelineFacts(records)
       const summary = summaryOf(facts, priceList)
+      const rows = turnRows(records)
       all.push(facts)
       if (json) {
         const { pipeline_version, recording_level, session_id } = header
-        screen.line(JSON.stringify({ file, session_id, pipeline_version, recording_level, ...summary }))
+        screen.line(
+          JSON.stringify({
+            file,
+            session_id,
+            pipeline_version,
+            recording_level,
+            ...summary,
+            turns: rows.map(withoutCalls)
+          })
+        )
       } else {
         for (const line of summaryLines(titleOf(file, header, facts), summary, screen.style)) screen.line(line)
+        if (rows.length > 0) {
+          screen.line("each turn, in ms after the caller's last sample of speech")
+          for (const line of formatTurnTable(rows.slice(0, maxTurns), screen.style)) screen.line(`  ${line}`)
+        }
+        if (rows.length > maxTurns) screen.line(`  … and ${rows.length - maxTurns} more (--json has all)`)
         screen.line("")
       }
       if (Exit.isFailure(yield* Effect.exit(tellTear(file, exit.value)))) worst = graver(worst, "bad_input")
