@@ -21,6 +21,10 @@ bench: ## measure speed, as ratios against a bare loop
 	@sh scripts/install.sh all
 	@$(WITH) node test/bench/run.ts
 
+replay: ## execute every recording of test/corpus again: each must come out identical
+	@sh scripts/install.sh all
+	@$(WITH) node packages/cli/bin/rspp.js replay $$(find test/corpus -name '*.timeline' | sort)
+
 sim: ## a minute of seeds in the simulated world, every rule checked; FOR=N seconds
 	@sh scripts/install.sh all
 	@$(WITH) node packages/cli/bin/rspp.js sim --seconds $${FOR:-60}
@@ -44,4 +48,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench sim sim-long mutants crash format install
+.PHONY: help run test verify bench replay sim sim-long mutants crash format install

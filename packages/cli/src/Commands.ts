@@ -168,6 +168,18 @@ const show = Command.make(
     file: timelineFile,
     turn: optional(Flag.String("turn").pipe(Flag.withDescription("Only this turn, for example 3 or turn_3"))),
     signal: optional(Flag.String("signal").pipe(Flag.withDescription("Only control signals of this name"))),
+    lane: optional(
+      Flag.Literals("lane", ["control", "data", "telemetry"]).pipe(Flag.withDescription("Only records of this lane"))
+    ),
+    from: optional(
+      Flag.String("from").pipe(
+        Flag.withMetavar("TIME"),
+        Flag.withDescription("Only from this session time on: 3.4 (seconds), 00:03.412 or 3412ms")
+      )
+    ),
+    to: optional(
+      Flag.String("to").pipe(Flag.withMetavar("TIME"), Flag.withDescription("Only up to this session time"))
+    ),
     json
   },
   (flags) =>
@@ -178,8 +190,11 @@ const exporting = Command.make(
   "export",
   {
     file: timelineFile,
-    format: Flag.Literals("format", ["jsonl", "perfetto"]).pipe(
-      Flag.withDescription("jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing")
+    format: Flag.Literals("format", ["jsonl", "perfetto", "otlp"]).pipe(
+      Flag.withAlias("to"),
+      Flag.withDescription(
+        "jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing; otlp: OpenTelemetry spans as OTLP/JSON"
+      )
     ),
     output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output")))
   },
@@ -222,9 +237,75 @@ const repair = Command.make(
   )
 )
 
+const promote = Command.make(
+  "promote",
+  {
+    file: timelineFile,
+    as: Flag.String("as").pipe(Flag.withMetavar("NAME"), Flag.withDescription("What the fixture is called")),
+    to: Flag.String("to").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDefault("fixtures"),
+      Flag.withDescription("The directory to write to, which is created; default: fixtures")
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelinePromote.ts")),
+      ({ promoteTimeline }) => promoteTimeline(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Make a regression fixture of a recorded call: without the words and the sound, and only when it replays identical"
+  ),
+  Command.withExamples([
+    { command: "rspp timeline promote call.timeline --as cut-off-greeting", description: "To fixtures/" },
+    { command: "rspp replay fixtures/*.timeline", description: "And what CI runs from then on" }
+  ])
+)
+
+const summary = Command.make(
+  "summary",
+  {
+    files,
+    prices: optional(
+      Flag.String("prices").pipe(
+        Flag.withMetavar("P.json"),
+        Flag.withDescription("What providers take, to estimate the cost; default: not estimated")
+      )
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineSummary.ts")),
+      ({ summarizeTimelines }) => summarizeTimelines(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Recordings in numbers: turns, latencies, provider calls, characters and audio, losses, cost; and all together"
+  )
+)
+
+const diff = Command.make(
+  "diff",
+  {
+    a: Argument.String("A").pipe(Argument.withDescription("A timeline file")),
+    b: Argument.String("B").pipe(Argument.withDescription("The timeline file to compare it with")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineDiff.ts")),
+      ({ diffTimelines }) => diffTimelines(flags)
+    )
+).pipe(
+  Command.withDescription("Where two recordings first differ, and the turns and control signals that do; exit 1 then")
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify, repair])
+  Command.withSubcommands([show, summary, diff, exporting, verify, repair, promote])
 )
 
 const validate = Command.make(

@@ -8,9 +8,16 @@ import { tellTear } from "../TimelineFile.ts"
 
 export interface ExportFlags {
   readonly file: string
-  readonly format: "jsonl" | "perfetto"
+  readonly format: "jsonl" | "otlp" | "perfetto"
   readonly output: string | undefined
 }
+
+const whatNext = {
+  jsonl: "",
+  otlp:
+    "; send it to a collector: curl -H content-type:application/json --data-binary @FILE http://localhost:4318/v1/traces",
+  perfetto: "; open it at https://ui.perfetto.dev"
+} as const
 
 /** Pieces of text that are written at once. */
 const piecesPerWrite = 512
@@ -19,7 +26,12 @@ const piecesPerWrite = 512
 export const exportTimeline = Effect.fn("rspp.timeline.export")(function*({ file, format, output }: ExportFlags) {
   const screen = yield* Screen
   const timeline = yield* read(file)
-  const pieces = format === "jsonl" ? jsonLines(timeline) : perfettoTrace(timeline)
+  const pieces = format === "jsonl"
+    ? jsonLines(timeline)
+    : format === "perfetto"
+    ? perfettoTrace(timeline)
+    // A tenth of a second of modules, for those who want spans only.
+    : (yield* Effect.promise(() => import("@rspp/timeline/export/OtlpTrace"))).otlpTrace(timeline)
   if (output === undefined) {
     for (const piece of pieces) screen.raw(piece)
     return yield* tellTear(file, timeline)
@@ -30,6 +42,6 @@ export const exportTimeline = Effect.fn("rspp.timeline.export")(function*({ file
     Stream.encodeText,
     Stream.run(fs.sink(output))
   )
-  screen.note(`${output}: written${format === "perfetto" ? "; open it at https://ui.perfetto.dev" : ""}`)
+  screen.note(`${output}: written${whatNext[format]}`)
   return yield* tellTear(file, timeline)
 })

@@ -2,6 +2,7 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { frameMs, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { Timeline } from "../format/TimelineDecoder.ts"
 import { timeOf } from "@rspp/contracts/TimelineStamp"
+import { counterSamples } from "./TraceCounters.ts"
 
 /** Rows of the trace, top to bottom. A row that would overlap itself gets further ones below. */
 const rows = ["turns", "caller speech", "stt", "llm", "tts", "external", "agent speech"] as const
@@ -28,7 +29,7 @@ const firstRowThread = 10
  * A timeline in the Chrome trace format, as pieces of one JSON document: open it in ui.perfetto.dev or chrome://tracing.
  *
  * Tracks: signals (instants), turns, the caller's speech, provider invocations per modality, the agent's speech as it was
- * played. Times are those of the recording; what was still going on at its end is drawn up to there.
+ * played; counters for audio in and out, the voice queue, running calls and edges that are held back. Times are those of the recording; what was still going on at its end is drawn up to there.
  */
 export function* perfettoTrace(timeline: Pick<Timeline, "header" | "records">): Generator<string> {
   const events = traceEvents(timeline)
@@ -67,6 +68,9 @@ function* traceEvents({ header, records }: Pick<Timeline, "header" | "records">)
       dur: duration * 1000,
       args: slice.args
     }
+  }
+  for (const { atMs, track, value } of counterSamples(records)) {
+    yield { ph: "C", pid: 1, tid: 0, name: track, ts: atMs * 1000, args: { value } }
   }
   for (const record of records) {
     if (record.record !== "signal") continue

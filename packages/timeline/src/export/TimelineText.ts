@@ -3,16 +3,9 @@ import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Timeline } from "../format/TimelineDecoder.ts"
-import { sequencesOf, timeOf } from "@rspp/contracts/TimelineStamp"
-import { TurnIndex } from "./TurnIndex.ts"
-
-/** What to show; what is absent selects everything. A record is shown when it meets all. */
-export interface TextFilter {
-  readonly turn?: string
-  /** Name of a control signal. */
-  readonly signal?: string
-  readonly kind?: TimelineRecord["record"]
-}
+import { sequencesOf } from "@rspp/contracts/TimelineStamp"
+import { filtered } from "./RecordFilter.ts"
+import type { RecordFilter } from "./RecordFilter.ts"
 
 /** Columns: time, sequence, who, turn, what. */
 const widths = { time: 10, sequence: 7, who: 8, turn: 9 } as const
@@ -23,16 +16,11 @@ const widths = { time: 10, sequence: 7, who: 8, turn: 9 } as const
  * @example
  * // 00:03.412     123  RK-03    turn_1    turn_open
  */
-export function* timelineText(timeline: Timeline, filter: TextFilter = {}): Generator<string> {
-  const turns = new TurnIndex(timeline.records)
-  let now = 0
-  for (const record of [timeline.header, ...timeline.records]) {
-    now = timeOf(record) ?? now
-    const turn = turns.turnOf(record)
-    if (!isWanted(record, turn, filter)) continue
+export function* timelineText(timeline: Timeline, filter: RecordFilter = {}): Generator<string> {
+  for (const { atMs, record, turn } of filtered(timeline, filter)) {
     const { who, what } = describe(record)
     yield [
-      clock(now).padEnd(widths.time),
+      clock(atMs).padEnd(widths.time),
       String(sequencesOf(record)?.first ?? "").padStart(widths.sequence),
       ` ${who.padEnd(widths.who)}`,
       (turn ?? "").padEnd(widths.turn),
@@ -58,11 +46,6 @@ export const clock = (ms: number): string => {
   const hours = Math.floor(ms / 3_600_000)
   return `${hours > 0 ? `${hours}:` : ""}${pad((ms / 60_000) % 60)}:${pad((ms / 1000) % 60)}.${pad(ms % 1000, 3)}`
 }
-
-const isWanted = (record: TimelineRecord, turn: string | undefined, filter: TextFilter): boolean =>
-  (filter.turn === undefined || turn === filter.turn) &&
-  (filter.kind === undefined || record.record === filter.kind) &&
-  (filter.signal === undefined || (record.record === "signal" && record.signal.signal === filter.signal))
 
 /** `key value` for each field that is there. */
 const fields = (values: Readonly<Record<string, unknown>>): string =>

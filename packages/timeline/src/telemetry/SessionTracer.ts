@@ -31,8 +31,11 @@ export class SessionTracer extends Context.Service<SessionTracer, {
   readonly observer: () => SessionObserver
 }>()("rspp/SessionTracer") {
   static readonly layer = Layer.succeed(SessionTracer, {
-    observer: () => new TracingObserver(trace.getTracer(tracerName))
+    observer: () => SessionTracer.observerOf(trace.getTracer(tracerName))
   })
+
+  /** An observer that makes its spans with this tracer, whatever SDK the program has registered. */
+  static readonly observerOf = (tracer: Tracer): SessionObserver => new TracingObserver(tracer)
 
   static readonly layerNoop = Layer.succeed(SessionTracer, { observer: () => ({}) })
 }

@@ -1,0 +1,114 @@
+import { schemaVersion } from "@rspp/contracts/Identity"
+import { timelineBytes, withoutContent } from "@rspp/timeline/export/RegressionFixture"
+import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
+import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
+import { read } from "@rspp/timeline/format/TimelineReader"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { Effect, FileSystem, Path } from "effect"
+import { CliFailure } from "../CliFailure.ts"
+import { replay } from "../Composition.ts"
+import { Screen } from "../Screen.ts"
+
+export interface PromoteFlags {
+  readonly file: string
+  readonly as: string
+  readonly to: string
+  readonly json: boolean
+}
+
+/** What a fixture may be called: it is the name of a file. */
+const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/u
+
+/** What a replay of a new fixture is expected to find: nothing. */
+const nothingExpected = {
+  schema_version: schemaVersion,
+  expected_divergences: [],
+  approved: false,
+  timing_tolerance_ms: 0
+}
+
+/** Fails unless the timeline is whole and executes again as it was recorded. */
+const mustReplay = Effect.fnUntraced(function*(what: string, timeline: Timeline) {
+  const { tear } = timeline
+  if (tear !== undefined) {
+    return yield* new CliFailure({
+      exit: "bad_input",
+      message: `${what} is torn at byte ${tear.offset}, after ${tear.recordsBefore} records, and was not promoted`,
+      hint: "A fixture is a whole call: give a recording that was closed properly."
+    })
+  }
+  const report = yield* Effect.flatMap(Replayer, ({ replay }) => replay(timeline))
+  if (report.divergence !== undefined || !report.complete) {
+    const why = report.divergence === undefined
+      ? "it was never closed"
+      : `${report.divergence.divergence_class}: ${report.divergence.message}`
+    return yield* new CliFailure({
+      exit: "violation",
+      message: `${what} does not replay identical and was not promoted (${why})`,
+      hint: "Run rspp replay on it to see both sides."
+    })
+  }
+  return report
+})
+
+const decoded = (bytes: Uint8Array): Timeline => {
+  const decoder = new TimelineDecoder()
+  decoder.push(bytes)
+  const read = decoder.finish()
+  // These bytes were made a moment ago, by us.
+  if (read.is !== "timeline") throw new Error(`the fixture that was made is no timeline: ${read.is}`)
+  return read.timeline
+}
+
+/**
+ * `rspp timeline promote`: a recorded call becomes a regression fixture, `NAME.timeline` with its expectations beside it in
+ * `NAME.expected.json`.
+ *
+ * What was said is taken out first (`withoutContent`); then the bytes of the fixture are read back and executed again, and
+ * only when that is identical are they written. Nothing is ever overwritten.
+ */
+export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as, file, json, to }: PromoteFlags) {
+  const screen = yield* Screen
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  if (!goodName.test(as) || as.endsWith(".timeline")) {
+    return yield* new CliFailure({
+      exit: "usage",
+      message: `"${as}" is no name for a fixture`,
+      hint: "Give letters, digits, dots, dashes and underscores, without .timeline at the end."
+    })
+  }
+  const fixture = paths.join(to, `${as}.timeline`)
+  const expectations = paths.join(to, `${as}.expected.json`)
+  for (const path of [fixture, expectations]) {
+    if (yield* fs.exists(path)) {
+      return yield* new CliFailure({
+        exit: "bad_input",
+        message: `${path} exists already, and a fixture is never overwritten`,
+        hint: "Give the fixture another name, or remove that one."
+      })
+    }
+  }
+  const timeline = yield* read(file, { validate: true })
+  const bytes = timelineBytes(withoutContent(timeline))
+  const report = yield* Effect.gen(function*() {
+    yield* mustReplay(file, timeline)
+    return yield* mustReplay("what is left of it without the words", decoded(bytes))
+  }).pipe(Effect.provide(replay))
+  yield* fs.makeDirectory(to, { recursive: true })
+  // `wx`: whoever wrote there in the meantime keeps what they have.
+  yield* fs.writeFile(fixture, bytes, { flag: "wx" })
+  yield* fs.writeFileString(expectations, `${JSON.stringify(nothingExpected, null, 2)}\n`, { flag: "wx" })
+  if (json) {
+    const { inputs, records, turns } = report
+    screen.line(JSON.stringify({ fixture, expectations, bytes: bytes.length, turns, records, inputs }))
+    return undefined
+  }
+  screen.line(
+    `${fixture}: ${
+      screen.style.green("written")
+    }, ${report.turns} turns, ${bytes.length} bytes, replays identical without the words`
+  )
+  screen.line(`${expectations}: nothing is expected to differ`)
+  return undefined
+})
