@@ -58,6 +58,11 @@ const run = Command.make(
       )
     ),
     speed: speed("Default: real"),
+    keys: optional(
+      Flag.String("keys").pipe(
+        Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
+      )
+    ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(
       Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
@@ -112,6 +117,28 @@ const replay = Command.make(
   )
 )
 
+const access = {
+  access: optional(
+    Flag.String("access").pipe(
+      Flag.withMetavar("policy.json"),
+      Flag.withDescription(
+        "Ask by this access policy, which also says where the access is audited; default: as the owner"
+      )
+    )
+  ),
+  as: optional(
+    Flag.String("as").pipe(
+      Flag.withMetavar("name=value,…"),
+      Flag.withDescription(
+        "Who asks, with --access: tenant_id, principal_id, role, purpose, requested_scope and requested_fidelity"
+      )
+    )
+  ),
+  keys: optional(
+    Flag.String("keys").pipe(Flag.withDescription("The key store that opens sealed payloads, as the owner"))
+  )
+}
+
 const timelineFile = Argument.String("FILE").pipe(Argument.withDescription("A timeline file"))
 
 const show = Command.make(
@@ -120,6 +147,7 @@ const show = Command.make(
     file: timelineFile,
     turn: optional(Flag.String("turn").pipe(Flag.withDescription("Only this turn, for example 3 or turn_3"))),
     signal: optional(Flag.String("signal").pipe(Flag.withDescription("Only control signals of this name"))),
+    ...access,
     json
   },
   (flags) =>
@@ -133,7 +161,8 @@ const exporting = Command.make(
     format: Flag.Literals("format", ["jsonl", "perfetto"]).pipe(
       Flag.withDescription("jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing")
     ),
-    output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output")))
+    output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output"))),
+    ...access
   },
   (flags) =>
     Effect.flatMap(
@@ -156,9 +185,24 @@ const verify = Command.make(
   )
 )
 
+const auditVerify = Command.make(
+  "verify",
+  { log: Argument.String("LOG").pipe(Argument.withDescription("An audit log")), json },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineAuditVerify.ts")),
+      ({ verifyAudit }) => verifyAudit(flags)
+    )
+).pipe(Command.withDescription("Check that no entry of an audit log was changed, removed, put in or cut off"))
+
+const audit = Command.make("audit").pipe(
+  Command.withDescription("The log of who read recordings, and of what was deleted"),
+  Command.withSubcommands([auditVerify])
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify])
+  Command.withSubcommands([show, exporting, verify, audit])
 )
 
 const validate = Command.make(

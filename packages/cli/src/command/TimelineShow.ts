@@ -2,13 +2,14 @@ import { signalNames } from "@rspp/contracts/Signal"
 import { jsonLines } from "@rspp/timeline/export/JsonLines"
 import { timelineText } from "@rspp/timeline/export/TimelineText"
 import { TurnIndex } from "@rspp/timeline/export/TurnIndex"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import { Effect } from "effect"
 import { CliFailure } from "../CliFailure.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
+import { openTimeline } from "../TimelineAccess.ts"
 import { tellTear } from "../TimelineFile.ts"
 
-export interface ShowFlags {
+export interface ShowFlags extends AccessFlags {
   readonly file: string
   readonly turn: string | undefined
   readonly signal: string | undefined
@@ -16,7 +17,8 @@ export interface ShowFlags {
 }
 
 /** `rspp timeline show`: one record a line, all of them or those of a turn or a signal. */
-export const showTimeline = Effect.fn("rspp.timeline.show")(function*({ file, json, signal, turn }: ShowFlags) {
+export const showTimeline = Effect.fn("rspp.timeline.show")(function*(flags: ShowFlags) {
+  const { file, json, signal, turn } = flags
   const screen = yield* Screen
   if (signal !== undefined && !(signalNames as ReadonlyArray<string>).includes(signal)) {
     return yield* new CliFailure({
@@ -25,10 +27,10 @@ export const showTimeline = Effect.fn("rspp.timeline.show")(function*({ file, js
       hint: `There is ${signalNames.join(", ")}.`
     })
   }
-  const timeline = yield* read(file)
+  const turnId = turn === undefined ? undefined : /^[0-9]+$/u.test(turn) ? `turn_${turn}` : turn
+  const timeline = yield* openTimeline(file, "show", flags, turnId)
   const { header, records } = timeline
   const index = new TurnIndex(records)
-  const turnId = turn === undefined ? undefined : /^[0-9]+$/u.test(turn) ? `turn_${turn}` : turn
   const turns = [...new Set(records.map((record) => index.turnOf(record)).filter((id) => id !== undefined))]
   if (turnId !== undefined && !turns.includes(turnId)) {
     return yield* new CliFailure({

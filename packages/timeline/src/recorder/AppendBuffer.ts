@@ -164,6 +164,9 @@ export const approximateBytes = (record: TimelineRecord): number => {
       return 256 + 3 * (record.text?.length ?? 0) + (record.pcm_base64?.length ?? 0)
     case "caller_audio":
       return 128 + record.pcm_base64.length
+    case "sealed":
+      return 512 + record.data_base64.length
+    case "removed":
     case "end":
       return 256
   }

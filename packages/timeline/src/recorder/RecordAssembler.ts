@@ -1,11 +1,21 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
-import type { AudioRun, EndRecord, InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type {
+  AudioRun,
+  CallerAudioRecord,
+  EndRecord,
+  InputRecord,
+  PayloadRecord,
+  TimelineHeader,
+  TimelineRecord
+} from "@rspp/contracts/Timeline"
 import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import { frameMs, frameSamples, sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
 import type { CloseReason } from "@rspp/runtime/ports/Recorder"
 import { EvidenceLedger, maxUnsealedTurns } from "./EvidenceLedger.ts"
-import { maskText, redactionFor } from "./Redaction.ts"
+import { handleOf, withoutHandleHash } from "../privacy/HandleHash.ts"
+import type { Sealer } from "../privacy/Sealing.ts"
+import { isTruthful, maskText, redactionFor } from "./Redaction.ts"
 
 /** Frames of the longest audio run: 10 s, so that a crash loses no more than that of a silence. */
 export const maxRunFrames = 500
@@ -69,14 +79,19 @@ interface Group {
 export class RecordAssembler {
   readonly #sink: AssemblerSink
   readonly #ledger: EvidenceLedger
+  readonly #header: TimelineHeader
+  readonly #sealer: Sealer | undefined
   #run: Run | undefined
   #group: Group | undefined
   #caller: { readonly first: number; readonly chunks: Array<Int16Array>; samples: number } | undefined
   #lastSequence = 0
   #lastMs = 0
 
-  constructor(header: TimelineHeader, sink: AssemblerSink) {
+  /** With a `sealer`, whose key the header names, payloads are kept sealed. */
+  constructor(header: TimelineHeader, sink: AssemblerSink, sealer?: Sealer) {
     this.#sink = sink
+    this.#header = header
+    this.#sealer = sealer
     this.#ledger = new EvidenceLedger(header)
   }
 
@@ -130,10 +145,13 @@ export class RecordAssembler {
 
   payload(handle: PayloadHandle, content: string | Int16Array): void {
     const { id: handle_id, payload_class } = handle
-    const action = redactionFor(payload_class, this.level)
-    if (action !== "allow" && action !== "mask") return
+    const action = redactionFor(payload_class, this.level, this.#header)
+    if (action !== "allow" && action !== "mask" && action !== "tokenize") return
     const fields = { record: "payload" as const, handle_id, payload_class, action }
-    if (typeof content === "string") {
+    if (action === "tokenize") {
+      if (typeof content !== "string" || this.#sealer === undefined) return
+      this.#sink.emit({ tier: "detail", records: [{ ...fields, text: this.#sealer.token(content) }] })
+    } else if (typeof content === "string") {
       this.#detail({ ...fields, text: action === "mask" ? maskText(content) : content })
     } else if (action === "allow") {
       for (let at = 0; at < content.length; at += payloadChunkSamples) {
@@ -143,7 +161,7 @@ export class RecordAssembler {
   }
 
   callerAudio(sampleIndex: number, samples: Int16Array): void {
-    if (redactionFor("audio_raw", this.level) !== "allow") return this.#flushCaller()
+    if (redactionFor("audio_raw", this.level, this.#header) !== "allow") return this.#flushCaller()
     const caller = this.#caller
     if (caller !== undefined && sampleIndex === caller.first + caller.samples) {
       caller.chunks.push(samples)
@@ -221,14 +239,24 @@ export class RecordAssembler {
     if (timestampMs > this.#lastMs) this.#lastMs = timestampMs
   }
 
-  #put(record: TimelineRecord, tier: Tier = "record"): void {
+  #put(given: TimelineRecord, tier: Tier = "record"): void {
+    const record = this.#withoutDroppedHash(given)
     if (this.#group === undefined) return this.#sink.emit({ tier, records: [record] })
     this.#group.records.push(record)
     if (this.#group.records.length >= maxGroupRecords) this.#flushGroup()
   }
 
-  #detail(record: TimelineRecord): void {
-    this.#sink.emit({ tier: "detail", records: [record] })
+  #detail(record: PayloadRecord | CallerAudioRecord): void {
+    this.#sink.emit({ tier: "detail", records: [this.#sealer?.seal(record) ?? record] })
+  }
+
+  /** A payload that is dropped leaves no hash behind either. */
+  #withoutDroppedHash(record: TimelineRecord): TimelineRecord {
+    const handle = record.record === "input" || record.record === "command" ? handleOf(record) : undefined
+    return handle?.hash !== undefined && isTruthful(this.#header) &&
+        redactionFor(handle.payload_class, this.level, this.#header) === "drop"
+      ? withoutHandleHash(record)
+      : record
   }
 
   #closing(seen: "closeSeen" | "closedSeen"): void {
