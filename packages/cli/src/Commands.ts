@@ -200,9 +200,62 @@ const audit = Command.make("audit").pipe(
   Command.withSubcommands([auditVerify])
 )
 
+const auditLog = optional(
+  Flag.String("audit").pipe(Flag.withDescription("The audit log; default: audit.jsonl beside the recordings"))
+)
+const keyStore = optional(
+  Flag.String("keys").pipe(Flag.withDescription("The key store, where the keys of sealed recordings are destroyed"))
+)
+
+const deleting = Command.make(
+  "delete",
+  {
+    file: timelineFile,
+    turn: optional(Flag.String("turn").pipe(Flag.withDescription("Only what was said in this turn"))),
+    mode: Flag.Literals("mode", ["hard_delete", "crypto_inaccessible"]).pipe(
+      Flag.withDescription(
+        "hard_delete: from the file; crypto_inaccessible: by destroying the key that the session is sealed under"
+      )
+    ),
+    keys: keyStore,
+    audit: auditLog,
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineDelete.ts")),
+      ({ deleteFromTimeline }) => deleteFromTimeline(flags)
+    )
+).pipe(Command.withDescription("Delete words and sound of a session or a turn; evidence stays, and it still replays"))
+
+const sweep = Command.make(
+  "sweep",
+  {
+    directory: Argument.String("DIR").pipe(Argument.withDescription("A directory of recordings")),
+    policy: Flag.String("policy").pipe(Flag.withDescription("A retention policy, JSON")),
+    now: optional(
+      Flag.String("now").pipe(Flag.withDescription("Sweep as if it were this time, for example 2026-12-31"))
+    ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Say what would be done and change nothing")
+    ),
+    keys: keyStore,
+    audit: auditLog,
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineSweep.ts")),
+      ({ sweepTimelines }) => sweepTimelines(flags)
+    )
+).pipe(
+  Command.withDescription("Remove what is past its time by a retention policy, class by class and tenant by tenant")
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify, audit])
+  Command.withSubcommands([show, exporting, verify, deleting, sweep, audit])
 )
 
 const validate = Command.make(

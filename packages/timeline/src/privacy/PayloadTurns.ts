@@ -8,9 +8,12 @@ const chunkSamples = 16_000
 
 interface Window {
   readonly turnId: string
-  /** Caller samples from the opening of the turn before to that of this one: in them its question was asked. */
+  /**
+   * Caller samples from the opening of the turn before to that of this one: in them its question was asked. What came
+   * after the last opening is the last turn's, too.
+   */
   readonly from: number
-  readonly to: number
+  to: number
 }
 
 /**
@@ -46,6 +49,8 @@ export class PayloadTurns {
       this.#windows.push({ turnId, from: opened, to: samples })
       opened = samples
     }
+    const last = this.#windows.at(-1)
+    if (last !== undefined) last.to = Number.POSITIVE_INFINITY
   }
 
   /** True when the record keeps (or kept) a payload of the turn. */
