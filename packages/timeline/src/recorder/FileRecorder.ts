@@ -1,6 +1,7 @@
 import { Recorder } from "@rspp/runtime/ports/Recorder"
 import { RecorderFailure } from "@rspp/runtime/ports/Recorder"
 import type { CloseReason, SessionRecorder } from "@rspp/runtime/ports/Recorder"
+import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 import { Cause, Clock, Effect, Exit, FileSystem, Latch, Layer, Queue } from "effect"
 import type { Scope } from "effect"
 import { createKey } from "../privacy/KeyStore.ts"
@@ -84,7 +85,7 @@ const open = Effect.fn("Recorder.open")(function*(
       const room = ready && !file.impaired() && buffer.hasRoom(assembler.reservedBytes)
       Queue.offerUnsafe(answers, [turnId, room ? "appended" : "refused"])
     }
-  }, key === undefined ? undefined : new Sealer(key))
+  }, { scrub: yield* SecretScrubber, ...(key === undefined ? {} : { sealer: new Sealer(key) }) })
 
   const flush = Effect.suspend(() => {
     arrived.closeUnsafe()

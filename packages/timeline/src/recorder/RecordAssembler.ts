@@ -8,6 +8,7 @@ import type {
   TimelineHeader,
   TimelineRecord
 } from "@rspp/contracts/Timeline"
+import { scrubSecrets } from "@rspp/contracts/Secrets"
 import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import { frameMs, frameSamples, sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
@@ -50,6 +51,13 @@ export interface AssemblerSink {
   readonly appendRequested: (turnId: string, ready: boolean) => void
 }
 
+export interface AssemblerOptions {
+  /** Under its key, which the header names, payloads are kept. */
+  readonly sealer?: Sealer
+  /** Takes secrets out of texts that are kept; default: what has the shape of one. */
+  readonly scrub?: (text: string) => string
+}
+
 interface Run {
   readonly firstSequence: number
   readonly firstSample: number
@@ -81,17 +89,18 @@ export class RecordAssembler {
   readonly #ledger: EvidenceLedger
   readonly #header: TimelineHeader
   readonly #sealer: Sealer | undefined
+  readonly #scrub: (text: string) => string
   #run: Run | undefined
   #group: Group | undefined
   #caller: { readonly first: number; readonly chunks: Array<Int16Array>; samples: number } | undefined
   #lastSequence = 0
   #lastMs = 0
 
-  /** With a `sealer`, whose key the header names, payloads are kept sealed. */
-  constructor(header: TimelineHeader, sink: AssemblerSink, sealer?: Sealer) {
+  constructor(header: TimelineHeader, sink: AssemblerSink, options: AssemblerOptions = {}) {
     this.#sink = sink
     this.#header = header
-    this.#sealer = sealer
+    this.#sealer = options.sealer
+    this.#scrub = options.scrub ?? scrubSecrets
     this.#ledger = new EvidenceLedger(header)
   }
 
@@ -152,7 +161,7 @@ export class RecordAssembler {
       if (typeof content !== "string" || this.#sealer === undefined) return
       this.#sink.emit({ tier: "detail", records: [{ ...fields, text: this.#sealer.token(content) }] })
     } else if (typeof content === "string") {
-      this.#detail({ ...fields, text: action === "mask" ? maskText(content) : content })
+      this.#detail({ ...fields, text: action === "mask" ? maskText(content) : this.#scrub(content) })
     } else if (action === "allow") {
       for (let at = 0; at < content.length; at += payloadChunkSamples) {
         this.#detail({ ...fields, pcm_base64: base64(content.subarray(at, at + payloadChunkSamples)) })
