@@ -39,7 +39,7 @@ describe("docs/privacy.md", () => {
         for (const directory of args.slice(2)) mkdirSync(join(cwd, directory), { mode: 0o700 })
         continue
       }
-      expect(program, line).toBe("rspp")
+      if (program !== "rspp") throw new Error(`no command of rspp: ${line}`)
       ended.push({ command, wanted: Number(exit ?? 0), ended: await rspp(args, { cwd }) })
       if (command.includes("crypto_inaccessible")) {
         // Before the sweep takes them.

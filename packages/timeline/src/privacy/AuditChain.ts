@@ -23,7 +23,10 @@ export const genesis = "0".repeat(64)
 
 export const sha256 = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
-const hashOf = ({ hash: _, ...content }: AuditEntry): string => sha256(canonicalJson(content))
+const hashOf = (entry: AuditEntry): string => {
+  const { hash: _, ...content } = entry
+  return sha256(canonicalJson(content))
+}
 
 /** The entry that follows `previous`; `torn` is what a writer that died left behind it. */
 export const chained = (

@@ -58,10 +58,8 @@ export class ReplayAccess extends Context.Service<ReplayAccess, {
         return ReplayAccess.of({
           read: Effect.fn("ReplayAccess.read")(function*(file, options) {
             const timeline = yield* read(file).pipe(
-              Effect.tapError((error) =>
-                audit.append(entryOf(file, options, "denied", "unreadable", undefined)).pipe(
-                  Effect.catch(() => Effect.fail(error))
-                )
+              Effect.tapError(() =>
+                Effect.ignore(audit.append(entryOf(file, options, "denied", "unreadable", undefined)))
               )
             )
             const decision = decide(policy, options, timeline)

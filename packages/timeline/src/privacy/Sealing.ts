@@ -15,7 +15,10 @@ const nonceBytes = (nonce: number): Buffer => {
 }
 
 /** Everything of a sealed record but its content: what stands in the clear cannot be changed either. */
-const authenticated = ({ data_base64: _, ...fields }: SealedRecord): Buffer => Buffer.from(canonicalJson(fields))
+const authenticated = (record: SealedRecord): Buffer => {
+  const { data_base64: _, ...fields } = record
+  return Buffer.from(canonicalJson(fields))
+}
 
 /**
  * Seals what a recording keeps of payloads, and makes tokens, under the key of that recording.

@@ -49,7 +49,7 @@ describe("an audit log", () => {
   it("names what was cut off at its end, whole lines and parts of one", () => {
     assert.deepStrictEqual(found(lines.slice(0, 3)), ["4: 2 entries were cut off at the end (the last was number 5)"])
     assert.deepStrictEqual(found([]), ["1: 5 entries were cut off at the end (the last was number 5)"])
-    const { problems } = verifyAudit(Buffer.from(`${lines.join("\n")}`), end)
+    const { problems } = verifyAudit(Buffer.from(lines.join("\n")), end)
     assert.deepStrictEqual(problems.map(({ line }) => line), [5, 5])
     assert.deepStrictEqual(
       verifyAudit(Buffer.from(`${lines.join("\n")}\n`), undefined).problems.map(({ line }) => line),

@@ -73,7 +73,7 @@ describe("a recording with a key store", () => {
         const before = yield* read(file, { validate: true })
         const id = before.header.payload_key_id ?? ""
         const path = `${directory}/${id}.key`
-        assert.strictEqual(Number((yield* fs.stat(path)).mode) & 0o777, 0o600)
+        assert.strictEqual((yield* fs.stat(path)).mode & 0o777, 0o600)
         // Another name for the same bytes shows what is left of them.
         yield* fs.link(path, `${directory}/other-name`)
         assert.isTrue(yield* destroyKey(directory, id))
