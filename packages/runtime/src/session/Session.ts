@@ -41,7 +41,7 @@ import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
 import type { StateStoreFailure } from "../ports/SessionStateStore.ts"
-import { SessionStateStore } from "../ports/SessionStateStore.ts"
+import { noStateStore, SessionStateStore } from "../ports/SessionStateStore.ts"
 import { Transport, TransportFailure } from "../ports/Transport.ts"
 import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
@@ -398,6 +398,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   const keepState = () => {
+    if (store === noStateStore) return
     const { conversation, ...counts } = kernel.durable()
     keeper.keep({
       ...counts,
