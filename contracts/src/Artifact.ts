@@ -9,6 +9,7 @@ import { isObject, type Issue, issuesOf } from "./Issue.ts"
 import { NormalizedPipeline } from "./NormalizedPipeline.ts"
 import { DecisionOutcome } from "./Outcome.ts"
 import { PipelineSpec } from "./PipelineSpec.ts"
+import { AccessPolicy, AuditEntry, RetentionPolicy } from "./Privacy.ts"
 import { Profile } from "./Profile.ts"
 import { ReplayExpectation } from "./ReplayExpectation.ts"
 import { SessionConfig } from "./SessionConfig.ts"
@@ -51,7 +52,10 @@ export const artifactSchemas = {
   policy_resolution_snapshot: PolicyResolutionSnapshot,
   provider_health_snapshot: ProviderHealthSnapshot,
   timeline_header: TimelineHeader,
-  timeline_record: TimelineRecord
+  timeline_record: TimelineRecord,
+  access_policy: AccessPolicy,
+  retention_policy: RetentionPolicy,
+  audit_entry: AuditEntry
 } as const
 
 export type ArtifactKind = keyof typeof artifactSchemas
@@ -113,6 +117,9 @@ export const guessKind = (value: unknown): ArtifactKind | undefined => {
   const has = (...keys: ReadonlyArray<string>) => keys.every((key) => Object.hasOwn(value, key))
   if (has("record")) return value["record"] === "header" ? "timeline_header" : "timeline_record"
   if (has("snapshot_kind")) return snapshotKinds.find((kind) => kind === value["snapshot_kind"])
+  if (has("audit_sequence")) return "audit_entry"
+  if (has("access_rules")) return "access_policy"
+  if (has("retention")) return "retention_policy"
   if (has("signal")) return "control_signal"
   if (has("event_scope") || has("event_id", "lane")) return "event"
   if (has("trigger") || has("from_state", "to_state")) return "turn_transition"

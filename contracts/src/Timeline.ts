@@ -29,8 +29,10 @@ export const timelineFormatVersion = 1
  * - 3: a call has limits after its first result too; turn and path warn before they run out; another path has a budget of
  *   its own; an edge's budget runs while its consumer is busy, and its latency bound acts; `lane_handling` decides what
  *   an edge does; telemetry is shed past its watermark; admission is asked before an open turn makes way; circuits tell.
+ * - 4: evidence says of sound at L1 that it was masked (it said that it was hashed, and no hash was kept); what is
+ *   dropped keeps no hash in its handle either.
  */
-export const behaviourFlags = { turnTaking: 1, durableState: 2, limits: 3 } as const
+export const behaviourFlags = { turnTaking: 1, durableState: 2, limits: 3, truthfulRedaction: 4 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
 const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {
@@ -63,6 +65,8 @@ export const TimelineHeader = record("header", {
   pipeline: NormalizedPipeline,
   /** Time to the first result of the providers whose catalog entry declares one, by provider id. */
   provider_caps: freeMap(PositiveMilliseconds),
+  /** The key that payloads are sealed under, and tokens made with; absent where they are in the clear. */
+  payload_key_id: Schema.optionalKey(Id),
   /** What this recording leaves out on purpose. */
   not_captured: Schema.Array(Id)
 })
@@ -134,6 +138,23 @@ export const RecordingManifest = Schema.Struct({
   records_lost: Natural
 }).annotate({ identifier: "RecordingManifest" })
 export type RecordingManifest = typeof RecordingManifest.Type
+const held = {
+  /** Which record it was. */
+  of: Schema.Literals(["payload", "caller_audio"]),
+  payload_class: PayloadClass,
+  handle_id: Schema.optionalKey(Id),
+  first_sample_index: Schema.optionalKey(Natural)
+} as const
+/**
+ * A payload or caller audio that only the holder of a key can read: the canonical JSON of its `payload` or
+ * `caller_audio` record, by AES-256-GCM under the recording's key, the authentication tag last. The nonce is `nonce` as
+ * 12 bytes, big-endian; the other fields are authenticated with it. Replay needs no payload and so no key.
+ */
+export const SealedRecord = record("sealed", { ...held, key_id: Id, nonce: Natural, data_base64: Id })
+export type SealedRecord = typeof SealedRecord.Type
+/** Stands where a payload or caller audio was that has been deleted since. */
+export const RemovedRecord = record("removed", { ...held, why: Schema.Literals(["hard_delete", "retention"]) })
+export type RemovedRecord = typeof RemovedRecord.Type
 /** Last record of a timeline that was closed properly; `records` counts those before it. */
 export const EndRecord = record("end", {
   last_sequence: Natural,
@@ -161,6 +182,8 @@ export const TimelineRecord = Schema.Union([
   SupplementRecord,
   PayloadRecord,
   CallerAudioRecord,
+  SealedRecord,
+  RemovedRecord,
   EndRecord
 ])
 export type TimelineRecord = typeof TimelineRecord.Type

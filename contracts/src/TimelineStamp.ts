@@ -21,6 +21,8 @@ export const sequencesOf = (record: TimelineRecord): { readonly first: number; r
     case "supplement":
     case "payload":
     case "caller_audio":
+    case "sealed":
+    case "removed":
     case "end":
       return undefined
   }
@@ -49,6 +51,8 @@ export const timeOf = (record: TimelineRecord): number | undefined => {
     case "supplement":
     case "payload":
     case "caller_audio":
+    case "sealed":
+    case "removed":
       return undefined
   }
 }

@@ -3,10 +3,12 @@ import { Effect } from "effect"
 import { call } from "./Composition.ts"
 import type { CompositionOptions } from "./Composition.ts"
 import type { SaidLine } from "./CallSummary.ts"
+import { scrubberWith } from "./KnownSecrets.ts"
 import { liveScreen } from "./LiveScreen.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import type { LocalCallResult } from "./LocalRunner.ts"
 import { Screen } from "./Screen.ts"
+import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 
 export interface CallOptions extends CompositionOptions {
   readonly session_id: string
@@ -55,6 +57,10 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     return played
   }).pipe(
     Effect.provide(call(options)),
+    Effect.provideService(
+      SecretScrubber,
+      scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}))
+    ),
     Effect.onInterrupt(() =>
       Effect.sync(() =>
         screen.note(

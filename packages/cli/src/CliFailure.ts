@@ -40,6 +40,11 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   UnknownTimelineVersion: "bad_input",
   TimelineWithoutHeader: "bad_input",
   InvalidTimelineRecord: "violation",
+  // recordings that may not be read, or not changed so
+  AccessDenied: "violation",
+  AuditUnavailable: "unavailable",
+  KeyStoreFailure: "unavailable",
+  DeletionRefused: "bad_input",
   // recordings that are whole, but not for this program or this purpose
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",

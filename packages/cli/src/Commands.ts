@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
+import { access, audit, deleting, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
 // quick.
@@ -58,6 +59,11 @@ const run = Command.make(
       )
     ),
     speed: speed("Default: real"),
+    keys: optional(
+      Flag.String("keys").pipe(
+        Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
+      )
+    ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(
       Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
@@ -180,6 +186,7 @@ const show = Command.make(
     to: optional(
       Flag.String("to").pipe(Flag.withMetavar("TIME"), Flag.withDescription("Only up to this session time"))
     ),
+    ...access,
     json
   },
   (flags) =>
@@ -196,7 +203,8 @@ const exporting = Command.make(
         "jsonl: one record a line; perfetto: a trace for ui.perfetto.dev or chrome://tracing; otlp: OpenTelemetry spans as OTLP/JSON"
       )
     ),
-    output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output")))
+    output: optional(Flag.String("output").pipe(Flag.withDescription("The file to write; default: standard output"))),
+    ...access
   },
   (flags) =>
     Effect.flatMap(
@@ -305,7 +313,7 @@ const diff = Command.make(
 
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, summary, diff, exporting, verify, repair, promote])
+  Command.withSubcommands([show, summary, diff, exporting, verify, repair, promote, deleting, sweep, audit])
 )
 
 const validate = Command.make(

@@ -42,6 +42,8 @@ export interface CompositionOptions {
   readonly stereo?: string
   /** The timeline file to write. Must not exist. */
   readonly timeline: string
+  /** A directory for the key that payloads in the timeline are sealed under. */
+  readonly keys?: string
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -132,7 +134,10 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),
-    Layer.provideMerge(FileRecorder.layer({ to: () => options.timeline })),
+    Layer.provideMerge(FileRecorder.layer({
+      to: () => options.timeline,
+      ...(options.keys === undefined ? {} : { keys: options.keys })
+    })),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import { scrub } from "./KnownSecrets.ts"
 import { standardError, standardOutput } from "./StandardStreams.ts"
 
 /** Text in the colours of a terminal; the identity where there are none. */
@@ -37,7 +38,7 @@ export interface ScreenDevice {
  * What the user sees: results on standard output, notices on standard error.
  *
  * Calls are synchronous, because the live view of a session is, and never fail. Colours and lines that change in place
- * only on a terminal; `NO_COLOR` (not empty) and `TERM=dumb` switch colours off.
+ * only on a terminal; Secrets are taken out of lines. `NO_COLOR` (not empty) and `TERM=dumb` switch colours off.
  */
 export class Screen extends Context.Service<Screen, {
   readonly style: Style
@@ -78,7 +79,7 @@ const makeScreen = ({ columns, environment, error, out }: ScreenDevice): Screen[
     isTerminal,
     line: (text) => {
       settle()
-      out(`${text}\n`)
+      out(`${scrub(text)}\n`)
     },
     update: (text) => {
       if (!isTerminal) return
@@ -87,7 +88,7 @@ const makeScreen = ({ columns, environment, error, out }: ScreenDevice): Screen[
     },
     note: (text) => {
       settle()
-      error(`${text}\n`)
+      error(`${scrub(text)}\n`)
     },
     raw: (text) => {
       settle()

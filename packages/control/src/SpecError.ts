@@ -7,6 +7,7 @@ export const SpecErrorCode = Schema.Literals([
   "unknown_key",
   "missing_key",
   "bad_value",
+  "secret_in_spec",
   "schema_version_unsupported",
   // relations between fields
   "relation",

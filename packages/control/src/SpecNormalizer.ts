@@ -4,6 +4,7 @@ import type { NormalizedPipeline, SettingSource } from "@rspp/contracts/Normaliz
 import type { PipelineSpec } from "@rspp/contracts/PipelineSpec"
 import { simpleProfile } from "@rspp/contracts/Profile"
 import type { Profile } from "@rspp/contracts/Profile"
+import { hasSecret } from "@rspp/contracts/Secrets"
 import { defaultSessionConfig, sessionConfigProblems } from "@rspp/contracts/SessionConfig"
 import type { SessionConfig } from "@rspp/contracts/SessionConfig"
 import { adaptiveActions, replayModes } from "@rspp/contracts/TurnPlan"
@@ -15,6 +16,7 @@ import { GraphCompiler } from "./GraphCompiler.ts"
 import type { GraphSource } from "./GraphSource.ts"
 import { actionErrors } from "./internal/ActionRules.ts"
 import { edgePolicies, edgePolicyErrors, watermarkErrors } from "./internal/EdgePolicies.ts"
+import type { FieldPath } from "./internal/FieldPath.ts"
 import { formatPath, parsePath } from "./internal/FieldPath.ts"
 import { overlay } from "./internal/Overlay.ts"
 import type { Sources } from "./internal/Overlay.ts"
@@ -86,6 +88,24 @@ export const sourceOf = (pipeline: NormalizedPipeline, path: string): SettingSou
   return undefined
 }
 
+/** A spec is kept in every recording and shown by every tool: no place for a secret. */
+const secretErrors = (value: unknown, path: FieldPath = []): ReadonlyArray<SpecError> => {
+  if (typeof value === "string") {
+    return !hasSecret(value) ? [] : [
+      new SpecError({
+        code: "secret_in_spec",
+        path: formatPath(path),
+        rule: "spec.no-secrets",
+        message: `${formatPath(path)} looks like a secret, and a spec is kept in every recording`,
+        hint: "Give secrets in the environment of the provider or the node."
+      })
+    ]
+  }
+  if (Array.isArray(value)) return value.flatMap((inner, at) => secretErrors(inner, [...path, at]))
+  if (typeof value !== "object" || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => secretErrors(inner, [...path, key]))
+}
+
 /** The execution profiles that a spec can name. */
 const profiles: ReadonlyMap<string, Profile> = new Map([[simpleProfile.profile_version, simpleProfile]])
 
@@ -107,7 +127,7 @@ const normalize = Effect.fnUntraced(
       return yield* SpecRejected.of([...errors, ...ofGraph])
     }
     const { spec } = form
-    const errors: Array<SpecError> = [...versionErrors(spec)]
+    const errors: Array<SpecError> = [...versionErrors(spec), ...secretErrors(spec)]
     const sources: Sources = {}
 
     const profile = profiles.get(spec.execution_profile ?? simpleProfile.profile_version)

@@ -266,6 +266,9 @@ describe("a spec is refused", () => {
     "bad_value budgets.turn_budget_ms: budgets.turn_budget_ms must be a value of at least 1, not 0 | Correct turn_budget_ms, or leave it out if it has a default.",
     "bad_value session_config.voice_activity.on_threshold: session_config.voice_activity.on_threshold must be a number from 0 to 1, not 1.5 | Correct on_threshold, or leave it out if it has a default."
   ])
+  refused("with a secret", { ...minimal, pipeline_version: `p/AKIA${"Q7".repeat(8)}` }, [
+    "secret_in_spec pipeline_version: pipeline_version looks like a secret, and a spec is kept in every recording | Give secrets in the environment of the provider or the node."
+  ])
   refused("with an unknown choice", { ...minimal, session_config: { late_event_policy: "diagnostic" } }, [
     "bad_value session_config.late_event_policy: session_config.late_event_policy must be one of \"drop\", \"remap\", \"diagnostics\", not \"diagnostic\" | Did you mean \"diagnostics\"?"
   ])

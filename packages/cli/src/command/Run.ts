@@ -17,6 +17,7 @@ export interface RunFlags extends CallerFlags {
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
+  readonly keys: string | undefined
   readonly trace: string | undefined
   readonly json: boolean
 }
@@ -57,6 +58,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       timeline,
       ...(nodes === undefined ? {} : { nodes }),
       ...files,
+      ...(flags.keys === undefined ? {} : { keys: flags.keys }),
       ...(flags.trace === undefined ? {} : { trace: flags.trace })
     })
     const summary = yield* describeCall(result, {

@@ -1,12 +1,13 @@
 import { jsonLines } from "@rspp/timeline/export/JsonLines"
 import { perfettoTrace } from "@rspp/timeline/export/Perfetto"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import { Effect, FileSystem, Stream } from "effect"
 import { checkTextOutput } from "../OutputFiles.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
+import { openTimeline } from "../TimelineAccess.ts"
 import { tellTear } from "../TimelineFile.ts"
 
-export interface ExportFlags {
+export interface ExportFlags extends AccessFlags {
   readonly file: string
   readonly format: "jsonl" | "otlp" | "perfetto"
   readonly output: string | undefined
@@ -23,9 +24,10 @@ const whatNext = {
 const piecesPerWrite = 512
 
 /** `rspp timeline export`: the timeline in a format that other tools read; to a file, which is replaced, or to stdout. */
-export const exportTimeline = Effect.fn("rspp.timeline.export")(function*({ file, format, output }: ExportFlags) {
+export const exportTimeline = Effect.fn("rspp.timeline.export")(function*(flags: ExportFlags) {
+  const { file, format, output } = flags
   const screen = yield* Screen
-  const timeline = yield* read(file)
+  const timeline = yield* openTimeline(file, "export", flags)
   const pieces = format === "jsonl"
     ? jsonLines(timeline)
     : format === "perfetto"

@@ -5,13 +5,14 @@ import type { RecordFilter } from "@rspp/timeline/export/RecordFilter"
 import { timelineText } from "@rspp/timeline/export/TimelineText"
 import { TurnIndex } from "@rspp/timeline/export/TurnIndex"
 import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import { Effect } from "effect"
 import { CliFailure } from "../CliFailure.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
+import { openTimeline } from "../TimelineAccess.ts"
 import { tellTear } from "../TimelineFile.ts"
 
-export interface ShowFlags {
+export interface ShowFlags extends AccessFlags {
   readonly file: string
   readonly turn: string | undefined
   readonly signal: string | undefined
@@ -81,7 +82,7 @@ export const showTimeline = Effect.fn("rspp.timeline.show")(function*(flags: Sho
   const screen = yield* Screen
   const { file, json } = flags
   const filter = yield* filterOf(flags)
-  const timeline = yield* read(file)
+  const timeline = yield* openTimeline(file, "show", flags, filter.turn)
   const { header, records } = timeline
   yield* mustHaveTurn(file, timeline, filter.turn)
   if (json) {

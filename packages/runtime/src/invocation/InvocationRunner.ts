@@ -24,6 +24,7 @@ import { NodeHost } from "../nodes/NodeHost.ts"
 import type { SessionNodes } from "../nodes/NodeHost.ts"
 import type { GivenOutput, NodeInvocation } from "../nodes/NodeIo.ts"
 import { ProviderFailure } from "../ports/ProviderFailure.ts"
+import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
 import { ProviderManager } from "./ProviderManager.ts"
@@ -128,6 +129,7 @@ const openRunner = Effect.fnUntraced(function*(
   pool: ExecutionPool["Service"]
 ) {
   const { graceMs, payloads } = options
+  const scrub = yield* SecretScrubber
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
   const calls = new Map<string, Call>()
@@ -389,7 +391,7 @@ const openRunner = Effect.fnUntraced(function*(
       const { outcome_class, retryable = false, message } = failure._tag === "Some"
         ? failure.value
         : stopped as NodeFailure
-      return { ...about, outcome_class, retryable, reason: cut ? `${message}, ${cutOff}` : message }
+      return { ...about, outcome_class, retryable, reason: scrub(cut ? `${message}, ${cutOff}` : message) }
     }
     if (Cause.hasInterruptsOnly(exit.cause)) {
       return { ...about, outcome_class: "cancelled", retryable: false, ...(cut ? { reason: cutOff } : {}) }

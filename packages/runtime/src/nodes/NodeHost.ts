@@ -21,6 +21,7 @@ import { openInvocation } from "./NodeInvocation.ts"
 import type { NodeInvocation, NodeIo, PushedItem } from "./NodeIo.ts"
 import { NodeRegistry } from "./NodeRegistry.ts"
 import { NodeStates } from "./NodeState.ts"
+import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import { NodeTelemetry } from "./NodeTelemetry.ts"
 import { segmenterNode } from "./SegmenterNode.ts"
 
@@ -81,6 +82,7 @@ interface Shared {
 const openNodes = Effect.fnUntraced(function*(options: NodeHostOptions) {
   const services = yield* Effect.context<never>()
   const telemetry = yield* NodeTelemetry
+  const scrub = yield* SecretScrubber
   const fork = Effect.runForkWith(services)
   const states = new NodeStates()
   const shared = new Map<BoundNode, Shared>()
@@ -117,7 +119,7 @@ const openNodes = Effect.fnUntraced(function*(options: NodeHostOptions) {
         streams.set(name, stream)
         return stream
       },
-      log: (message) => telemetry.log(origin, message),
+      log: (message) => telemetry.log(origin, scrub(message)),
       count: (name, by = 1) => telemetry.count(origin, name, by)
     }
     return context

@@ -35,9 +35,12 @@ export class PayloadStore {
   readonly #passing = new Map<string, string>()
   readonly #interims = new Map<string, string>()
   readonly #audio = new Map<string, { readonly owner: string; readonly samples: Int16Array }>()
+  readonly #scrub: (text: string) => string
   #ordinal = 0
 
-  constructor(key: string) {
+  /** `scrub` takes secrets out of labels, which are recorded at every level. */
+  constructor(key: string, scrub: (text: string) => string = (text) => text) {
+    this.#scrub = scrub
     this.#mac = hmac.create(sha256, utf8ToBytes(key))
   }
 
@@ -51,7 +54,9 @@ export class PayloadStore {
       payload_class: "text_raw",
       length: content.length,
       hash: bytesToHex(this.#mac.clone().update(utf8ToBytes(content)).digest()),
-      ...(facts === undefined ? {} : { facts })
+      ...(facts === undefined
+        ? {}
+        : { facts: facts.label === undefined ? facts : { ...facts, label: this.#scrub(facts.label) } })
     }
   }
 

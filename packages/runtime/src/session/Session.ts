@@ -37,6 +37,7 @@ import type { ControlPlaneFailure } from "../ports/ControlPlaneFeed.ts"
 import { ControlPlaneFeed } from "../ports/ControlPlaneFeed.ts"
 import { EndOfTurnModel } from "../ports/EndOfTurnModel.ts"
 import type { ProviderFailure } from "../ports/ProviderFailure.ts"
+import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
 import type { StateStoreFailure } from "../ports/SessionStateStore.ts"
@@ -188,7 +189,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const keeper = yield* openStateKeeper(store, before?.idempotency_keys ?? [])
   const observers = yield* SessionObservers
   const inbox = yield* (yield* LaneRouter).open
-  const payloads = new PayloadStore(options.payloadKey)
+  const payloads = new PayloadStore(options.payloadKey, yield* SecretScrubber)
   const history = new AudioHistory()
 
   // An overflow of the control lane is told to the main loop, which ends the session.

@@ -161,6 +161,13 @@ const describe = (record: TimelineRecord): { readonly who: string; readonly what
       }
     case "caller_audio":
       return { who: "payload", what: `caller audio from sample ${record.first_sample_index}` }
+    case "sealed":
+    case "removed": {
+      const { first_sample_index, handle_id, payload_class } = record
+      const subject = first_sample_index === undefined ? handle_id : `caller audio from sample ${first_sample_index}`
+      const why = record.record === "sealed" ? `sealed, key ${record.key_id}` : `removed (${record.why})`
+      return { who: "payload", what: words(subject, payload_class, why) }
+    }
     case "end":
       return { who: "session", what: `${record.reason}, ${record.records} records` }
   }

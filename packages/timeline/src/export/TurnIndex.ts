@@ -46,6 +46,8 @@ export class TurnIndex {
       case "audio":
       case "payload":
       case "caller_audio":
+      case "sealed":
+      case "removed":
       case "end":
         return undefined
     }

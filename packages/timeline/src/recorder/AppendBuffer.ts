@@ -164,6 +164,10 @@ export const approximateBytes = (record: TimelineRecord): number => {
       return 256 + 3 * (record.text?.length ?? 0) + (record.pcm_base64?.length ?? 0)
     case "caller_audio":
       return 128 + record.pcm_base64.length
+    case "sealed":
+      return 512 + record.data_base64.length
+    case "removed":
+      return 256
     case "end":
       return 256 + 64 * (record.not_captured === undefined ? 0 : 2 + record.not_captured.payloads.length)
   }

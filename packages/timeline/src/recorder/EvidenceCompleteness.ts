@@ -161,6 +161,8 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
       case "audio":
       case "payload":
       case "caller_audio":
+      case "sealed":
+      case "removed":
       case "end":
         break
     }

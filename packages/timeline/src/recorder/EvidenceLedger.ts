@@ -294,7 +294,7 @@ export class EvidenceLedger {
   }
 
   #decide(into: Map<string, Mutable<PayloadDecision>>, payload_class: PayloadClass): void {
-    const action: RedactionAction = redactionFor(payload_class, this.#level)
+    const action: RedactionAction = redactionFor(payload_class, this.#level, this.#header)
     const key = `${payload_class} ${action}`
     const known = into.get(key)
     if (known === undefined) into.set(key, { payload_class, action, count: 1 })

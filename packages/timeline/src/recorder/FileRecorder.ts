@@ -1,7 +1,11 @@
 import { Recorder } from "@rspp/runtime/ports/Recorder"
-import type { CloseReason, RecorderFailure, SessionRecorder } from "@rspp/runtime/ports/Recorder"
+import { RecorderFailure } from "@rspp/runtime/ports/Recorder"
+import type { CloseReason, SessionRecorder } from "@rspp/runtime/ports/Recorder"
+import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 import { Cause, Clock, Effect, Exit, FileSystem, Latch, Layer, Queue } from "effect"
 import type { Scope } from "effect"
+import { createKey } from "../privacy/KeyStore.ts"
+import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
 import { RecordAssembler } from "./RecordAssembler.ts"
 import { create } from "./TimelineFile.ts"
@@ -18,6 +22,8 @@ const maxAnswers = 256
 export interface FileRecorderOptions {
   /** Where a session's file goes: in this directory under `<session_id>.timeline`, or wherever a function says. */
   readonly to: { readonly directory: string } | ((sessionId: string) => string)
+  /** A key store: each recording gets a key of its own in it, and its payloads are sealed under that. Default: in the clear. */
+  readonly keys?: string
   /** Default {@link appendLimits}. */
   readonly limits?: AppendLimits
 }
@@ -52,10 +58,14 @@ type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
 const open = Effect.fn("Recorder.open")(function*(
   options: FileRecorderOptions,
-  { header, onAppended }: OpenOptions
+  { header: given, onAppended }: OpenOptions
 ): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const { to } = options
-  const path = typeof to === "function" ? to(header.session_id) : timelinePath(to.directory, header.session_id)
+  const path = typeof to === "function" ? to(given.session_id) : timelinePath(to.directory, given.session_id)
+  const key = options.keys === undefined ? undefined : yield* createKey(options.keys, given).pipe(
+    Effect.mapError(({ hint, message }) => new RecorderFailure({ message: `${message}. ${hint}` }))
+  )
+  const header = key === undefined ? given : { ...given, payload_key_id: key.key_id }
   const file = yield* create(path, header)
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
   const arrived = Latch.makeUnsafe(false)
@@ -75,7 +85,7 @@ const open = Effect.fn("Recorder.open")(function*(
       const room = ready && !file.impaired() && buffer.hasRoom(assembler.reservedBytes)
       Queue.offerUnsafe(answers, [turnId, room ? "appended" : "refused"])
     }
-  })
+  }, { scrub: yield* SecretScrubber, ...(key === undefined ? {} : { sealer: new Sealer(key) }) })
 
   const flush = Effect.suspend(() => {
     arrived.closeUnsafe()

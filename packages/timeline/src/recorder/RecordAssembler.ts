@@ -1,5 +1,14 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
-import type { AudioRun, EndRecord, InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
+import type {
+  AudioRun,
+  CallerAudioRecord,
+  EndRecord,
+  InputRecord,
+  PayloadRecord,
+  TimelineHeader,
+  TimelineRecord
+} from "@rspp/contracts/Timeline"
+import { scrubSecrets } from "@rspp/contracts/Secrets"
 import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import { frameMs, frameSamples, sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
@@ -7,7 +16,9 @@ import type { CloseReason } from "@rspp/runtime/ports/Recorder"
 import type { LostRecords } from "./CaptureLog.ts"
 import { CaptureLog } from "./CaptureLog.ts"
 import { EvidenceLedger, maxUnsealedTurns } from "./EvidenceLedger.ts"
-import { maskText, redactionFor } from "./Redaction.ts"
+import { handleOf, withoutHandleHash } from "../privacy/HandleHash.ts"
+import type { Sealer } from "../privacy/Sealing.ts"
+import { isTruthful, maskText, redactionFor } from "./Redaction.ts"
 
 /** Frames of the longest audio run: 10 s, so that a crash loses no more than that of a silence. */
 export const maxRunFrames = 500
@@ -42,6 +53,13 @@ export interface AssemblerSink {
   readonly appendRequested: (turnId: string, ready: boolean) => void
 }
 
+export interface AssemblerOptions {
+  /** Under its key, which the header names, payloads are kept. */
+  readonly sealer?: Sealer
+  /** Takes secrets out of texts that are kept; default: what has the shape of one. */
+  readonly scrub?: (text: string) => string
+}
+
 interface Run {
   readonly firstSequence: number
   readonly firstSample: number
@@ -72,14 +90,20 @@ export class RecordAssembler {
   readonly #sink: AssemblerSink
   readonly #ledger: EvidenceLedger
   readonly #captured: CaptureLog
+  readonly #header: TimelineHeader
+  readonly #sealer: Sealer | undefined
+  readonly #scrub: (text: string) => string
   #run: Run | undefined
   #group: Group | undefined
   #caller: { readonly first: number; readonly chunks: Array<Int16Array>; samples: number } | undefined
   #lastSequence = 0
   #lastMs = 0
 
-  constructor(header: TimelineHeader, sink: AssemblerSink) {
+  constructor(header: TimelineHeader, sink: AssemblerSink, options: AssemblerOptions = {}) {
     this.#sink = sink
+    this.#header = header
+    this.#sealer = options.sealer
+    this.#scrub = options.scrub ?? scrubSecrets
     this.#ledger = new EvidenceLedger(header)
     this.#captured = new CaptureLog(header.recording_level)
   }
@@ -135,12 +159,15 @@ export class RecordAssembler {
 
   payload(handle: PayloadHandle, content: string | Int16Array): void {
     const { id: handle_id, payload_class } = handle
-    const action = redactionFor(payload_class, this.level)
+    const action = redactionFor(payload_class, this.level, this.#header)
     this.#captured.payload(payload_class, action)
-    if (action !== "allow" && action !== "mask") return
+    if (action !== "allow" && action !== "mask" && action !== "tokenize") return
     const fields = { record: "payload" as const, handle_id, payload_class, action }
-    if (typeof content === "string") {
-      this.#detail({ ...fields, text: action === "mask" ? maskText(content) : content })
+    if (action === "tokenize") {
+      if (typeof content !== "string" || this.#sealer === undefined) return
+      this.#sink.emit({ tier: "detail", records: [{ ...fields, text: this.#sealer.token(content) }] })
+    } else if (typeof content === "string") {
+      this.#detail({ ...fields, text: action === "mask" ? maskText(content) : this.#scrub(content) })
     } else if (action === "allow") {
       for (let at = 0; at < content.length; at += payloadChunkSamples) {
         this.#detail({ ...fields, pcm_base64: base64(content.subarray(at, at + payloadChunkSamples)) })
@@ -149,7 +176,7 @@ export class RecordAssembler {
   }
 
   callerAudio(sampleIndex: number, samples: Int16Array): void {
-    const kept = redactionFor("audio_raw", this.level) === "allow"
+    const kept = redactionFor("audio_raw", this.level, this.#header) === "allow"
     this.#captured.callerAudio(samples.length, kept)
     if (!kept) return this.#flushCaller()
     const caller = this.#caller
@@ -234,14 +261,24 @@ export class RecordAssembler {
     if (timestampMs > this.#lastMs) this.#lastMs = timestampMs
   }
 
-  #put(record: TimelineRecord, tier: Tier = "record"): void {
+  #put(given: TimelineRecord, tier: Tier = "record"): void {
+    const record = this.#withoutDroppedHash(given)
     if (this.#group === undefined) return this.#sink.emit({ tier, records: [record] })
     this.#group.records.push(record)
     if (this.#group.records.length >= maxGroupRecords) this.#flushGroup()
   }
 
-  #detail(record: TimelineRecord): void {
-    this.#sink.emit({ tier: "detail", records: [record] })
+  #detail(record: PayloadRecord | CallerAudioRecord): void {
+    this.#sink.emit({ tier: "detail", records: [this.#sealer?.seal(record) ?? record] })
+  }
+
+  /** A payload that is dropped leaves no hash behind either. */
+  #withoutDroppedHash(record: TimelineRecord): TimelineRecord {
+    const handle = record.record === "input" || record.record === "command" ? handleOf(record) : undefined
+    return handle?.hash !== undefined && isTruthful(this.#header) &&
+        redactionFor(handle.payload_class, this.level, this.#header) === "drop"
+      ? withoutHandleHash(record)
+      : record
   }
 
   #closing(seen: "closeSeen" | "closedSeen"): void {

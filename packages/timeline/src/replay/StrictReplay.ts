@@ -130,6 +130,8 @@ export class StrictReplay {
       case "header":
       case "payload":
       case "caller_audio":
+      case "sealed":
+      case "removed":
         return
       default:
         this.#recorded.push(record)

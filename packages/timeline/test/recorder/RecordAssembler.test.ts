@@ -42,6 +42,8 @@ const sequences = (records: ReadonlyArray<TimelineRecord>): ReadonlyArray<number
       case "supplement":
       case "payload":
       case "caller_audio":
+      case "sealed":
+      case "removed":
       case "end":
         return []
       default:

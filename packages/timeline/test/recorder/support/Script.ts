@@ -64,6 +64,11 @@ export class Script {
     return this
   }
 
+  payload(...kept: Parameters<Target["payload"]>): this {
+    this.#target.payload(...kept)
+    return this
+  }
+
   outputs(...outputs: ReadonlyArray<KernelOutput | undefined>): this {
     this.#target.outputs(outputs.filter((output) => output !== undefined))
     return this

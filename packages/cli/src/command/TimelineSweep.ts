@@ -1,0 +1,62 @@
+import { AuditLog } from "@rspp/timeline/privacy/AuditLog"
+import { sweep } from "@rspp/timeline/privacy/Retention"
+import type { SweptFile } from "@rspp/timeline/privacy/Retention"
+import { Clock, Effect, Path } from "effect"
+import { CliFailure, told } from "../CliFailure.ts"
+import { readPolicy } from "../PrivacyFile.ts"
+import { Screen } from "../Screen.ts"
+
+export interface SweepFlags {
+  readonly directory: string
+  readonly policy: string
+  readonly now: string | undefined
+  readonly dryRun: boolean
+  readonly keys: string | undefined
+  readonly audit: string | undefined
+  readonly json: boolean
+}
+
+/** `rspp timeline sweep`: removes from recordings what is past its time. */
+export const sweepTimelines = Effect.fn("rspp.timeline.sweep")(function*(flags: SweepFlags) {
+  const { directory, dryRun, json, keys } = flags
+  const screen = yield* Screen
+  const paths = yield* Path.Path
+  const policy = yield* readPolicy("retention_policy", flags.policy)
+  const nowMs = flags.now === undefined ? yield* Clock.currentTimeMillis : Date.parse(flags.now)
+  if (Number.isNaN(nowMs)) {
+    return yield* new CliFailure({
+      exit: "usage",
+      message: `--now is no time: ${flags.now}`,
+      hint: "Give it as 2026-12-31 or 2026-12-31T12:00:00Z."
+    })
+  }
+  const log = flags.audit ?? paths.join(directory, "audit.jsonl")
+  const files = yield* sweep(directory, { policy, nowMs, dryRun, ...(keys === undefined ? {} : { keys }) }).pipe(
+    Effect.provide(AuditLog.layer(log))
+  )
+  if (json) {
+    screen.line(JSON.stringify({ directory, dry_run: dryRun, now_ms: nowMs, files }))
+  } else {
+    for (const file of files) if (file.action !== "keep") screen.line(lineOf(file, dryRun))
+    const count = (action: SweptFile["action"]) => files.filter((file) => file.action === action).length
+    const [stripped, removed, skipped] = [count("strip"), count("remove"), count("skip")]
+    screen.line(
+      `${files.length} recordings: ${stripped} stripped, ${removed} removed, ${skipped} skipped` +
+        (dryRun ? " (dry run: nothing was changed)" : "")
+    )
+  }
+  if (files.some(({ action }) => action === "skip")) return yield* told("bad_input")
+  return undefined
+})
+
+const lineOf = ({ action, classes, file, problem, records }: SweptFile, dryRun: boolean): string => {
+  const would = dryRun ? "would be " : ""
+  switch (action) {
+    case "strip":
+      return `${file}: ${records} records of ${classes.join(", ")} ${would}removed`
+    case "remove":
+      return `${file}: ${would}removed as a whole`
+    default:
+      return `${file}: skipped: ${problem ?? ""}`
+  }
+}

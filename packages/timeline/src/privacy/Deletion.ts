@@ -1,0 +1,119 @@
+import type { PayloadClass } from "@rspp/contracts/Event"
+import { Effect, FileSystem, Schema } from "effect"
+import type { PlatformError } from "effect/PlatformError"
+import { TurnIndex } from "../export/TurnIndex.ts"
+import type { Timeline, TimelineError } from "../format/TimelineReader.ts"
+import { read } from "../format/TimelineReader.ts"
+import { AuditLog } from "./AuditLog.ts"
+import type { AuditUnavailable } from "./AuditLog.ts"
+import { destroyKey, findKey } from "./KeyStore.ts"
+import type { KeyStoreFailure } from "./KeyStore.ts"
+import { PayloadTurns } from "./PayloadTurns.ts"
+import { keptClass, removePayloads } from "./Removal.ts"
+
+/** What was asked for cannot be done to this recording; nothing was changed. */
+export class DeletionRefused extends Schema.TaggedError<DeletionRefused>()("DeletionRefused", {
+  file: Schema.String,
+  message: Schema.String,
+  hint: Schema.String
+}) {}
+
+/**
+ * `hard_delete`: the payloads go from the file, and a `removed` record stands where each was. `crypto_inaccessible`: the
+ * key that they are sealed under is destroyed, and the file, with every copy of it, stays as it is and cannot be opened.
+ */
+export type DeletionMode = "hard_delete" | "crypto_inaccessible"
+
+export interface DeletionOptions {
+  readonly mode: DeletionMode
+  /** Only what was said in this turn; default: the whole session. */
+  readonly turnId?: string
+  /** The key store; `crypto_inaccessible` needs it, and `hard_delete` of a session destroys the key in it too. */
+  readonly keys?: string
+}
+
+/** What was done. */
+export interface DeletionReport {
+  readonly mode: DeletionMode
+  readonly session_id: string
+  readonly turn_id?: string
+  /** Payload records that were removed, or that nobody can open any more, by class. 0 of any: it was done before. */
+  readonly removed: Readonly<Partial<Record<PayloadClass, number>>>
+  readonly key_destroyed: boolean
+}
+
+type DeletionError = DeletionRefused | AuditUnavailable | KeyStoreFailure | TimelineError | PlatformError
+
+/**
+ * Deletes what a recording keeps of a session, or of one turn of it. Evidence, control lane and handles stay, so that the
+ * file still verifies and replays identical. An entry of the audit log comes before the deletion (without it nothing is
+ * deleted) and another after it. Repeating it changes nothing more.
+ */
+export const deletePayloads = Effect.fn("Deletion.delete")(function*(
+  file: string,
+  options: DeletionOptions
+): Effect.fn.Return<DeletionReport, DeletionError, AuditLog | FileSystem.FileSystem> {
+  const { mode, turnId } = options
+  const timeline = yield* read(file)
+  yield* refused(file, timeline, options)
+  const { payload_key_id, session_id, tenant_id } = timeline.header
+  const payloads = turnId === undefined ? undefined : new PayloadTurns(timeline.records)
+  const isMeant = (record: Timeline["records"][number]) =>
+    payloads === undefined || turnId === undefined || payloads.isOf(record, turnId)
+  const key = options.keys === undefined || payload_key_id === undefined || turnId !== undefined
+    ? undefined
+    : yield* findKey(options.keys, payload_key_id)
+  const removed = mode === "crypto_inaccessible" && key === undefined
+    ? {}
+    : countByClass(timeline.records.filter((record) => isMeant(record)))
+  const records = Object.values(removed).reduce((sum, count) => sum + count, 0)
+  const subject = {
+    file,
+    session_id,
+    tenant_id,
+    ...(turnId === undefined ? {} : { turn_id: turnId }),
+    records
+  }
+  const audit = yield* AuditLog
+  yield* audit.append({ action: "delete", outcome: "granted", reason: mode, subject })
+  if (mode === "hard_delete" && records > 0) yield* removePayloads(file, isMeant, "hard_delete")
+  const key_destroyed = options.keys !== undefined && key !== undefined && (yield* destroyKey(options.keys, key.key_id))
+  yield* audit.append({ action: "delete", outcome: "done", reason: mode, subject })
+  return { mode, session_id, ...(turnId === undefined ? {} : { turn_id: turnId }), removed, key_destroyed }
+})
+
+const refused = (file: string, { header, records, tear }: Timeline, { keys, mode, turnId }: DeletionOptions) => {
+  const refuse = (message: string, hint: string) =>
+    Effect.fail(new DeletionRefused({ file, message: `${file}: ${message}`, hint }))
+  if (mode === "crypto_inaccessible") {
+    if (turnId !== undefined) {
+      return refuse("the whole session is sealed under one key", "Use --mode hard_delete for a turn.")
+    }
+    if (header.payload_key_id === undefined) {
+      return refuse("its payloads are not sealed", "Use --mode hard_delete; record with --keys next time.")
+    }
+    return keys === undefined
+      ? refuse("no key store is given in which to destroy the key", "Add --keys DIRECTORY.")
+      : Effect.void
+  }
+  if (tear !== undefined) {
+    return refuse(
+      "it is being recorded still, or was never closed, or is damaged",
+      "Wait for its end, or cut it there with: rspp timeline repair"
+    )
+  }
+  const index = new TurnIndex(records)
+  return turnId !== undefined && !records.some((record) => index.turnOf(record) === turnId)
+    ? refuse(`it has no turn ${turnId}`, "rspp timeline show lists its turns.")
+    : Effect.void
+}
+
+/** Records that keep a payload, by class. */
+export const countByClass = (records: Timeline["records"]): Partial<Record<PayloadClass, number>> => {
+  const counts: Partial<Record<PayloadClass, number>> = {}
+  for (const record of records) {
+    const kept = keptClass(record)
+    if (kept !== undefined) counts[kept] = (counts[kept] ?? 0) + 1
+  }
+  return counts
+}

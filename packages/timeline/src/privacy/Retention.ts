@@ -1,0 +1,125 @@
+import type { PayloadClass } from "@rspp/contracts/Event"
+import { payloadClasses } from "@rspp/contracts/Event"
+import type { RetentionPolicy } from "@rspp/contracts/Privacy"
+import { Effect, FileSystem } from "effect"
+import type { PlatformError } from "effect/PlatformError"
+import type { Timeline } from "../format/TimelineReader.ts"
+import { read } from "../format/TimelineReader.ts"
+import { AuditLog } from "./AuditLog.ts"
+import type { AuditUnavailable } from "./AuditLog.ts"
+import { destroyKey } from "./KeyStore.ts"
+import type { KeyStoreFailure } from "./KeyStore.ts"
+import { keptClass, removePayloads } from "./Removal.ts"
+import { syncDirectory } from "./SafeFile.ts"
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/** What is due for a recording. */
+export interface RetentionDecision {
+  readonly action: "keep" | "strip" | "remove"
+  /** Classes whose time is over, where there is something left of them. */
+  readonly classes: ReadonlyArray<PayloadClass>
+  /** Payload records that go. */
+  readonly records: number
+}
+
+/**
+ * What the policy says of a recording at the wall clock time `nowMs`, by the session's start in the header. A time is over
+ * once its last full day has passed; a recording whose start lies in the future has no age.
+ */
+export const retentionOf = (
+  policy: RetentionPolicy,
+  { header, records }: Pick<Timeline, "header" | "records">,
+  nowMs: number
+): RetentionDecision => {
+  const rule = policy.retention.find(({ tenant_id }) => tenant_id === header.tenant_id) ??
+    policy.retention.find(({ tenant_id }) => tenant_id === "*")
+  const ageMs = Math.max(0, nowMs - header.wall_clock_start_ms)
+  const isOver = (days: number | undefined) => days !== undefined && ageMs >= days * dayMs
+  const kept = records.map(keptClass)
+  if (isOver(rule?.recording_days)) {
+    return { action: "remove", classes: [], records: kept.filter((of) => of !== undefined).length }
+  }
+  const days: Readonly<Partial<Record<PayloadClass, number>>> = rule?.payload_days ?? {}
+  const classes = payloadClasses.filter((of) => isOver(days[of]) && kept.includes(of))
+  const due = kept.filter((of) => of !== undefined && classes.includes(of)).length
+  return { action: classes.length === 0 ? "keep" : "strip", classes, records: due }
+}
+
+/** What a sweep did with a file, or would do. */
+export interface SweptFile extends Omit<RetentionDecision, "action"> {
+  readonly file: string
+  readonly action: RetentionDecision["action"] | "skip"
+  readonly session_id?: string
+  readonly tenant_id?: string
+  /** Why it was skipped, although something may be due. */
+  readonly problem?: string
+}
+
+export interface SweepOptions {
+  readonly policy: RetentionPolicy
+  /** Wall clock time, ms. */
+  readonly nowMs: number
+  /** Only say what would be done; nothing is changed and nothing audited. */
+  readonly dryRun: boolean
+  /** Keys of recordings that are removed are destroyed in this key store. */
+  readonly keys?: string
+}
+
+/**
+ * Applies a retention policy to the `*.timeline` files of a directory and those below it, in the order of their names.
+ *
+ * Idempotent: what was stripped or removed is not due again. Every change has an entry in the audit log before it and one
+ * after it, and files are replaced as a whole, so that a sweep may be killed and run again. A file that is not closed is
+ * never stripped, and removed only a day after its start: it may be a call that goes on.
+ */
+export const sweep = Effect.fn("Retention.sweep")(function*(
+  directory: string,
+  options: SweepOptions
+): Effect.fn.Return<
+  ReadonlyArray<SweptFile>,
+  AuditUnavailable | KeyStoreFailure | PlatformError,
+  AuditLog | FileSystem.FileSystem
+> {
+  const fs = yield* FileSystem.FileSystem
+  const names = yield* fs.readDirectory(directory, { recursive: true })
+  const files = names.filter((name) => name.endsWith(".timeline")).sort().map((name) => `${directory}/${name}`)
+  return yield* Effect.forEach(files, (file) => sweepFile(file, options))
+})
+
+const sweepFile = Effect.fnUntraced(function*(
+  file: string,
+  options: SweepOptions
+): Effect.fn.Return<
+  SweptFile,
+  AuditUnavailable | KeyStoreFailure | PlatformError,
+  AuditLog | FileSystem.FileSystem
+> {
+  const timeline = yield* read(file).pipe(Effect.catch((error) => Effect.succeed(error)))
+  if ("_tag" in timeline) return { file, action: "skip", classes: [], records: 0, problem: timeline.message }
+  const { payload_key_id, session_id, tenant_id, wall_clock_start_ms } = timeline.header
+  const decision = retentionOf(options.policy, timeline, options.nowMs)
+  const about = { file, session_id, tenant_id, ...decision }
+  if (decision.action === "keep") return about
+  const mayGoOn = options.nowMs - wall_clock_start_ms < dayMs
+  if (timeline.tear !== undefined && (decision.action === "strip" || mayGoOn)) {
+    return { ...about, action: "skip", problem: "it is not closed; cut it at its end with: rspp timeline repair" }
+  }
+  if (options.dryRun) return about
+  const audit = yield* AuditLog
+  const { classes, records } = decision
+  const subject = { file, session_id, tenant_id, classes, records }
+  yield* audit.append({ action: "sweep", outcome: "granted", reason: decision.action, subject })
+  if (decision.action === "strip") {
+    yield* removePayloads(file, (record) => classes.some((of) => of === keptClass(record)), "retention")
+  } else {
+    const fs = yield* FileSystem.FileSystem
+    if (options.keys !== undefined && payload_key_id !== undefined) yield* destroyKey(options.keys, payload_key_id)
+    // What an earlier sweep left half written goes with it.
+    yield* fs.remove(`${file}.next`, { force: true })
+    yield* fs.remove(file)
+    yield* syncDirectory(file)
+  }
+  yield* audit.append({ action: "sweep", outcome: "done", reason: decision.action, subject })
+  return about
+})
