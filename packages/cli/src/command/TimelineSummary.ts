@@ -19,7 +19,10 @@ export interface SummaryFlags {
 }
 
 /** The providers' part says what the calls came to. */
-const withoutCalls = ({ invocations: _, ...row }: TurnRow) => row
+const withoutCalls = (row: TurnRow) => {
+  const { invocations: _, ...rest } = row
+  return rest
+}
 
 /** Turns of one recording that are listed; `--json` has all. */
 const maxTurns = 24
