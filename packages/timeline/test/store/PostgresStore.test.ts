@@ -1,0 +1,53 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { randomUUID } from "node:crypto"
+import * as PostgresStore from "../../src/store/PostgresStore.ts"
+import { TimelineStore } from "../../src/store/TimelineStore.ts"
+import { postgresServer } from "./support/PostgresServer.ts"
+import { storeConformance } from "./support/Conformance.ts"
+
+const server = postgresServer()
+
+/** A port on which nobody listens. */
+const nobody = new URL("postgres://u:sesame@127.0.0.1:9/db")
+
+if ("missing" in server) {
+  describe("PostgreSQL as a timeline store", () => {
+    it(`was not run: ${server.missing}`, (context) => context.skip(server.missing))
+  })
+} else {
+  afterAll(server.stop)
+  const base = PgClient.layer({ url: Redacted.make(server.url) })
+  storeConformance(
+    "PostgreSQL",
+    Effect.gen(function*() {
+      // A schema for each test, so that a server that was given may hold other things.
+      const schema = `rspp_test_${randomUUID().replaceAll("-", "")}`
+      const inSchema = <A, E>(run: (sql: PgClient.PgClient) => Effect.Effect<A, E>) =>
+        Effect.provide(Effect.flatMap(PgClient.PgClient, run), base)
+      yield* Effect.acquireRelease(
+        inSchema((sql) => sql`CREATE SCHEMA ${sql(schema)}`),
+        () => Effect.orDie(inSchema((sql) => sql`DROP SCHEMA ${sql(schema)} CASCADE`))
+      )
+      const url = new URL(server.url)
+      url.searchParams.set("options", `-c search_path=${schema}`)
+      return {
+        layer: PostgresStore.layer(Redacted.make(url)),
+        damage: inSchema((sql) =>
+          sql`UPDATE ${sql(schema)}.rspp_timeline_segments SET bytes = 'changed' WHERE segment_index = 0`
+        ),
+        unable: PostgresStore.layer(Redacted.make(nobody))
+      }
+    })
+  )
+}
+
+describe("PostgreSQL", () => {
+  it.live("that is not there is named without its password", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.provide(TimelineStore, PostgresStore.layer(Redacted.make(nobody))))
+      assert.strictEqual(error._tag, "StoreUnavailable")
+      assert.strictEqual(error.message, "postgres 127.0.0.1:9/db: it cannot be reached")
+    }))
+})
