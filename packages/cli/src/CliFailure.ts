@@ -43,6 +43,12 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   // recordings that are whole, but not for this program or this purpose
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",
+  // stores of recordings
+  SegmentConflict: "bad_input",
+  SegmentDamaged: "violation",
+  SegmentMissing: "bad_input",
+  StoreRefused: "unavailable",
+  StoreUnavailable: "unavailable",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks
