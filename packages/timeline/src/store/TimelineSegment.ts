@@ -46,7 +46,10 @@ export const makeSegment = (
   bytes: Uint8Array
 ): TimelineSegment => ({ ...fields, length: bytes.length, sha256: sha256(bytes), bytes })
 
-export const infoOf = ({ bytes: _, ...info }: TimelineSegment): SegmentInfo => info
+export const infoOf = (segment: TimelineSegment): SegmentInfo => {
+  const { bytes: _, ...info } = segment
+  return info
+}
 
 /** True when the bytes are those that the segment speaks of. */
 export const isIntact = (info: SegmentInfo, bytes: Uint8Array): boolean =>

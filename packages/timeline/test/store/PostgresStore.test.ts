@@ -12,13 +12,14 @@ const server = postgresServer()
 /** A port on which nobody listens. */
 const nobody = new URL("postgres://u:sesame@127.0.0.1:9/db")
 
-if ("missing" in server) {
+const notRun = (missing: string) =>
   describe("PostgreSQL as a timeline store", () => {
-    it(`was not run: ${server.missing}`, (context) => context.skip(server.missing))
+    it(`was not run: ${missing}`, (context) => context.skip(missing))
   })
-} else {
-  afterAll(server.stop)
-  const base = PgClient.layer({ url: Redacted.make(server.url) })
+
+const held = (url: string, stop: () => void) => {
+  afterAll(stop)
+  const base = PgClient.layer({ url: Redacted.make(url) })
   storeConformance(
     "PostgreSQL",
     Effect.gen(function*() {
@@ -30,10 +31,10 @@ if ("missing" in server) {
         inSchema((sql) => sql`CREATE SCHEMA ${sql(schema)}`),
         () => Effect.orDie(inSchema((sql) => sql`DROP SCHEMA ${sql(schema)} CASCADE`))
       )
-      const url = new URL(server.url)
-      url.searchParams.set("options", `-c search_path=${schema}`)
+      const inTest = new URL(url)
+      inTest.searchParams.set("options", `-c search_path=${schema}`)
       return {
-        layer: PostgresStore.layer(Redacted.make(url)),
+        layer: PostgresStore.layer(Redacted.make(inTest)),
         damage: inSchema((sql) =>
           sql`UPDATE ${sql(schema)}.rspp_timeline_segments SET bytes = 'changed' WHERE segment_index = 0`
         ),
@@ -42,6 +43,8 @@ if ("missing" in server) {
     })
   )
 }
+
+"missing" in server ? notRun(server.missing) : held(server.url, server.stop)
 
 describe("PostgreSQL", () => {
   it.live("that is not there is named without its password", () =>
