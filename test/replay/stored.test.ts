@@ -1,3 +1,4 @@
+// Holds I-SHIP-ALL, I-SHIP-APART, I-SHIP-BOUNDED.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { read } from "@rspp/timeline/format/TimelineReader"

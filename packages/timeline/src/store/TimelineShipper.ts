@@ -37,15 +37,17 @@ const maxFinished = 256
  * a session.
  *
  * It is told by a recorder how far a file has come (`RecordingObservers`), reads finished frames from the file, and puts
- * them as segments. Nothing of a recording waits in memory: the backlog is the file, and a segment is read when its turn
- * to be put has come (I-SHIP-BOUNDED: `concurrentPuts` segments and 128 marks per recording). Each call to the store has
- * a time limit and a bounded number of tries with growing, jittered pauses (Effect's Random); then the recording rests,
- * and it begins again, for as long as the program lives. An error that trying again cannot help ends the shipping of that
- * recording; its file stays where it is.
+ * them as segments. Each call to the store has a time limit and a bounded number of tries with growing, jittered pauses
+ * (Effect's Random); then the recording rests, and it begins again, for as long as the program lives. An error that
+ * trying again cannot help ends the shipping of that recording; its file stays where it is.
  *
  * What was shipped is what the store lists; nothing else remembers it. So a shipper that was killed goes on where it was,
- * also between a put and its answer: I-SHIP-ONCE no byte is stored twice, I-SHIP-ALL none is left out. If another
- * process ships the same file, both go on behind whatever the other has put.
+ * also between a put and its answer. If another process ships the same file, both go on behind what the other has put.
+ *
+ * - I-SHIP-ONCE no byte of a recording is stored twice.
+ * - I-SHIP-ALL none is left out: the segments in their order are the file, up to where it can be read.
+ * - I-SHIP-BOUNDED the backlog is the file: in memory are at most `concurrentPuts` segments, and 128 marks per recording.
+ * - I-SHIP-APART a session waits for no store: with any fault of it the recording is the same, byte for byte.
  */
 export class TimelineShipper extends Context.Service<TimelineShipper, {
   /**

@@ -38,9 +38,11 @@ export type Put = "stored" | "present"
  * Where recordings are kept for good, piece by piece (stage B).
  *
  * When `put` answers, the segment survives a crash of this process and, as far as the store promises it, of its machine.
- * Putting a segment again changes nothing and says so (I-PUT-ONCE), also when the first `put` was never answered. Bytes
- * that do not fit their hash are refused, both ways (I-PUT-HASH). Each error says in `retryable` whether trying again can
- * help. Calls may be interrupted at any time; a segment is then stored whole or not at all (I-PUT-WHOLE).
+ * Each error says in `retryable` whether trying again can help. Calls may be interrupted at any time.
+ *
+ * - I-PUT-ONCE a segment is stored once, however often it is put, and other bytes at its index are refused.
+ * - I-PUT-HASH bytes that do not fit their hash are neither stored nor given out.
+ * - I-PUT-WHOLE a segment is there whole or not at all, whenever a put breaks off.
  *
  * A store keeps what it is given: what may leave the machine was decided when it was recorded.
  */

@@ -1,3 +1,4 @@
+// Holds I-PUT-ONCE, I-PUT-HASH, I-PUT-WHOLE.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer } from "effect"

@@ -1,3 +1,4 @@
+// Holds I-PUT-ONCE, I-PUT-HASH, I-PUT-WHOLE.
 import { Effect, Layer, Option } from "effect"
 import * as MemoryObjects from "../../src/store/MemoryObjects.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"

@@ -1,3 +1,4 @@
+// Holds I-PUT-ONCE, I-PUT-HASH, I-PUT-WHOLE.
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"

@@ -1,3 +1,4 @@
+// Holds I-SHIP-ONCE, I-SHIP-ALL, I-SHIP-BOUNDED.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, FileSystem, Layer, Logger, Random, Scope } from "effect"
