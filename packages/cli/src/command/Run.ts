@@ -49,13 +49,14 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     // The table is computed from a timeline in any case; one that nobody asked for does not stay, unless it is the only
     // copy of what should be in a store.
     let stays = store !== undefined
+    let named = false
     const directory = yield* Effect.acquireRelease(
       fs.makeTempDirectory({ prefix: "rspp-" }),
       (path) =>
         Effect.ignore(Effect.gen(function*() {
           const file = paths.join(path, "call.timeline")
-          if (stays && (yield* fs.exists(file))) screen.note(`The recording stays in ${file}.`)
-          else yield* fs.remove(path, { recursive: true })
+          if (!stays || !(yield* fs.exists(file))) yield* fs.remove(path, { recursive: true })
+          else if (!named) screen.note(`The recording stays in ${file}.`)
         }))
     )
     const timeline = kept ?? paths.join(directory, "call.timeline")
@@ -83,6 +84,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     if (flags.json) screen.line(JSON.stringify({ ...summary, notices: [...caller.notices, ...summary.notices] }))
     else showCall(screen, summary)
     stays = kept === undefined && summary.stored?.complete === false
+    named = stays
     if (summary.stored?.complete === false) {
       const { problem } = summary.stored
       return yield* new CliFailure({

@@ -1,12 +1,13 @@
 // Holds I-PUT-ONCE, I-PUT-HASH, I-PUT-WHOLE.
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import * as PostgresStore from "../../src/store/PostgresStore.ts"
 import { TimelineStore } from "../../src/store/TimelineStore.ts"
 import { postgresServer } from "./support/PostgresServer.ts"
 import { storeConformance } from "./support/Conformance.ts"
+import { segmentsOf } from "./support/Segments.ts"
 
 const server = postgresServer()
 
@@ -45,7 +46,27 @@ const held = (url: string, stop: () => void) => {
   )
 }
 
+const crashed = (url: string, restart: () => void) =>
+  describe("PostgreSQL", () => {
+    it.live("that crashed and is back is used again, by the same store", () =>
+      Effect.gen(function*() {
+        const store = yield* TimelineStore
+        const [first, second] = segmentsOf(2)
+        if (first === undefined || second === undefined) return
+        assert.strictEqual(yield* store.put(first), "stored")
+        restart()
+        const retried = yield* Effect.retry(store.put(second), {
+          schedule: Schedule.spaced(50),
+          times: 20,
+          while: ({ retryable }) => retryable
+        })
+        assert.strictEqual(retried, "stored")
+        assert.strictEqual(yield* store.put(first), "present")
+      }).pipe(Effect.provide(PostgresStore.layer(Redacted.make(new URL(url))))))
+  })
+
 "missing" in server ? notRun(server.missing) : held(server.url, server.stop)
+"missing" in server || server.restart === undefined || crashed(server.url, server.restart)
 
 describe("PostgreSQL", () => {
   it.live("that is not there is named without its password", () =>

@@ -5,7 +5,12 @@ import { join } from "node:path"
 
 /** A PostgreSQL server for tests, or why there is none. */
 export type PostgresServer =
-  | { readonly url: string; readonly stop: () => void }
+  | {
+    readonly url: string
+    readonly stop: () => void
+    /** Stops it at once, as a crash does, and starts it again; absent for a server that was given. */
+    readonly restart?: () => void
+  }
   | { readonly missing: string }
 
 /** Where the programs of a PostgreSQL server are, if they are installed. */
@@ -44,7 +49,7 @@ export const postgresServer = (): PostgresServer => {
     const result = spawnSync(join(bin, program), args, { ...user, cwd: directory, encoding: "utf8", stdio: "pipe" })
     return result.status === 0 ? undefined : `${program}: ${result.stderr || result.stdout || String(result.error)}`
   }
-  const failed = run("initdb", ["-D", data, "-U", "rspp", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]) ??
+  const start = () =>
     run("pg_ctl", [
       "-D",
       data,
@@ -55,14 +60,21 @@ export const postgresServer = (): PostgresServer => {
       `-k ${directory} -c listen_addresses='' -c fsync=off`,
       "start"
     ])
+  const crash = () => run("pg_ctl", ["-D", data, "-m", "immediate", "stop"])
+  const failed = run("initdb", ["-D", data, "-U", "rspp", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]) ??
+    start()
   if (failed !== undefined) {
     remove()
     return { missing: `a PostgreSQL server is installed but does not start: ${failed.trim()}` }
   }
   return {
     url: `postgres:///postgres?host=${encodeURIComponent(directory)}&user=rspp`,
+    restart: () => {
+      const problem = crash() ?? start()
+      if (problem !== undefined) throw new Error(problem)
+    },
     stop: () => {
-      run("pg_ctl", ["-D", data, "-m", "immediate", "stop"])
+      crash()
       remove()
     }
   }
