@@ -43,7 +43,7 @@ import { MemoryTimelines } from "@rspp/timeline/recorder/MemoryRecorder"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
-import { Context, Effect, FileSystem, Layer, Option } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -97,7 +97,7 @@ const program = Effect.gen(function*() {
   const spec = yield* normalizeSpec(embeddedPipeline)
   const options = { spec, script: makeCallScript([{ text: "hello" }]), timeline: join(tmpdir(), "never-written") }
   return yield* Layer.build(Layer.mergeAll(call(options), replay, validation))
-}).pipe(Effect.provide(Layer.mergeAll(validation, FileSystem.layerNoop({}))))
+}).pipe(Effect.provide(Layer.mergeAll(validation, FileSystem.layerNoop({}), Path.layer)))
 
 describe("the modules of the contract", () => {
   it.live("are each composed in the rspp program", () =>

@@ -31,6 +31,9 @@ export const scriptedSpec = (more: Record<string, unknown> = {}) =>
       ...more
     })).pipe(Effect.provide(SpecNormalizer.layer))
 
+/** Of a scripted call that names none. */
+export const scriptedSessionId = "ses_scripted"
+
 export interface ScriptedCall {
   readonly script: CallScript
   readonly heard: ReadonlyArray<string>
@@ -61,28 +64,35 @@ export const layerOf = (
     ])
   )
 
-/** A call whose caller and providers follow a script, on the clock of whoever runs it. */
-export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: ScriptedCall) {
+/** A call whose caller and providers follow a script, on the clock of whoever runs it, with the recorder at hand. */
+export const playScriptedCall = Effect.fn("playScriptedCall")(function*(call: ScriptedCall) {
   const spec = yield* scriptedSpec(call.spec)
   const runtime = layerOf(spec, call).pipe(
-    Layer.provideMerge([MemoryTransport.layer({ script: call.script }), MemoryRecorder.layer()])
+    Layer.provideMerge(MemoryTransport.layer({ script: call.script }))
   )
   return yield* Effect.gen(function*() {
     const session = yield* Session
-    const options: SessionOptions = {
-      session_id: "ses_scripted",
+    const summary = yield* session.run({
+      session_id: scriptedSessionId,
       tenant_id: "tests",
       pipeline: spec.pipeline,
       seed: 7,
       payloadKey: "a key for tests",
       clock: "virtual",
       ...call.options
-    }
-    const summary = yield* session.run(options)
-    const timelines = yield* MemoryRecorder.MemoryTimelines
-    const timeline = timelines.get(options.session_id)
-    if (timeline === undefined) return yield* Effect.die("the session left no timeline")
+    })
     const tracks = yield* (yield* MemoryTransport.MemoryTracks).tracks
-    return { summary, timeline, tracks }
+    return { summary, tracks }
   }).pipe(Effect.provide(runtime, { local: true }))
+})
+
+/** The same, with its recording. */
+export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: ScriptedCall) {
+  return yield* Effect.gen(function*() {
+    const played = yield* playScriptedCall(call)
+    const timelines = yield* MemoryRecorder.MemoryTimelines
+    const timeline = timelines.get(call.options?.session_id ?? scriptedSessionId)
+    if (timeline === undefined) return yield* Effect.die("the session left no timeline")
+    return { ...played, timeline }
+  }).pipe(Effect.provide(MemoryRecorder.layer(), { local: true }))
 })

@@ -1,5 +1,8 @@
+import { shipperLimits } from "@rspp/timeline/store/ShipperLimits"
+import type { ShippingReport } from "@rspp/timeline/store/ShippedRecording"
+import { TimelineShipper } from "@rspp/timeline/store/TimelineShipper"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { call } from "./Composition.ts"
 import type { CompositionOptions } from "./Composition.ts"
 import type { SaidLine } from "./CallSummary.ts"
@@ -23,6 +26,8 @@ export interface PlayedCall extends LocalCallResult {
   readonly conversation: ReadonlyArray<SaidLine>
   /** Real time that it took, ms. */
   readonly tookMs: number
+  /** What the store has of it, if there is one. */
+  readonly shipped?: ShippingReport
 }
 
 /** Seeds the random streams of sessions on this machine. The same caller gives the same ids and plans. */
@@ -48,11 +53,16 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       seed: localSeed,
       observers: [watch, tracer.observer()]
     })
+    const tookMs = performance.now() - startedMs
+    const shipper = yield* Effect.serviceOption(TimelineShipper)
+    const reports = Option.isNone(shipper) ? [] : yield* shipper.value.drain(shipperLimits.drainMs)
+    const shipped = reports.find(({ session_id }) => session_id === options.session_id)
     const played: PlayedCall = {
       ...result,
       timelinePath: options.timeline,
       conversation,
-      tookMs: performance.now() - startedMs
+      tookMs,
+      ...(shipped === undefined ? {} : { shipped })
     }
     return played
   }).pipe(

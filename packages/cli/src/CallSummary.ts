@@ -1,5 +1,6 @@
 import { evidenceCompleteness, formatIncomplete } from "@rspp/timeline/recorder/EvidenceCompleteness"
 import { read } from "@rspp/timeline/format/TimelineReader"
+import type { ShippingReport } from "@rspp/timeline/store/ShippedRecording"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import { Effect } from "effect"
 import type { PlayedCall } from "./Call.ts"
@@ -14,6 +15,15 @@ export interface CallFiles {
   readonly stereo?: string
   readonly timeline?: string
   readonly trace?: string
+}
+
+/** The recording in a store. */
+export interface StoredCall {
+  readonly complete: boolean
+  readonly segments: number
+  readonly bytes: number
+  readonly longest_lag_ms: number
+  readonly problem?: string
 }
 
 /** One thing that was said, in the order in which it was heard. */
@@ -37,6 +47,8 @@ export interface CallSummary {
   readonly incomplete: ReadonlyArray<string>
   readonly accepted_turns: number
   readonly files: CallFiles
+  /** What a store has of the recording. */
+  readonly stored?: StoredCall
   readonly notices: ReadonlyArray<string>
 }
 
@@ -58,6 +70,7 @@ export const describeCall = Effect.fnUntraced(function*(played: PlayedCall, file
     accepted_turns: completeness.length,
     incomplete: formatIncomplete(completeness),
     files,
+    ...(played.shipped === undefined ? {} : { stored: storedCall(played.shipped) }),
     notices: [
       ...(played.report?.notices ?? []),
       ...(played.lostFrames === 0
@@ -66,6 +79,14 @@ export const describeCall = Effect.fnUntraced(function*(played: PlayedCall, file
     ]
   }
   return summary
+})
+
+const storedCall = ({ longest_lag_ms, problem, segments, state, stored_bytes }: ShippingReport): StoredCall => ({
+  complete: state === "stored",
+  segments,
+  bytes: stored_bytes,
+  longest_lag_ms,
+  ...(problem === undefined ? {} : { problem })
 })
 
 /** The summary for people. */
@@ -86,6 +107,9 @@ export const showCall = (screen: Screen["Service"], summary: CallSummary): void 
   if (stereo !== undefined) screen.line(`  stereo    ${stereo}`)
   if (timeline !== undefined) screen.line(`  timeline  ${timeline}`)
   if (trace !== undefined) screen.line(`  trace     ${trace}`)
+  if (summary.stored?.complete === true) {
+    screen.line(`  store     ${summary.stored.bytes} bytes in ${summary.stored.segments} segments`)
+  }
 }
 
 /**

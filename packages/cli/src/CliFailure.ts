@@ -51,6 +51,12 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ReplayNotCaptured: "bad_input",
   CursorMismatch: "bad_input",
   ConfigOverrideConflict: "bad_input",
+  // stores of recordings
+  SegmentConflict: "bad_input",
+  SegmentDamaged: "violation",
+  SegmentMissing: "bad_input",
+  StoreRefused: "unavailable",
+  StoreUnavailable: "unavailable",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks

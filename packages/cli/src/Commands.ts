@@ -50,6 +50,11 @@ const run = Command.make(
         Flag.withDescription("Record the session to this file or directory; an existing file is never overwritten")
       )
     ),
+    store: optional(
+      Flag.String("store").pipe(
+        Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
+      )
+    ),
     pipeline: optional(
       Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
     ),
@@ -213,6 +218,49 @@ const exporting = Command.make(
     )
 ).pipe(Command.withDescription("Write a timeline in a format that other tools read"))
 
+const from = Flag.String("from").pipe(Flag.withDescription("The store: dir:PATH, sqlite:PATH or postgres://…"))
+
+const stored = Command.make(
+  "stored",
+  { from, json },
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/TimelineStored.ts")), ({ listStored }) => listStored(flags))
+).pipe(
+  Command.withDescription("List the recordings of a store"),
+  Command.withExamples([{ command: "rspp timeline stored --from sqlite:calls.sqlite", description: "One line each" }])
+)
+
+const fetching = Command.make(
+  "fetch",
+  {
+    session: Argument.String("SESSION").pipe(Argument.withDescription("The session, as rspp timeline stored lists it")),
+    from,
+    to: Flag.String("to").pipe(
+      Flag.withDescription("The file or directory to write; an existing file is never overwritten")
+    ),
+    tenant: optional(Flag.String("tenant").pipe(Flag.withDescription("Of this tenant, if several have the session")))
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineFetch.ts")),
+      ({ fetchTimeline }) => fetchTimeline(flags)
+    )
+).pipe(Command.withDescription("Put a stored recording together again, byte for byte"))
+
+const ship = Command.make(
+  "ship",
+  {
+    files,
+    to: Flag.String("to").pipe(Flag.withDescription("The store: dir:PATH, sqlite:PATH or postgres://…")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineShip.ts")),
+      ({ shipTimelines }) => shipTimelines(flags)
+    )
+).pipe(Command.withDescription("Ship recordings to a store, whatever of them is not there yet"))
+
 const verify = Command.make(
   "verify",
   { files, json },
@@ -313,7 +361,21 @@ const diff = Command.make(
 
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, summary, diff, exporting, verify, repair, promote, deleting, sweep, audit])
+  Command.withSubcommands([
+    show,
+    summary,
+    diff,
+    exporting,
+    verify,
+    repair,
+    promote,
+    deleting,
+    sweep,
+    audit,
+    stored,
+    fetching,
+    ship
+  ])
 )
 
 const validate = Command.make(

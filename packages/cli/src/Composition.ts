@@ -21,6 +21,7 @@ import { Session } from "@rspp/runtime/session/Session"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
 import { ReplayCursors } from "@rspp/timeline/replay/ReplayCursor"
+import * as TimelineShipper from "@rspp/timeline/store/TimelineShipper"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
@@ -30,6 +31,8 @@ import { Context, Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { storeLayer } from "./StoreAddress.ts"
+import type { StoreAddress } from "./StoreAddress.ts"
 
 /** What one call is composed for. */
 export interface CompositionOptions {
@@ -44,6 +47,8 @@ export interface CompositionOptions {
   readonly timeline: string
   /** A directory for the key that payloads in the timeline are sealed under. */
   readonly keys?: string
+  /** Where the timeline is shipped to while it is written. */
+  readonly store?: StoreAddress
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -61,7 +66,7 @@ export interface CompositionOptions {
  *     ├─ ProviderManager    ← providers                   recogniser, models and voices that the pipeline binds
  *     ├─ SentenceSegmenter,
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
- *     ├─ Recorder           ← timeline                    a file
+ *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
  */
@@ -126,6 +131,15 @@ export const control = Layer.mergeAll(
   LeaseAuthority.layerMemory().pipe(Layer.provide(LeaseTokens.layer))
 )
 
+/** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
+const recorder = ({ keys, store, timeline }: CompositionOptions) => {
+  const file = FileRecorder.layer({ to: () => timeline, ...(keys === undefined ? {} : { keys }) })
+  return store === undefined ? file : file.pipe(
+    Layer.provideMerge(TimelineShipper.layer()),
+    Layer.provide(storeLayer(store))
+  )
+}
+
 /** Everything that one call needs, from the runner down to the files. Every module of the program can be asked for. */
 export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
@@ -134,10 +148,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
     Layer.provideMerge(control),
-    Layer.provideMerge(FileRecorder.layer({
-      to: () => options.timeline,
-      ...(options.keys === undefined ? {} : { keys: options.keys })
-    })),
+    Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))

@@ -6,6 +6,8 @@ import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.t
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { parseStore } from "../StoreAddress.ts"
+import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
 import { makeSessionId } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
@@ -14,6 +16,7 @@ export interface RunFlags extends CallerFlags {
   readonly output: string | undefined
   readonly stereo: string | undefined
   readonly timeline: string | undefined
+  readonly store: string | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
@@ -38,13 +41,26 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   if (output !== undefined) yield* checkWaveOutput(output, inputs)
   if (stereo !== undefined) yield* checkWaveOutput(stereo, output === undefined ? inputs : [...inputs, output])
   if (flags.trace !== undefined) yield* checkTextOutput(flags.trace, inputs)
+  const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
   const session_id = makeSessionId()
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
 
   yield* Effect.scoped(Effect.gen(function*() {
-    // The table is computed from a timeline in any case; one that nobody asked for does not stay.
-    const timeline = kept ?? paths.join(yield* fs.makeTempDirectoryScoped({ prefix: "rspp-" }), "call.timeline")
+    // The table is computed from a timeline in any case; one that nobody asked for does not stay, unless it is the only
+    // copy of what should be in a store.
+    let stays = store !== undefined
+    let named = false
+    const directory = yield* Effect.acquireRelease(
+      fs.makeTempDirectory({ prefix: "rspp-" }),
+      (path) =>
+        Effect.ignore(Effect.gen(function*() {
+          const file = paths.join(path, "call.timeline")
+          if (!stays || !(yield* fs.exists(file))) yield* fs.remove(path, { recursive: true })
+          else if (!named) screen.note(`The recording stays in ${file}.`)
+        }))
+    )
+    const timeline = kept ?? paths.join(directory, "call.timeline")
     const files = {
       ...(output === undefined ? {} : { reply: output }),
       ...(stereo === undefined ? {} : { stereo })
@@ -56,6 +72,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       speed: flags.speed ?? "real",
       live: !flags.json,
       timeline,
+      ...(store === undefined ? {} : { store }),
       ...(nodes === undefined ? {} : { nodes }),
       ...files,
       ...(flags.keys === undefined ? {} : { keys: flags.keys }),
@@ -68,6 +85,16 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     })
     if (flags.json) screen.line(JSON.stringify({ ...summary, notices: [...caller.notices, ...summary.notices] }))
     else showCall(screen, summary)
-    yield* judgeCall(summary, caller.script)
+    stays = kept === undefined && summary.stored?.complete === false
+    named = stays
+    if (summary.stored?.complete === false) {
+      const { problem } = summary.stored
+      return yield* new CliFailure({
+        exit: "unavailable",
+        message: `the recording is not complete in the store${problem === undefined ? "" : `: ${problem}`}`,
+        hint: `All of it is in ${timeline}: ship it later with rspp timeline ship ${timeline} --to STORE.`
+      })
+    }
+    return yield* judgeCall(summary, caller.script)
   }))
 })

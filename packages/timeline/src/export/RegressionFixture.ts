@@ -54,14 +54,11 @@ const redacted = (record: TimelineRecord): TimelineRecord | undefined => {
 }
 
 /** The end counts what is left, and where it says what the recording has, it has no caller audio any more. */
-const endAfter = (end: EndRecord, records: number): EndRecord => {
-  const after: EndRecord = { ...end, records }
-  const manifest: unknown = Reflect.get(after, "not_captured")
-  if (typeof manifest === "object" && manifest !== null) {
-    Reflect.set(after, "not_captured", { ...manifest, caller_audio: "none" })
-  }
-  return after
-}
+const endAfter = ({ not_captured, ...end }: EndRecord, records: number): EndRecord => ({
+  ...end,
+  records,
+  ...(not_captured === undefined ? {} : { not_captured: { ...not_captured, caller_audio: "none" } })
+})
 
 /** A timeline as the bytes of a file, each record in a frame of its own. */
 export const timelineBytes = (

@@ -8,6 +8,8 @@ import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
 import { RecordAssembler } from "./RecordAssembler.ts"
+import type { RecordingObserver } from "./RecordingObserver.ts"
+import { RecordingObservers } from "./RecordingObserver.ts"
 import { create } from "./TimelineFile.ts"
 
 /** Records wait at most this long, in real time, before the writer takes them, in ms … */
@@ -48,8 +50,9 @@ export const layer = (options: FileRecorderOptions): Layer.Layer<Recorder, never
     Recorder,
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
+      const observers = yield* RecordingObservers
       return Recorder.of({
-        open: (session) => open(options, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+        open: (session) => open(options, observers, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
       })
     })
   )
@@ -58,6 +61,7 @@ type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
 const open = Effect.fn("Recorder.open")(function*(
   options: FileRecorderOptions,
+  observers: ReadonlyArray<RecordingObserver>,
   { header: given, onAppended }: OpenOptions
 ): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const { to } = options
@@ -74,6 +78,12 @@ const open = Effect.fn("Recorder.open")(function*(
   let reason: CloseReason | undefined
   let closed = false
   let warned = false
+
+  const tell = (ended: boolean) => {
+    const { session_id, tenant_id } = header
+    for (const observer of observers) observer({ path, session_id, tenant_id, bytes: file.size(), closed: ended })
+  }
+  tell(false)
 
   const assembler: RecordAssembler = new RecordAssembler(header, {
     emit: (emission) => {
@@ -94,7 +104,10 @@ const open = Effect.fn("Recorder.open")(function*(
     return batch.length === 0 ? Effect.void : file.append(batch)
   }).pipe(
     Effect.catchCause((cause) => Effect.logError(`${path}: a batch was lost`, Cause.pretty(cause))),
-    Effect.ensuring(Effect.sync(() => buffer.written())),
+    Effect.ensuring(Effect.sync(() => {
+      buffer.written()
+      tell(false)
+    })),
     Effect.tap(() => {
       if (warned || !file.impaired()) return Effect.void
       warned = true
@@ -117,7 +130,10 @@ const open = Effect.fn("Recorder.open")(function*(
       if (lost > 0) {
         yield* Effect.logWarning(`${path}: ${lost} records are missing (${file.lost().reason ?? "overload"})`)
       }
-    }).pipe(Effect.catchCause((cause) => Effect.logError(`${path}: not closed properly`, Cause.pretty(cause))))
+    }).pipe(
+      Effect.catchCause((cause) => Effect.logError(`${path}: not closed properly`, Cause.pretty(cause))),
+      Effect.ensuring(Effect.sync(() => tell(true)))
+    )
 
   yield* Effect.addFinalizer(finish)
   // Forked after the finalizer, so that both are gone when it runs.

@@ -35,6 +35,8 @@ export interface TimelineFile {
   readonly append: (batch: ReadonlyArray<Emission>) => Effect.Effect<void>
   /** Writes the end record, gives the rest of the room back and syncs. */
   readonly close: (end: (records: number) => EndRecord) => Effect.Effect<void>
+  /** Bytes of the frames that are written. */
+  readonly size: () => number
   /** True while the disk takes no more: the baseline is then written into the room that was kept. */
   readonly impaired: () => boolean
   /** Records that could not be written, and the first reason. */
@@ -192,6 +194,7 @@ const openFile = (handle: FileSystem.File, start: number): TimelineFile => {
       yield* handle.truncate(position).pipe(Effect.catch(fail))
       yield* handle.sync.pipe(Effect.catch(fail))
     }),
+    size: () => position,
     impaired: () => impaired,
     lost: () => ({ records: lost, reason })
   }

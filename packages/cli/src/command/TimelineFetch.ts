@@ -1,0 +1,58 @@
+import { read } from "@rspp/timeline/format/TimelineReader"
+import { bytesOf, recordingsOf } from "@rspp/timeline/store/StoredRecording"
+import { TimelineStore } from "@rspp/timeline/store/TimelineStore"
+import { Effect, FileSystem, Stream } from "effect"
+import { CliFailure } from "../CliFailure.ts"
+import { timelineFile } from "../OutputFiles.ts"
+import { Screen } from "../Screen.ts"
+import { mustExist, parseStore, storeLayer } from "../StoreAddress.ts"
+import { tellTear } from "../TimelineFile.ts"
+
+export interface FetchFlags {
+  readonly session: string
+  readonly from: string
+  readonly to: string
+  readonly tenant: string | undefined
+}
+
+/** `rspp timeline fetch`: puts a stored recording together again; the file is there whole or not at all. */
+export const fetchTimeline = Effect.fn("rspp.timeline.fetch")(function*({ from, session, tenant, to }: FetchFlags) {
+  const screen = yield* Screen
+  const fs = yield* FileSystem.FileSystem
+  const address = yield* parseStore(from)
+  yield* mustExist(address)
+  const file = yield* timelineFile(to, encodeURIComponent(session))
+  yield* Effect.gen(function*() {
+    const store = yield* TimelineStore
+    const infos = yield* store.list({ session_id: session, ...(tenant === undefined ? {} : { tenant_id: tenant }) })
+    const [recording, second] = recordingsOf(infos)
+    if (recording === undefined) {
+      return yield* new CliFailure({
+        exit: "bad_input",
+        message: `${store.name}: there is no recording of session ${session}${
+          tenant === undefined ? "" : ` of tenant ${tenant}`
+        }`,
+        hint: "rspp timeline stored lists what there is."
+      })
+    }
+    if (second !== undefined) {
+      const tenants = recordingsOf(infos).map(({ tenant_id }) => tenant_id).join(", ")
+      return yield* new CliFailure({
+        exit: "usage",
+        message: `${store.name}: several tenants have a session ${session}`,
+        hint: `Say which with --tenant: ${tenants}.`
+      })
+    }
+    const part = `${file}.part`
+    yield* bytesOf(store, recording).pipe(
+      Stream.run(fs.sink(part, { flag: "w", mode: 0o600 })),
+      // Unlike a rename it never replaces a file that has come up meanwhile.
+      Effect.andThen(fs.link(part, file)),
+      Effect.ensuring(Effect.ignore(fs.remove(part, { force: true })))
+    )
+    const { bytes, segments } = recording
+    screen.line(`${file}: ${bytes} bytes of ${segments} segments`)
+    return undefined
+  }).pipe(Effect.provide(storeLayer(address)))
+  return yield* tellTear(file, yield* read(file))
+})

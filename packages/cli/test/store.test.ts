@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { recording, rspp } from "./support/Program.ts"
+
+// Each run is the real program in a process of its own, in a directory of its own files.
+const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-store-"))
+const run = (...args: ReadonlyArray<string>) => rspp(args, { cwd })
+const bytes = (name: string) => readFileSync(join(cwd, name))
+const minute = 120_000
+const nobody = "postgres://someone:sesame@127.0.0.1:9/calls"
+
+afterAll(() => rmSync(cwd, { recursive: true, force: true }))
+
+interface Line {
+  readonly session_id: string
+  readonly tenant_id: string
+  readonly segments: number
+  readonly bytes: number
+  readonly closed: boolean
+}
+
+const stored = async (from: string): Promise<ReadonlyArray<Line>> => {
+  const { code, stdout } = await run("timeline", "stored", "--from", from, "--json")
+  expect(code).toBe(0)
+  return stdout.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Line)
+}
+
+describe("rspp run --store", () => {
+  it("ships the call while it is recorded; fetch gives the same file, which verifies and replays", async () => {
+    const call = ["run", "--speed", "max", "--input", recording("goforward"), "--timeline", "call.timeline"]
+    const { code, stdout } = await run(...call, "--store", "dir:calls", "--json")
+    expect(code).toBe(0)
+    const summary = JSON.parse(stdout) as { readonly session_id: string; readonly stored: unknown }
+    expect(summary.stored).toMatchObject({ complete: true, bytes: bytes("call.timeline").length })
+    const [line, other] = await stored("dir:calls")
+    expect(other).toBeUndefined()
+    expect(line).toMatchObject({ session_id: summary.session_id, closed: true, bytes: bytes("call.timeline").length })
+    const fetched = await run("timeline", "fetch", summary.session_id, "--from", "dir:calls", "--to", "back.timeline")
+    expect(fetched.code).toBe(0)
+    expect(bytes("back.timeline").equals(bytes("call.timeline"))).toBe(true)
+    expect((await run("timeline", "verify", "back.timeline")).code).toBe(0)
+    expect((await run("replay", "back.timeline")).code).toBe(0)
+  }, minute)
+
+  it("does not begin a call when the store cannot be used, and never shows a password", async () => {
+    for (const store of [nobody, "dir:no/where", "sqlite:no/where.sqlite"]) {
+      const ended = await run("run", "--speed", "max", "--input", recording("goforward"), "--store", store)
+      expect(ended.code).toBe(69)
+      expect(ended.stdout + ended.stderr).not.toContain("sesame")
+      expect(ended.stderr).not.toContain("internal")
+    }
+    for (const store of ["calls", "ftp:calls", "dir:", "postgres:sesame"]) {
+      const ended = await run("run", "--speed", "max", "--input", recording("goforward"), "--store", store)
+      expect(ended.code).toBe(2)
+      expect(ended.stdout + ended.stderr).not.toContain("sesame")
+      expect(ended.stderr).toContain("A store is dir:PATH, sqlite:PATH, or postgres://")
+    }
+  }, minute)
+
+  it("killed in the middle of a call leaves a store that ship completes, without sending anything twice", async () => {
+    const args = ["run", "--speed", "real", "--input", recording("librivox-0870"), "--timeline", "killed.timeline"]
+    const killed = await rspp([...args, "--store", "dir:killed"], {
+      cwd,
+      started: (child) => {
+        const timer = setInterval(() => {
+          const files = readdirSync(cwd, { recursive: true, encoding: "utf8" })
+          if (!files.some((file) => file.startsWith("killed/") && file.endsWith("00000002.segment"))) return
+          clearInterval(timer)
+          child.kill("SIGKILL")
+        }, 10)
+        child.on("exit", () => clearInterval(timer))
+      }
+    })
+    expect(killed.code).toBeNull()
+    const [before] = await stored("dir:killed")
+    expect(before).toMatchObject({ closed: false })
+    const shipped = await run("timeline", "ship", "killed.timeline", "--to", "dir:killed")
+    expect(shipped.code).toBe(0)
+    const [after] = await stored("dir:killed")
+    expect(after?.segments).toBeGreaterThanOrEqual(before?.segments ?? 0)
+    const verdict = await run("timeline", "verify", "killed.timeline", "--json")
+    const [, offset = ""] = /truncated at byte (\d+)/u.exec(verdict.stdout) ?? []
+    const fetched = await run(
+      "timeline",
+      "fetch",
+      after?.session_id ?? "",
+      "--from",
+      "dir:killed",
+      "--to",
+      "k.timeline"
+    )
+    expect(fetched.code).toBe(3)
+    expect(bytes("k.timeline").equals(bytes("killed.timeline").subarray(0, Number(offset)))).toBe(true)
+    expect((await run("replay", "k.timeline")).code).toBe((await run("replay", "killed.timeline")).code)
+  }, minute)
+})
+
+describe("rspp timeline ship, stored, fetch", () => {
+  beforeAll(async () => {
+    for (const seed of [17, 18]) {
+      const ended = await run("sim", "--seed", String(seed), "--out", `seed-${seed}.timeline`)
+      expect(ended.code).toBe(0)
+    }
+  }, minute)
+
+  it("put recordings into SQLite, list them and give them back", async () => {
+    const first = await run("timeline", "ship", "seed-17.timeline", "seed-18.timeline", "--to", "sqlite:calls.sqlite")
+    expect([first.code, first.stdout.match(/: stored, /gu)?.length]).toEqual([0, 2])
+    const again = await run("timeline", "ship", "seed-17.timeline", "--to", "sqlite:calls.sqlite")
+    expect(again.code).toBe(0)
+    const lines = await stored("sqlite:calls.sqlite")
+    expect(lines.length).toBe(2)
+    for (const [i, { session_id }] of lines.entries()) {
+      const fetched = await run("timeline", "fetch", session_id, "--from", "sqlite:calls.sqlite", "--to", `seed-${i}`)
+      expect(fetched.code).toBe(0)
+    }
+    const back = [bytes("seed-0"), bytes("seed-1")]
+    for (const seed of [17, 18]) expect(back.some((_) => _.equals(bytes(`seed-${seed}.timeline`)))).toBe(true)
+  }, minute)
+
+  it("say what is wrong, with an exit code", async () => {
+    await run("timeline", "ship", "seed-17.timeline", "--to", "dir:errors")
+    const [{ session_id } = { session_id: "" }] = await stored("dir:errors")
+    const [segment = ""] = readdirSync(join(cwd, "errors"), { recursive: true, encoding: "utf8" }).filter((file) =>
+      file.endsWith("00000000.segment")
+    )
+    const fetch = (session: string, from: string, to: string) =>
+      run("timeline", "fetch", session, "--from", from, "--to", to)
+    const missing = await fetch("nobody", "dir:errors", "e1")
+    expect([missing.code, missing.stderr]).toEqual([
+      3,
+      expect.stringContaining("there is no recording of session nobody")
+    ])
+    const there = await fetch(session_id, "dir:errors", "seed-17.timeline")
+    expect([there.code, there.stderr]).toEqual([3, expect.stringContaining("never overwritten")])
+    const nowhere = await fetch(session_id, "dir:nothing", "e1")
+    expect([nowhere.code, nowhere.stderr]).toEqual([3, expect.stringContaining("there is no store at nothing")])
+    const away = await run("timeline", "stored", "--from", nobody)
+    expect([away.code, away.stderr]).toEqual([69, expect.stringContaining("it cannot be reached")])
+    expect(away.stderr).not.toContain("sesame")
+    const noFile = await run("timeline", "ship", "nothing.timeline", "--to", "dir:errors")
+    expect([noFile.code, noFile.stderr]).toEqual([3, expect.stringContaining("there is no such file")])
+    // A byte changed behind the store's back, the last of the first segment.
+    const path = join("errors", segment)
+    const changed = bytes(path)
+    changed[changed.length - 1] = 255 - (changed.at(-1) ?? 0)
+    writeFileSync(join(cwd, path), changed)
+    const damaged = await fetch(session_id, "dir:errors", "e2")
+    expect([damaged.code, damaged.stderr]).toEqual([1, expect.stringContaining("was changed")])
+    expect(readdirSync(cwd).filter((name) => name.startsWith("e2"))).toEqual([])
+    rmSync(join(cwd, path))
+    const hole = await run("timeline", "stored", "--from", "dir:errors")
+    expect([hole.code, hole.stdout]).toEqual([0, expect.stringContaining("segment 0 is missing")])
+  }, minute)
+})
