@@ -33,6 +33,10 @@ mutants: ## plant defects in a copy of the kernel and see which rule catches eac
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/mutants.ts $${ONLY:+--only "$$ONLY"} $${SEEDS:+--seeds "$$SEEDS"}
 
+crash: ## kill a recording process with SIGKILL again and again, and read what is left; RUNS=N, default 1000
+	@sh scripts/install.sh all
+	@$(WITH) node test/crash/run.ts --runs $${RUNS:-1000}
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -40,4 +44,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench sim sim-long mutants format install
+.PHONY: help run test verify bench sim sim-long mutants crash format install

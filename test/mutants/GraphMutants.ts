@@ -166,7 +166,7 @@ export const graphMutants: ReadonlyArray<Mutant> = [
     id: "group-torn",
     file: graph("EdgeRun"),
     what: "the rest of a sentence goes on though a part of it was lost, where it must go whole",
-    find: "      if (this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {",
+    find: "      if (this.#grouped && this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {",
     replace: "      if (this.#stray(item)) {",
     also: {
       file: graph("EdgeRun"),

@@ -3,7 +3,10 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import type { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
+import type { Recorder } from "@rspp/runtime/ports/Recorder"
+import type { Transport } from "@rspp/runtime/ports/Transport"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { Session } from "@rspp/runtime/session/Session"
 import type { SessionOptions } from "@rspp/runtime/session/Session"
@@ -38,10 +41,12 @@ export interface ScriptedCall {
   readonly model?: Layer.Layer<LanguageModel>
 }
 
-/** A call whose caller and providers follow a script, on the clock of whoever runs it. */
-export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: ScriptedCall) {
-  const spec = yield* scriptedSpec(call.spec)
-  const runtime = Session.layer.pipe(
+/** The session with scripted providers: what is missing is a transport and a recorder. */
+export const layerOf = (
+  spec: NormalizedSpec,
+  call: Pick<ScriptedCall, "heard" | "model" | "replies">
+): Layer.Layer<Session, never, Recorder | Transport> =>
+  Session.layer.pipe(
     Layer.provide(ProviderManager.layerNoDeps),
     Layer.provide([
       Scripted.recogniser(call.heard),
@@ -53,7 +58,13 @@ export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: Scri
         Layer.provide([ControlPlane.layerMemory(), LeaseAuthority.layerMemory()]),
         Layer.provide(LeaseTokens.layerSeeded(7))
       )
-    ]),
+    ])
+  )
+
+/** A call whose caller and providers follow a script, on the clock of whoever runs it. */
+export const runScriptedCall = Effect.fn("runScriptedCall")(function*(call: ScriptedCall) {
+  const spec = yield* scriptedSpec(call.spec)
+  const runtime = layerOf(spec, call).pipe(
     Layer.provideMerge([MemoryTransport.layer({ script: call.script }), MemoryRecorder.layer()])
   )
   return yield* Effect.gen(function*() {

@@ -204,9 +204,27 @@ const verify = Command.make(
   )
 )
 
+const repair = Command.make(
+  "repair",
+  {
+    file: timelineFile,
+    to: optional(Flag.String("to").pipe(Flag.withDescription("The file to write; default: FILE.repaired.timeline"))),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/TimelineRepair.ts")),
+      ({ repairTimeline }) => repairTimeline(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Write what can be read of a torn timeline as a whole file; the torn one stays as it is, and nothing is invented"
+  )
+)
+
 const timeline = Command.make("timeline").pipe(
   Command.withDescription("Look into recorded sessions"),
-  Command.withSubcommands([show, exporting, verify])
+  Command.withSubcommands([show, exporting, verify, repair])
 )
 
 const validate = Command.make(

@@ -215,14 +215,19 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     [
       "an epoch that is given twice",
       /epoch 1 was issued again/u,
-      toldLater((truth) => truth.leaseWritten({ ...row, authority_epoch: 1 }, 1000))
+      toldLater((truth) => {
+        truth.leaseWritten(row, 1000)
+        truth.leaseWritten({ ...row, revision: 100, authority_epoch: 1, lease_token: "another" }, 1000)
+      })
     ],
     [
       "a lease that comes back",
       /the lease of epoch 99 was renewed after its end/u,
       toldLater((truth) => {
         truth.leaseWritten(row, 1000)
-        truth.leaseWritten({ ...row, expires_at_ms: 11_000 }, 1000)
+        // Whoever wrote last may tell of it first.
+        truth.leaseWritten({ ...row, revision: 101, state: "revoked" }, 1000)
+        truth.leaseWritten({ ...row, revision: 100, expires_at_ms: 11_000 }, 1000)
       })
     ],
     [

@@ -1,4 +1,5 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
+import { openAtTear } from "@rspp/timeline/format/TimelineRepair"
 import { evidenceCompleteness, formatIncomplete } from "@rspp/timeline/recorder/EvidenceCompleteness"
 import { Effect, Exit } from "effect"
 import { endingOf, told } from "../CliFailure.ts"
@@ -29,23 +30,30 @@ export const verifyTimelines = Effect.fn("rspp.timeline.verify")(function*({ fil
       }
       const { records, tear } = exit.value
       const turns = evidenceCompleteness(records)
-      const incomplete = formatIncomplete(turns)
+      // Of a turn that was open where the recording stops nobody can say what would have become of it.
+      const open = openAtTear(exit.value)
+      const judged = turns.filter(({ turn_id }) => !open.has(turn_id))
+      const incomplete = formatIncomplete(judged)
       const damage = tear === undefined
         ? []
         : [`${tear.reason} at byte ${tear.offset}, after ${tear.recordsBefore} records`]
       if (incomplete.length > 0) worst = graver(worst, "violation")
       if (tear !== undefined) worst = graver(worst, "bad_input")
+      const stopped = [...open].map((turn) => `${turn} was open when the recording stopped`)
       const problems = [...damage, ...incomplete]
       if (json) {
-        screen.line(JSON.stringify({ file, ok: problems.length === 0, records: records.length + 1, turns, problems }))
+        const ok = problems.length === 0
+        screen.line(
+          JSON.stringify({ file, ok, records: records.length + 1, turns: judged, problems, open: [...open] })
+        )
         return undefined
       }
       const verdict = problems.length === 0 ? style.green("ok") : style.red("not ok")
-      const complete = turns.length - incomplete.length
+      const complete = judged.length - incomplete.length
       screen.line(
-        `${file}: ${verdict}, ${records.length + 1} records, ${complete} of ${turns.length} accepted turns complete`
+        `${file}: ${verdict}, ${records.length + 1} records, ${complete} of ${judged.length} accepted turns complete`
       )
-      for (const problem of problems) screen.line(`  ${problem}`)
+      for (const problem of [...problems, ...stopped]) screen.line(`  ${problem}`)
       return undefined
     }), { discard: true })
   if (worst !== "ok") return yield* told(worst)

@@ -177,6 +177,7 @@ class Guard {
 
   #disposed(turnId: string): void {
     for (const timer of this.#context.armed()) {
+      if (!timer.includes(turnId)) continue
       const own = turnTimers.some((kind) => timer === `${kind}:${turnId}` || timer.startsWith(`${kind}:${turnId}:`))
       if (own) broken("I-STATE-DISPOSED", `${timer} is armed after the close of ${turnId}`)
     }

@@ -67,11 +67,21 @@ export class EdgeRun {
   #closed = false
   /** Until when its consumer could take nothing because of what comes after it: that is no delay of this edge. */
   #heldMs = 0
+  /** What has waited for too long is lost. */
+  readonly #forgetful: boolean
+  /** Its items belong to groups that are lost together. */
+  readonly #grouped: boolean
+  /** The edge's budget runs; its block timer does. */
+  #watched = false
+  #blocking = false
 
   constructor(edge: GraphEdge, work: TurnWork) {
     this.edge = edge
     this.#work = work
     this.#fixed = edge.to_node_id === work.graph.nodeId("audio_output")
+    this.#forgetful = forgetful.has(strategyOf(work.flow.policy(edge.edge_id), work.context))
+    const policy = work.turn.plan.edge_buffer_policies[edge.edge_id]?.sync_drop_policy?.policy
+    this.#grouped = policy === "atomic_drop"
   }
 
   /** Nothing waits and nothing more will come. */
@@ -99,7 +109,7 @@ export class EdgeRun {
     if (this.#closed || this.#ended) return
     if (item.end !== true) {
       if (!passes(this.edge.condition, item.handle)) return
-      if (this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {
+      if (this.#grouped && this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {
         this.#work.lost(item, "sync_group", this.edge.edge_id)
         return
       }
@@ -135,8 +145,9 @@ export class EdgeRun {
         this.#blocked.push(item)
         // Speech is held, never shed.
         if (this.edge.payload_kind === "voice") return
-        const bound = flow.policy(edge_id).max_block_time_ms ?? 0
-        if (!context.isArmed(this.blockTimer)) context.arm(this.blockTimer, context.now + bound)
+        if (this.#blocking) return
+        this.#blocking = true
+        context.arm(this.blockTimer, context.now + (flow.policy(edge_id).max_block_time_ms ?? 0))
       }
     }
   }
@@ -151,7 +162,7 @@ export class EdgeRun {
     this.#forgetOld()
     const first = this.#waiting.shift()
     if (first === undefined) return undefined
-    if (first.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(first))
+    this.#passed(first)
     // What was held comes after the consumer has begun (see `watch`), so that it takes a place that is seen to be free.
     const { bytes, items, ms } = first.place
     this.#work.flow.take(this.edge.edge_id, items, bytes, ms, this.#producer)
@@ -161,7 +172,7 @@ export class EdgeRun {
   /** Hands on the first that waits, which goes on taking its place: its consumer says when it is gone, by `release`. */
   pass(): WaitingItem | undefined {
     const first = this.#waiting.shift()
-    if (first !== undefined && first.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(first))
+    if (first !== undefined) this.#passed(first)
     return first
   }
 
@@ -193,9 +204,10 @@ export class EdgeRun {
     const { edge_id } = this.edge
     if (held) this.#heldMs = context.now
     if (held || this.#waiting.length === 0) {
-      budgets.edgeServed(turn.turnId, edge_id)
+      this.served()
       return
     }
+    this.#watched = true
     const { max_latency_contribution_ms } = flow.policy(edge_id)
     budgets.edgeWaiting(turn.turnId, edge_id, turn.plan.budgets.edge_budget_ms_default, max_latency_contribution_ms)
   }
@@ -226,6 +238,8 @@ export class EdgeRun {
   }
 
   served(): void {
+    if (!this.#watched) return
+    this.#watched = false
     this.#work.budgets.edgeServed(this.#work.turn.turnId, this.edge.edge_id)
   }
 
@@ -240,6 +254,7 @@ export class EdgeRun {
 
   /** The bounded block is over and there is still no room: shed by the plan's rule. */
   blockExpired(): void {
+    this.#blocking = false
     const { gateway, turn } = this.#work
     const { edge_id } = this.edge
     const strategy = turn.plan.flow_control.shedding_strategy_by_lane.DataLane
@@ -277,7 +292,7 @@ export class EdgeRun {
     this.#closed = true
     this.#waiting = []
     this.#blocked.length = 0
-    this.#work.context.disarm(this.blockTimer)
+    this.#stopBlocking()
     this.served()
   }
 
@@ -295,7 +310,7 @@ export class EdgeRun {
   }
 
   #unblock(): void {
-    const { context, flow } = this.#work
+    const { flow } = this.#work
     const { edge_id } = this.edge
     while (this.#blocked.length > 0) {
       const [item] = this.#blocked as [Item]
@@ -305,15 +320,25 @@ export class EdgeRun {
       this.#blocked.shift()
       this.#add(item, place)
     }
-    context.disarm(this.blockTimer)
+    this.#stopBlocking()
     flow.relieve(edge_id, this.#producer)
   }
 
+  #passed(item: Item): void {
+    if (this.#grouped && item.end !== true) this.#work.sync.passed(this.edge.edge_id, syncIdsOf(item))
+  }
+
+  #stopBlocking(): void {
+    if (!this.#blocking) return
+    this.#blocking = false
+    this.#work.context.disarm(this.blockTimer)
+  }
+
   #forgetOld(): void {
+    if (!this.#forgetful || this.#waiting.length === 0) return
     const { context, flow } = this.#work
     const { edge_id } = this.edge
     const policy = flow.policy(edge_id)
-    if (!forgetful.has(strategyOf(policy, context))) return
     for (let shed = false;;) {
       const first = this.#waiting[0]
       if (first === undefined || first.end === true) return

@@ -78,6 +78,8 @@ class Budgets implements SessionBudgets {
   readonly #calls = new Map<string, Call>()
   /** Edges with something that waits, and when its head will have waited for as long as the edge may add. */
   readonly #edges = new Map<string, number>()
+  /** Turns whose envelopes run. */
+  readonly #envelopes = new Set<string>()
 
   constructor(context: KernelContext, gateway: SessionGateway) {
     this.#context = context
@@ -90,6 +92,7 @@ class Budgets implements SessionBudgets {
 
   turnOpened = (plan: ResolvedTurnPlan): void => {
     const context = this.#context
+    this.#envelopes.add(plan.turn_id)
     const { turn_budget_ms } = plan.budgets
     context.arm(`budget.turn:${plan.turn_id}`, context.now + turn_budget_ms)
     if (this.#limits) this.#warn(`budget.turn_soft:${plan.turn_id}`, turn_budget_ms)
@@ -107,6 +110,7 @@ class Budgets implements SessionBudgets {
   }
 
   turnSettled = (turnId: string): void => {
+    if (!this.#envelopes.delete(turnId)) return
     for (const budget of ["turn", "turn_soft", "path", "path_soft"]) this.#context.disarm(`budget.${budget}:${turnId}`)
   }
 
@@ -190,8 +194,8 @@ class Budgets implements SessionBudgets {
 
   edgeServed = (turnId: string, edgeId: string): void => {
     const name = `${turnId}:${edgeId}`
+    if (!this.#edges.delete(name) && this.#limits) return
     this.#context.disarm(`budget.edge:${name}`)
-    if (!this.#edges.delete(name)) return
     this.#context.disarm(`budget.latency:${name}`)
   }
 
@@ -233,6 +237,7 @@ class Budgets implements SessionBudgets {
   #firstSettled(invocation: string): void {
     const call = this.#calls.get(invocation)
     if (call !== undefined) {
+      if (call.firstDue === undefined) return
       call.firstDue = undefined
       call.softDue = undefined
     }

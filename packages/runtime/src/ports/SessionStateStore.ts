@@ -47,12 +47,18 @@ export interface SessionStateStoreService {
   readonly save: (state: DurableState) => Effect.Effect<void, StateStoreFailure>
 }
 
+/** Keeps nothing: state is not even put together for it. */
+export const noStateStore: SessionStateStoreService = {
+  load: () => Effect.succeed(undefined),
+  save: () => Effect.void
+}
+
 /**
  * Where session-durable state is kept (a port of RK-20). Without a Layer nothing is kept, and a session that is resumed
  * starts empty.
  */
 export const SessionStateStore = Context.Reference<SessionStateStoreService>("rspp/SessionStateStore", {
-  defaultValue: () => ({ load: () => Effect.succeed(undefined), save: () => Effect.void })
+  defaultValue: () => noStateStore
 })
 
 /** Keeps state in memory, for tests and for the sessions of one process. */

@@ -40,7 +40,7 @@ import type { ProviderFailure } from "../ports/ProviderFailure.ts"
 import type { RecorderFailure, SessionRecorder } from "../ports/Recorder.ts"
 import { Recorder } from "../ports/Recorder.ts"
 import type { StateStoreFailure } from "../ports/SessionStateStore.ts"
-import { SessionStateStore } from "../ports/SessionStateStore.ts"
+import { noStateStore, SessionStateStore } from "../ports/SessionStateStore.ts"
 import { Transport, TransportFailure } from "../ports/Transport.ts"
 import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
@@ -397,6 +397,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   }
 
   const keepState = () => {
+    if (store === noStateStore) return
     const { conversation, ...counts } = kernel.durable()
     keeper.keep({
       ...counts,

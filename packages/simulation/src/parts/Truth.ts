@@ -33,7 +33,8 @@ export class Truth {
   /** The lease as the session was told of it, in the instant in which it was told; and as the store has it. */
   #epoch = 0
   #deadlineMs = 0
-  #lease: LeaseRow | undefined
+  /** Its last rows in the store, by their revision. */
+  readonly #leases = new Map<number, LeaseRow>()
   /** The turn of each reply that is spoken. */
   readonly #turns = new Map<number, string>()
   readonly #fenced = new Set<string>()
@@ -65,11 +66,19 @@ export class Truth {
     this.#deadlineMs = status === "revoked" || status === "expired" ? 0 : this.#nowMs() + ttl_ms
   }
 
-  /** The store has a lease. An epoch is held by one, and once it has run out nothing brings it back. */
+  /**
+   * The store has a lease. An epoch is held by one, and once it has run out nothing brings it back. Who wrote first may
+   * tell of it last, so it is the revisions that are compared.
+   */
   leaseWritten(row: LeaseRow, ttlMs: number): void {
-    const before = this.#lease
-    this.#lease = row
-    if (before === undefined || row.state !== "held") return
+    this.#leases.set(row.revision, row)
+    this.#leases.delete(row.revision - 8)
+    this.#followed(this.#leases.get(row.revision - 1), row, ttlMs)
+    this.#followed(row, this.#leases.get(row.revision + 1), ttlMs)
+  }
+
+  #followed(before: LeaseRow | undefined, row: LeaseRow | undefined, ttlMs: number): void {
+    if (before === undefined || row?.state !== "held") return
     const { authority_epoch: epoch, expires_at_ms } = before
     if (row.lease_token !== before.lease_token) {
       if (row.authority_epoch <= epoch) this.#broken(`epoch ${row.authority_epoch} was issued again`)
