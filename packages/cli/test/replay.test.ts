@@ -104,7 +104,7 @@ describe("docs/replay.md", () => {
       const isWhatIf = /--(?:set|policy|spec) /u.test(command)
       expect([command, code, stderr]).toEqual([command, isWhatIf ? 1 : 0, ""])
     }
-  }, 120_000)
+  }, 300_000)
 
   it("shows expectations that are valid", () => {
     const [json = ""] = blocks("json")
