@@ -67,6 +67,16 @@ const start = Effect.fnUntraced(function*({ path, storeLayer }: Setup, limits: P
 const settle = Effect.promise(async () => {
   for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
 })
+/** Waits in real time until it holds; `stepMs` of the test's clock pass before each further look. */
+const until = Effect.fnUntraced(function*(holds: () => boolean | Effect.Effect<boolean>, stepMs = 0) {
+  for (let look = 0; look < 5000; look++) {
+    const answer = holds()
+    if (typeof answer === "boolean" ? answer : yield* Effect.orDie(answer)) return
+    if (stepMs > 0) yield* TestClock.adjust(stepMs)
+    yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2)))
+  }
+  assert.fail("it never came about")
+})
 const pass = (ms: number) => Effect.andThen(TestClock.adjust(ms), settle)
 const run = <A, E>(test: Effect.Effect<A, E, FileSystem.FileSystem | Scope.Scope>) =>
   Effect.scoped(test).pipe(Effect.provide([NodeServices.layer, Logger.layer([])]), Random.withSeed(1))
@@ -78,7 +88,7 @@ describe("segments", () => {
       const { shipper, tell } = yield* start(given, { segmentBytes: 8192 })
       yield* given.grow(ends.length)
       tell(bytes.length, true)
-      yield* settle
+      yield* shipper.drain(1000)
       const infos = yield* given.store.list(recordedKey)
       assert.isAbove(infos.length, 3)
       for (const { length, offset } of infos) {
@@ -104,6 +114,7 @@ describe("segments", () => {
       assert.strictEqual(lag(), 999)
       assert.deepStrictEqual(yield* given.store.list(), [])
       yield* pass(1)
+      yield* until(() => lag() === 0)
       assert.strictEqual((yield* given.all).length, ends[9])
       assert.strictEqual(lag(), 0)
       yield* pass(5000)
@@ -124,10 +135,10 @@ describe("segments", () => {
   it.effect("carry the sequence numbers that are in them", () =>
     run(Effect.gen(function*() {
       const given = yield* setup()
-      const { tell } = yield* start(given, { segmentBytes: 8192 })
+      const { shipper, tell } = yield* start(given, { segmentBytes: 8192 })
       yield* given.grow(ends.length)
       tell(bytes.length, true)
-      yield* settle
+      yield* shipper.drain(1000)
       let next = 0
       for (const { first_sequence, last_sequence } of yield* given.store.list()) {
         if (first_sequence === undefined || last_sequence === undefined) continue
@@ -154,6 +165,7 @@ describe("a store that fails", () => {
         const { lag, tell } = yield* start(given)
         yield* given.grow(5)
         tell(ends[4] ?? 0)
+        yield* until(() => tries.length === 1, 100)
         for (let ms = 0; ms < 12_000; ms += 100) {
           yield* Effect.andThen(
             TestClock.adjust(100),
@@ -167,8 +179,7 @@ describe("a store that fails", () => {
           assert.isAtMost(pause, 1.2 * 100 * 2 ** i + 101)
         }
         assert.isAbove(lag(), 10_000)
-        yield* pass(4000)
-        assert.isAbove(tries.length, 6)
+        yield* until(() => tries.length > 6, 100)
       })),
     30_000
   )
@@ -189,8 +200,7 @@ describe("a store that fails", () => {
       assert.strictEqual(waiting?.state, "shipping")
       assert.strictEqual(waiting?.problem, "memory: not there")
       up = true
-      yield* pass(10_000)
-      yield* pass(10_000)
+      yield* until(() => lag() === 0, 1000)
       assert.isTrue((yield* given.all).equals(bytes))
       assert.strictEqual(lag(), 0)
       const [report] = yield* shipper.reports
@@ -219,6 +229,7 @@ describe("a store that fails", () => {
         yield* given.fs.writeFile(path, bytes)
         yield* shipper.resume(path)
       }
+      yield* until(() => most === 4)
       yield* pass(20_000)
       assert.strictEqual(most, 4)
       const fiber = yield* Effect.forkChild(shipper.drain(1000))
@@ -239,6 +250,7 @@ describe("a store that fails", () => {
       const { lag, shipper, tell } = yield* start(given)
       yield* given.grow(ends.length)
       tell(bytes.length, true)
+      yield* shipper.drain(1000)
       yield* pass(60_000)
       assert.strictEqual(tries, 1)
       const [report] = yield* shipper.reports
@@ -259,7 +271,7 @@ describe("a shipper that was killed", () => {
       const first = yield* start(given, { segmentBytes: 8192 })
       yield* given.grow(ends.length)
       first.tell(bytes.length)
-      yield* settle
+      yield* until(() => Effect.map(Effect.orDie(given.store.list()), ({ length }) => length === 1))
       yield* first.stop
       assert.strictEqual((yield* given.store.list()).length, 1)
 
@@ -276,7 +288,7 @@ describe("a shipper that was killed", () => {
       }
       const second = yield* start(again, { segmentBytes: 8192 })
       yield* second.shipper.resume(given.path)
-      yield* settle
+      yield* second.shipper.drain(1000)
       assert.isTrue((yield* given.all).equals(bytes))
       assert.strictEqual(puts[0]?.index, 1)
       assert.strictEqual(puts.length, (yield* given.store.list()).length - 1)
@@ -302,14 +314,14 @@ describe("a shipper that was killed", () => {
           const first = yield* start(given, { segmentBytes: 3000 + 500 * kill })
           yield* given.grow(ends.length - 3)
           first.tell(ends[ends.length - 4] ?? 0)
-          yield* settle
+          yield* until(() => puts > kill)
           yield* first.stop
           yield* given.fs.writeFile(given.path, bytes)
           const second = yield* start({ ...given, storeLayer: Layer.succeed(TimelineStore, given.store) }, {
             segmentBytes: 5000
           })
           yield* second.shipper.resume(given.path)
-          yield* settle
+          yield* second.shipper.drain(1000)
           assert.isTrue((yield* given.all).equals(bytes))
         }
       })),
@@ -333,7 +345,7 @@ describe("a shipper that was killed", () => {
       const { shipper } = yield* start(given)
       yield* given.fs.writeFile(given.path, bytes)
       yield* shipper.resume(given.path)
-      yield* settle
+      yield* shipper.drain(1000)
       assert.isTrue((yield* given.all).equals(bytes))
       assert.strictEqual((yield* given.store.list())[0]?.sha256, late.sha256)
     })))
@@ -348,7 +360,7 @@ describe("a shipper that was killed", () => {
       )
       yield* given.fs.writeFile(given.path, bytes)
       yield* shipper.resume(given.path)
-      yield* settle
+      yield* shipper.drain(1000)
       const [report] = yield* shipper.reports
       assert.strictEqual(report?.state, "failed")
       assert.include(report?.problem, "another recording is stored there as session ses_1")
@@ -360,14 +372,14 @@ describe("a shipper that was killed", () => {
       const { shipper } = yield* start(given)
       yield* given.grow(7)
       yield* shipper.resume(given.path)
-      yield* settle
+      yield* shipper.drain(1000)
       assert.isTrue((yield* given.all).equals(bytes.subarray(0, ends[6])))
       const infos = yield* given.store.list()
       assert.isFalse(infos.at(-1)?.closed)
       // Repaired, written on and shipped again: only the rest is added.
       yield* given.fs.writeFile(given.path, bytes)
       yield* shipper.resume(given.path)
-      yield* settle
+      yield* shipper.drain(1000)
       assert.isTrue((yield* given.all).equals(bytes))
       assert.deepStrictEqual((yield* given.store.list()).slice(0, infos.length), infos)
     })))
