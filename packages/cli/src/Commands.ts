@@ -64,6 +64,13 @@ const run = Command.make(
       )
     ),
     speed: speed("Default: real"),
+    durability: optional(
+      Flag.Literals("durability", ["terminal", "interval", "none"]).pipe(
+        Flag.withDescription(
+          "When the recording is forced onto the disk: with each turn that ends, each second, or at the end. Default: terminal"
+        )
+      )
+    ),
     keys: optional(
       Flag.String("keys").pipe(
         Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")

@@ -18,6 +18,7 @@ import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
+import type { Durability } from "@rspp/timeline/recorder/Durability"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
 import { ReplayCursors } from "@rspp/timeline/replay/ReplayCursor"
@@ -47,6 +48,8 @@ export interface CompositionOptions {
   readonly timeline: string
   /** A directory for the key that payloads in the timeline are sealed under. */
   readonly keys?: string
+  /** When the timeline is forced onto the disk; with each turn that ends by default. */
+  readonly durability?: Durability
   /** Where the timeline is shipped to while it is written. */
   readonly store?: StoreAddress
   /** A file for the spans of the call. */
@@ -132,8 +135,12 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
-const recorder = ({ keys, store, timeline }: CompositionOptions) => {
-  const file = FileRecorder.layer({ to: () => timeline, ...(keys === undefined ? {} : { keys }) })
+const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
+  const file = FileRecorder.layer({
+    to: () => timeline,
+    ...(durability === undefined ? {} : { durability }),
+    ...(keys === undefined ? {} : { keys })
+  })
   return store === undefined ? file : file.pipe(
     Layer.provideMerge(TimelineShipper.layer()),
     Layer.provide(storeLayer(store))

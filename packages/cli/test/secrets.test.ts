@@ -161,7 +161,7 @@ describe("secrets", () => {
   })
 
   it("are taken out where they come in, so that the recordings replay", () => {
-    expect(ended["replay"]?.stdout.match(/identical/gu)?.length).toBe(4)
+    expect(ended["replay"]?.stdout.match(/: identical,/gu)?.length).toBe(4)
     expect(ended["replay"]?.code).toBe(0)
   })
 

@@ -20,6 +20,7 @@ export interface RunFlags extends CallerFlags {
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
+  readonly durability: "terminal" | "interval" | "none" | undefined
   readonly keys: string | undefined
   readonly trace: string | undefined
   readonly json: boolean
@@ -75,6 +76,9 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       ...(store === undefined ? {} : { store }),
       ...(nodes === undefined ? {} : { nodes }),
       ...files,
+      ...(flags.durability === undefined
+        ? {}
+        : { durability: flags.durability === "interval" ? { intervalMs: 1000 } : flags.durability }),
       ...(flags.keys === undefined ? {} : { keys: flags.keys }),
       ...(flags.trace === undefined ? {} : { trace: flags.trace })
     })

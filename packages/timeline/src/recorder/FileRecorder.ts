@@ -7,6 +7,7 @@ import type { Scope } from "effect"
 import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
+import type { Durability } from "./Durability.ts"
 import { RecordAssembler } from "./RecordAssembler.ts"
 import type { RecordingObserver } from "./RecordingObserver.ts"
 import { RecordingObservers } from "./RecordingObserver.ts"
@@ -26,6 +27,8 @@ export interface FileRecorderOptions {
   readonly to: { readonly directory: string } | ((sessionId: string) => string)
   /** A key store: each recording gets a key of its own in it, and its payloads are sealed under that. Default: in the clear. */
   readonly keys?: string
+  /** When what was written is forced onto the disk; with each terminal by default. */
+  readonly durability?: Durability
   /** Default {@link appendLimits}. */
   readonly limits?: AppendLimits
 }
@@ -70,7 +73,7 @@ const open = Effect.fn("Recorder.open")(function*(
     Effect.mapError(({ hint, message }) => new RecorderFailure({ message: `${message}. ${hint}` }))
   )
   const header = key === undefined ? given : { ...given, payload_key_id: key.key_id }
-  const file = yield* create(path, header)
+  const file = yield* create(path, header, options.durability ?? "terminal")
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
   const arrived = Latch.makeUnsafe(false)
   const urgent = Latch.makeUnsafe(false)

@@ -1,9 +1,11 @@
 import type { EndRecord, TimelineHeader } from "@rspp/contracts/Timeline"
 import { RecorderFailure } from "@rspp/runtime/ports/Recorder"
-import { Effect, FileSystem } from "effect"
+import { Clock, Effect, FileSystem } from "effect"
 import type { Scope } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { encodeFrame, preamble } from "../format/TimelineFormat.ts"
+import type { Durability } from "./Durability.ts"
+import { mustSync } from "./Durability.ts"
 import type { Emission } from "./RecordAssembler.ts"
 
 /**
@@ -31,7 +33,7 @@ const zeros = new Uint8Array(ballastBytes + growthBytes)
 
 /** A timeline file that is being written. No call fails: what cannot be written is counted, and `impaired` says so. */
 export interface TimelineFile {
-  /** Appends the frames of a batch, in order; syncs when it holds a turn's ending. */
+  /** Appends the frames of a batch, in order; syncs as its durability says. */
   readonly append: (batch: ReadonlyArray<Emission>) => Effect.Effect<void>
   /** Writes the end record, gives the rest of the room back and syncs. */
   readonly close: (end: (records: number) => EndRecord) => Effect.Effect<void>
@@ -49,7 +51,8 @@ export interface TimelineFile {
  */
 export const create = Effect.fnUntraced(function*(
   path: string,
-  header: TimelineHeader
+  header: TimelineHeader,
+  durability: Durability = "terminal"
 ): Effect.fn.Return<TimelineFile, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
   // Only the owner may read what was said.
@@ -61,12 +64,18 @@ export const create = Effect.fnUntraced(function*(
     Effect.tapError(() => Effect.ignore(fs.remove(path))),
     Effect.mapError((cause) => new RecorderFailure({ message: `${path}: ${writeProblem(cause)}`, cause }))
   )
-  const file = openFile(handle, first.length)
+  const file = openFile(handle, first.length, durability, yield* Clock.currentTimeMillis)
   yield* file.append([])
   return file
 })
 
-const openFile = (handle: FileSystem.File, start: number): TimelineFile => {
+const openFile = (
+  handle: FileSystem.File,
+  start: number,
+  durability: Durability,
+  openedMs: number
+): TimelineFile => {
+  let syncedMs = openedMs
   /** Where the next frame goes, and the end of the room that is taken. */
   let position = start
   let room = start
@@ -186,7 +195,10 @@ const openFile = (handle: FileSystem.File, start: number): TimelineFile => {
       for (let at = 0; at < batch.length; at += emissionsPerWrite) {
         yield* writeBatch(batch.slice(at, at + emissionsPerWrite))
       }
-      if (batch.some(({ tier }) => tier === "baseline")) yield* handle.sync.pipe(Effect.catch(fail))
+      const nowMs = yield* Clock.currentTimeMillis
+      if (!mustSync(durability, batch.some(({ tier }) => tier === "baseline"), nowMs - syncedMs)) return
+      syncedMs = nowMs
+      yield* handle.sync.pipe(Effect.catch(fail))
     }),
     close: Effect.fnUntraced(function*(end) {
       const frame = encodeFrame([end(records)])
