@@ -21,7 +21,8 @@ const options = () => {
       options: {
         runs: { type: "string", default: "1000" },
         seed: { type: "string", default: "1" },
-        jobs: { type: "string", default: String(availableParallelism()) },
+        // Most of a run is waiting for the kill.
+        jobs: { type: "string", default: String(2 * availableParallelism()) },
         json: { type: "boolean", default: false }
       }
     }).values
