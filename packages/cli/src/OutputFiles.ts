@@ -18,6 +18,36 @@ const parentMustExist = Effect.fnUntraced(function*(path: string) {
   }
 })
 
+/**
+ * Makes a directory and those above it that are not there. One by one: in places such as /proc the system says of a
+ * directory that it does not exist when it may not be made, and a recursive call tries for ever.
+ */
+export const makeDirectories: (
+  path: string
+) => Effect.Effect<void, CliFailure, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(function*(path) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const missing: Array<string> = []
+  for (
+    let at = paths.resolve(path);
+    !(yield* Effect.orElseSucceed(fs.exists(at), () => false));
+    at = paths.dirname(at)
+  ) {
+    missing.unshift(at)
+    if (at === paths.dirname(at)) break
+  }
+  for (const directory of missing) {
+    yield* Effect.mapError(
+      fs.makeDirectory(directory),
+      () => refuse(`the directory ${path} cannot be made: ${directory} cannot`, "Give another directory.")
+    )
+  }
+  if ((yield* kindOf(path)) !== "Directory") {
+    return yield* refuse(`${path} is not a directory`, "Give another name.")
+  }
+  return undefined
+})
+
 const kindOf = Effect.fnUntraced(function*(path: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* fs.stat(path).pipe(Effect.map(({ type }) => type), Effect.orElseSucceed(() => undefined))
@@ -44,8 +74,15 @@ const notAmong = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray
 export const checkTextOutput = Effect.fnUntraced(function*(path: string, inputs: ReadonlyArray<string>) {
   yield* parentMustExist(path)
   yield* notAmong(path, inputs)
-  if ((yield* kindOf(path)) === "Directory") {
-    return yield* refuse(`${path} is a directory`, "Give the path of a file.")
+  const kind = yield* kindOf(path)
+  if (kind === "Directory") return yield* refuse(`${path} is a directory`, "Give the path of a file.")
+  const fs = yield* FileSystem.FileSystem
+  const start = kind === "File" ? yield* Effect.orElseSucceed(readStart(fs, path), () => "") : ""
+  if (start === "RIFF" || start === "rspp") {
+    return yield* refuse(
+      `${path} is a ${start === "RIFF" ? "WAV file" : "recording"}; it is left as it is`,
+      "Give the output another name."
+    )
   }
   return undefined
 })
@@ -79,12 +116,9 @@ const readStart = (fs: FileSystem.FileSystem, path: string) =>
  * then it is created). A timeline is never overwritten.
  */
 export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId: string) {
-  const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   if (path.endsWith("/")) {
-    yield* fs.makeDirectory(path, { recursive: true }).pipe(
-      Effect.mapError((error) => refuse(`${path} cannot be created (${error.message})`, "Give another directory."))
-    )
+    yield* makeDirectories(path)
   }
   const kind = yield* kindOf(path)
   const file = kind === "Directory" ? paths.join(path, `${sessionId}.timeline`) : path

@@ -1,5 +1,6 @@
 import type { ArtifactOf } from "@rspp/contracts/Artifact"
 import { formatIssue, validate } from "@rspp/contracts/Artifact"
+import { schemaVersion } from "@rspp/contracts/Identity"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 
@@ -22,5 +23,12 @@ export const readPolicy = Effect.fn("readPolicy")(function*<K extends "access_po
     catch: (cause) => bad(`${path}: is not JSON (${cause instanceof Error ? cause.message : String(cause)})`, hint)
   })
   const verdict = validate(kind, value)
+  // A policy of another version may mean something else by the same words.
+  if (verdict.ok && verdict.value.schema_version !== schemaVersion) {
+    return yield* bad(
+      `${path}: its schema_version is ${verdict.value.schema_version}, and this program knows ${schemaVersion}`,
+      hint
+    )
+  }
   return verdict.ok ? verdict.value : yield* bad(`${path}: ${verdict.issues.map(formatIssue).join("; ")}`, hint)
 })

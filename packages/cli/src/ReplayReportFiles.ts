@@ -4,6 +4,7 @@ import type { ReplaySummary } from "./ReplayTally.ts"
 import { summaryLines } from "./ReplayTally.ts"
 import { makeStyle } from "./Screen.ts"
 import { replayLines, totalsText } from "./view/ReplayText.ts"
+import { makeDirectories } from "./OutputFiles.ts"
 
 /** Divergences of a file that the report lists without their records; the first has both sides in full. */
 const listedDivergences = 16
@@ -43,7 +44,7 @@ export const writeReport = Effect.fn("writeReport")(function*(
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  yield* fs.makeDirectory(directory, { recursive: true })
+  yield* makeDirectories(directory)
   const json = { summary, files: files.map(withoutText) }
   yield* fs.writeFileString(path.join(directory, "report.json"), `${JSON.stringify(json, null, 2)}\n`)
   yield* fs.writeFileString(path.join(directory, "report.md"), markdown(summary, files))

@@ -8,9 +8,9 @@ import { Effect, FileSystem, Path } from "effect"
 import { fileURLToPath } from "node:url"
 import { playCall } from "../Call.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
-import { CliFailure, told } from "../CliFailure.ts"
+import { told } from "../CliFailure.ts"
 import { control, replay } from "../Composition.ts"
-import { timelineFile } from "../OutputFiles.ts"
+import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
 import { Screen } from "../Screen.ts"
@@ -63,7 +63,6 @@ const freshDirectory = Effect.fnUntraced(function*() {
 export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   const screen = yield* Screen
   const { line, style } = screen
-  const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const own = flags.input === undefined ? undefined : yield* readAudioFile(flags.input)
   const script: CallScript = own === undefined ? yield* demoScript() : singleCallScript(own.samples)
@@ -75,11 +74,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   )
   const speed = flags.speed ?? (screen.isTerminal ? "real" : "max")
   const directory = flags.out ?? (yield* freshDirectory())
-  yield* fs.makeDirectory(directory, { recursive: true }).pipe(
-    Effect.mapError((error) =>
-      new CliFailure({ exit: "unavailable", message: `${directory} cannot be created (${error.message})` })
-    )
-  )
+  yield* makeDirectories(directory)
   const timeline = yield* timelineFile(paths.join(directory, "call.timeline"), "demo")
   const files = { reply: paths.join(directory, "reply.wav"), stereo: paths.join(directory, "stereo.wav"), timeline }
   const trace = paths.join(directory, "call.perfetto.json")

@@ -43,7 +43,8 @@ export const fetchTimeline = Effect.fn("rspp.timeline.fetch")(function*({ from, 
         hint: `Say which with --tenant: ${tenants}.`
       })
     }
-    const part = `${file}.part`
+    // Of this process alone, so that two that fetch to one name do not write into one file.
+    const part = `${file}.${process.pid}.part`
     yield* bytesOf(store, recording).pipe(
       Stream.run(fs.sink(part, { flag: "w", mode: 0o600 })),
       // Unlike a rename it never replaces a file that has come up meanwhile.

@@ -8,6 +8,7 @@ import { Effect, FileSystem, Path } from "effect"
 import { CliFailure } from "../CliFailure.ts"
 import { replay } from "../Composition.ts"
 import { Screen } from "../Screen.ts"
+import { makeDirectories } from "../OutputFiles.ts"
 
 export interface PromoteFlags {
   readonly file: string
@@ -95,7 +96,7 @@ export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as
     yield* mustReplay(file, timeline)
     return yield* mustReplay("what is left of it without the words", decoded(bytes))
   }).pipe(Effect.provide(replay))
-  yield* fs.makeDirectory(to, { recursive: true })
+  yield* makeDirectories(to)
   // `wx`: whoever wrote there in the meantime keeps what they have.
   yield* fs.writeFile(fixture, bytes, { flag: "wx" })
   yield* fs.writeFileString(expectations, `${JSON.stringify(nothingExpected, null, 2)}\n`, { flag: "wx" })

@@ -41,7 +41,12 @@ export const repairTimeline = Effect.fn("rspp.timeline.repair")(function*({ file
     )
     return undefined
   }
-  screen.line(`${path}: ${records.length + 1} records of ${file}, unchanged, and an end record that says "repaired"`)
+  const had = records.at(-1)?.record === "end"
+  screen.line(
+    `${path}: ${records.length + 1} records of ${file}, unchanged${
+      had ? "; its end was there" : ", and an end record that says \"repaired\""
+    }`
+  )
   if (left_out > 0) {
     screen.line(`  ${left_out} bytes from byte ${tear.offset} on are left out: they cannot be read (${tear.reason})`)
   }

@@ -9,7 +9,8 @@ export const repairedReason = "repaired"
 /** True for a recording that does not end where its session ended. */
 export const wasCutOff = ({ records, tear }: Pick<Timeline, "records" | "tear">): boolean => {
   const last = records.at(-1)
-  return tear !== undefined || (last?.record === "end" && last.reason === repairedReason)
+  if (last?.record === "end") return last.reason === repairedReason
+  return tear !== undefined
 }
 
 /** The turns that were open where a recording that was cut off stops: nothing more can be known of them. */
@@ -39,6 +40,12 @@ export const endOf = (records: ReadonlyArray<TimelineRecord>): EndRecord => {
   return { record: "end", last_sequence, runtime_timestamp_ms, reason: repairedReason, records: records.length + 1 }
 }
 
-/** The bytes of a torn file, repaired: those before the tear, unchanged, and an end record behind them. */
-export const repaired = (bytes: Uint8Array, { records, tear }: Timeline): Uint8Array =>
-  tear === undefined ? bytes : Buffer.concat([bytes.subarray(0, tear.offset), encodeFrame([endOf(records)])])
+/**
+ * The bytes of a torn file, repaired: those before the tear, unchanged, and an end record behind them, unless they have one
+ * and only something was put behind it.
+ */
+export const repaired = (bytes: Uint8Array, { records, tear }: Timeline): Uint8Array => {
+  if (tear === undefined) return bytes
+  const kept = bytes.subarray(0, tear.offset)
+  return records.at(-1)?.record === "end" ? kept : Buffer.concat([kept, encodeFrame([endOf(records)])])
+}

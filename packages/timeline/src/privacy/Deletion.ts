@@ -47,7 +47,8 @@ type DeletionError = DeletionRefused | AuditUnavailable | KeyStoreFailure | Time
 /**
  * Deletes what a recording keeps of a session, or of one turn of it. Evidence, control lane and handles stay, so that the
  * file still verifies and replays identical. An entry of the audit log comes before the deletion (without it nothing is
- * deleted) and another after it. Repeating it changes nothing more.
+ * deleted) and another after it. Repeating it changes nothing more. A key that is not where it is said to be is refused,
+ * so that nobody takes another store for a deletion.
  */
 export const deletePayloads = Effect.fn("Deletion.delete")(function*(
   file: string,
@@ -63,9 +64,17 @@ export const deletePayloads = Effect.fn("Deletion.delete")(function*(
   const key = options.keys === undefined || payload_key_id === undefined || turnId !== undefined
     ? undefined
     : yield* findKey(options.keys, payload_key_id)
-  const removed = mode === "crypto_inaccessible" && key === undefined
-    ? {}
-    : countByClass(timeline.records.filter((record) => isMeant(record)))
+  if (options.keys !== undefined && payload_key_id !== undefined && turnId === undefined && key === undefined) {
+    const sealed = timeline.records.some(({ record }) => record === "sealed")
+    if (mode === "crypto_inaccessible" || sealed) {
+      return yield* new DeletionRefused({
+        file,
+        message: `${file}: its key ${payload_key_id} is not in the key store ${options.keys}`,
+        hint: "It was destroyed before, or this is not the store that it was made in; nothing was deleted."
+      })
+    }
+  }
+  const removed = countByClass(timeline.records.filter((record) => isMeant(record)))
   const records = Object.values(removed).reduce((sum, count) => sum + count, 0)
   const subject = {
     file,

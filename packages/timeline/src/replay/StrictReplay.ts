@@ -1,3 +1,4 @@
+import { repairedReason } from "../format/TimelineRepair.ts"
 import type { EndRecord, InputRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
@@ -122,6 +123,12 @@ export class StrictReplay {
         if (this.#hasPlace(record.runtime_sequence, record)) this.#input(record)
         return
       case "end":
+        // A recording that was repaired was cut off: what came out of its last step may not all have been written.
+        if (record.reason === repairedReason) {
+          this.#settle("prefix")
+          this.#over = true
+          return
+        }
         this.#settle()
         this.execution.close()
         this.#settle()

@@ -1,5 +1,6 @@
 // A thread of its own for one SQLite database: SQLite waits for the disk, and the thread of the sessions must not.
 // It knows nothing of timelines. See NodeSqlite.ts for the other end.
+import { closeSync, openSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import type { SQLInputValue, StatementSync } from "node:sqlite"
 import { parentPort, workerData } from "node:worker_threads"
@@ -15,6 +16,8 @@ const statements = new Map<string, StatementSync>()
 
 const openDatabase = (): DatabaseSync => {
   if (database !== undefined) return database
+  // For its owner only; what SQLite puts beside it has the mode of the file.
+  if (!readOnly && file !== ":memory:") closeSync(openSync(file, "a", 0o600))
   const opened = new DatabaseSync(file, { readOnly })
   try {
     opened.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
