@@ -67,7 +67,11 @@ const whatIfLines = (whatIf: ReplayReport["whatIf"]): ReadonlyArray<string> => {
       `  ${path} acts on sound, which is not recorded: what it would have changed cannot be shown`
     ),
     ...(whatIf.changes.length === 0 && whatIf.notRecomputed.length === 0
-      ? ["  as far as is known, no turn would have opened, ended or been cut at another time"]
+      ? [
+        whatIf.unknown_beyond === undefined
+          ? "  up to the end of the recording no turn would have opened, ended or been cut at another time"
+          : "  as far as is known, no turn would have opened, ended or been cut at another time"
+      ]
       : []),
     ...whatIf.changes.slice(0, 12).map(({ recorded_ms, replayed_ms, turn_id, what }) =>
       `  ${what}${turn_id === undefined ? "" : ` of ${turn_id}`}: ${ms(recorded_ms, "never")} in the recording, ${
