@@ -1,5 +1,6 @@
 import type { ArtifactKind, ArtifactOf } from "@rspp/contracts/Artifact"
 import { formatIssue, validate } from "@rspp/contracts/Artifact"
+import { schemaVersion } from "@rspp/contracts/Identity"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 
@@ -22,17 +23,23 @@ export const readJson = Effect.fn("readJson")(function*(path: string, what: stri
   })
 })
 
-/** The value held to the contract of its kind. */
+/** Some kinds say which version of the contract they are of; another one may mean something else by the same words. */
+const isForeign = (value: unknown): value is { readonly schema_version: string } =>
+  typeof value === "object" && value !== null && "schema_version" in value && value.schema_version !== schemaVersion
+
+/** The value held to the contract of its kind, in the version that this program knows. */
 export const ofKind = <K extends ArtifactKind>(
   path: string,
   kind: K,
   value: unknown
 ): Effect.Effect<ArtifactOf<K>, CliFailure> => {
+  const hint = `rspp contracts schema ${kind} says what it may hold.`
   const verdict = validate(kind, value)
-  return verdict.ok
-    ? Effect.succeed(verdict.value)
-    : Effect.fail(bad(
-      `${path}: ${verdict.issues.map(formatIssue).join("; ")}`,
-      `rspp contracts schema ${kind} says what it may hold.`
+  if (!verdict.ok) return Effect.fail(bad(`${path}: ${verdict.issues.map(formatIssue).join("; ")}`, hint))
+  return isForeign(verdict.value)
+    ? Effect.fail(bad(
+      `${path}: its schema_version is ${verdict.value.schema_version}, and this program knows ${schemaVersion}`,
+      hint
     ))
+    : Effect.succeed(verdict.value)
 }

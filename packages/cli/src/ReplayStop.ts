@@ -6,6 +6,7 @@ import { ReplayCursors, SavedCursor } from "@rspp/timeline/replay/ReplayCursor"
 import { Effect, FileSystem, Schema } from "effect"
 import { CliFailure, told } from "./CliFailure.ts"
 import { readJson } from "./JsonInput.ts"
+import { turnIdOf } from "./TurnName.ts"
 import { Screen } from "./Screen.ts"
 import { differenceLines } from "./view/ReplayText.ts"
 
@@ -28,7 +29,7 @@ export const targetOf = (text: string): Effect.Effect<CursorTarget, CliFailure> 
     case "turn":
       return value === ""
         ? Effect.fail(usage("--to turn= takes the id of a turn"))
-        : Effect.succeed({ turn: /^[0-9]+$/u.test(value) ? `turn_${value}` : value })
+        : Effect.succeed({ turn: turnIdOf(value) })
     case "signal": {
       const signal = signalNames.find((name) => name === value)
       return signal === undefined

@@ -7,7 +7,7 @@ import { opened } from "@rspp/timeline/privacy/ReadRedaction"
 import { ReplayAccess } from "@rspp/timeline/privacy/ReplayAccess"
 import { Effect, Layer, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
-import { readPolicy } from "./PrivacyFile.ts"
+import { ofKind, readJson } from "./JsonInput.ts"
 
 /** How a command gets at a recording: as its owner, or by a policy. */
 export interface AccessFlags {
@@ -48,7 +48,7 @@ export const openTimeline = Effect.fn("openTimeline")(function*(
     })
   }
   const request = yield* requestOf(as ?? "")
-  const policy = yield* readPolicy("access_policy", access)
+  const policy = yield* ofKind(access, "access_policy", yield* readJson(access, "an access policy"))
   const paths = yield* Path.Path
   const beside = (path: string) => paths.resolve(paths.dirname(access), path)
   const layer = ReplayAccess.layerNoDeps(

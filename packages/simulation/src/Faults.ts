@@ -98,8 +98,6 @@ export interface FaultPlan {
   readonly episodes: ReadonlyArray<Episode>
 }
 
-export const noFaults: FaultPlan = { kinds: [], rates: {}, episodes: [] }
-
 /**
  * Draws the faults of a run: first which kinds (a swarm: one in eight runs has none, most have a few, some have many),
  * then how often each. What is drawn for one kind does not depend on the others.

@@ -3,6 +3,7 @@ import { deletePayloads } from "@rspp/timeline/privacy/Deletion"
 import type { DeletionMode } from "@rspp/timeline/privacy/Deletion"
 import { Effect, Path } from "effect"
 import { Screen } from "../Screen.ts"
+import { turnIdOf } from "../TurnName.ts"
 
 export interface DeleteFlags {
   readonly file: string
@@ -18,7 +19,7 @@ export const deleteFromTimeline = Effect.fn("rspp.timeline.delete")(function*(fl
   const { file, json, keys, mode, turn } = flags
   const screen = yield* Screen
   const paths = yield* Path.Path
-  const turnId = turn === undefined ? undefined : /^[0-9]+$/u.test(turn) ? `turn_${turn}` : turn
+  const turnId = turn === undefined ? undefined : turnIdOf(turn)
   const log = flags.audit ?? paths.join(paths.dirname(file), "audit.jsonl")
   const report = yield* deletePayloads(file, {
     mode,

@@ -34,14 +34,14 @@ export const repairTimeline = Effect.fn("rspp.timeline.repair")(function*({ file
   // Zeros are room that the writer had taken in advance.
   const behind = bytes.subarray(tear.offset)
   const left_out = behind.some((byte) => byte !== 0) ? behind.length : 0
+  const had = records.at(-1)?.record === "end"
   if (json) {
     const { offset, reason } = tear
-    screen.line(
-      JSON.stringify({ file, repaired: true, to: path, records: records.length + 2, offset, reason, left_out, open })
-    )
+    // The header, and the end where it was missing, count too.
+    const count = records.length + (had ? 1 : 2)
+    screen.line(JSON.stringify({ file, repaired: true, to: path, records: count, offset, reason, left_out, open }))
     return undefined
   }
-  const had = records.at(-1)?.record === "end"
   screen.line(
     `${path}: ${records.length + 1} records of ${file}, unchanged${
       had ? "; its end was there" : ", and an end record that says \"repaired\""

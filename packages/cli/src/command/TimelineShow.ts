@@ -11,6 +11,7 @@ import { Screen } from "../Screen.ts"
 import type { AccessFlags } from "../TimelineAccess.ts"
 import { openTimeline } from "../TimelineAccess.ts"
 import { tellTear } from "../TimelineFile.ts"
+import { turnIdOf } from "../TurnName.ts"
 
 export interface ShowFlags extends AccessFlags {
   readonly file: string
@@ -54,7 +55,7 @@ const filterOf = Effect.fnUntraced(function*(flags: ShowFlags) {
       hint: "Exchange them."
     })
   }
-  const turn = flags.turn === undefined ? undefined : /^[0-9]+$/u.test(flags.turn) ? `turn_${flags.turn}` : flags.turn
+  const turn = flags.turn === undefined ? undefined : turnIdOf(flags.turn)
   const filter: RecordFilter = {
     ...(turn === undefined ? {} : { turn }),
     ...(signal === undefined ? {} : { signal }),

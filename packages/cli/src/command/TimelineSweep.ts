@@ -3,7 +3,7 @@ import { sweep } from "@rspp/timeline/privacy/Retention"
 import type { SweptFile } from "@rspp/timeline/privacy/Retention"
 import { Clock, Effect, Path } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
-import { readPolicy } from "../PrivacyFile.ts"
+import { ofKind, readJson } from "../JsonInput.ts"
 import { Screen } from "../Screen.ts"
 
 export interface SweepFlags {
@@ -21,7 +21,7 @@ export const sweepTimelines = Effect.fn("rspp.timeline.sweep")(function*(flags: 
   const { directory, dryRun, json, keys } = flags
   const screen = yield* Screen
   const paths = yield* Path.Path
-  const policy = yield* readPolicy("retention_policy", flags.policy)
+  const policy = yield* ofKind(flags.policy, "retention_policy", yield* readJson(flags.policy, "a retention policy"))
   const nowMs = flags.now === undefined ? yield* Clock.currentTimeMillis : Date.parse(flags.now)
   if (Number.isNaN(nowMs)) {
     return yield* new CliFailure({

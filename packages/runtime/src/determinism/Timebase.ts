@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -34,6 +33,3 @@ export class Timebase extends Context.Service<Timebase, {
     )
   })
 }
-
-/** The clock type that {@link Timebase} reads. */
-export type TimebaseClock = Clock.Clock

@@ -60,6 +60,9 @@ export const layer = (options: FileRecorderOptions): Layer.Layer<Recorder, never
     })
   )
 
+/** What is written is written by real time, whatever the session's time is. */
+const inRealTime = Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())
+
 type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
 const open = Effect.fn("Recorder.open")(function*(
@@ -135,7 +138,8 @@ const open = Effect.fn("Recorder.open")(function*(
       }
     }).pipe(
       Effect.catchCause((cause) => Effect.logError(`${path}: not closed properly`, Cause.pretty(cause))),
-      Effect.ensuring(Effect.sync(() => tell(true)))
+      Effect.ensuring(Effect.sync(() => tell(true))),
+      inRealTime
     )
 
   yield* Effect.addFinalizer(finish)
@@ -145,7 +149,7 @@ const open = Effect.fn("Recorder.open")(function*(
       Effect.andThen(Effect.raceFirst(Effect.sleep(flushEveryMs), urgent.await)),
       Effect.andThen(Effect.uninterruptible(flush)),
       Effect.forever,
-      Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())
+      inRealTime
     )
   )
   yield* Effect.forkScoped(

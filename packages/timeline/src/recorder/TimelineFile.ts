@@ -64,18 +64,14 @@ export const create = Effect.fnUntraced(function*(
     Effect.tapError(() => Effect.ignore(fs.remove(path))),
     Effect.mapError((cause) => new RecorderFailure({ message: `${path}: ${writeProblem(cause)}`, cause }))
   )
-  const file = openFile(handle, first.length, durability, yield* Clock.currentTimeMillis)
+  const file = openFile(handle, first.length, durability)
   yield* file.append([])
   return file
 })
 
-const openFile = (
-  handle: FileSystem.File,
-  start: number,
-  durability: Durability,
-  openedMs: number
-): TimelineFile => {
-  let syncedMs = openedMs
+const openFile = (handle: FileSystem.File, start: number, durability: Durability): TimelineFile => {
+  /** By the clock of whoever writes; the interval begins with the first batch. */
+  let syncedMs: number | undefined
   /** Where the next frame goes, and the end of the room that is taken. */
   let position = start
   let room = start
@@ -195,7 +191,8 @@ const openFile = (
       for (let at = 0; at < batch.length; at += emissionsPerWrite) {
         yield* writeBatch(batch.slice(at, at + emissionsPerWrite))
       }
-      const nowMs = yield* Clock.currentTimeMillis
+      const nowMs = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
+      syncedMs ??= nowMs
       if (!mustSync(durability, batch.some(({ tier }) => tier === "baseline"), nowMs - syncedMs)) return
       syncedMs = nowMs
       yield* handle.sync.pipe(Effect.catch(fail))

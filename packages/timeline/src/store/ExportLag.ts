@@ -9,13 +9,10 @@ export interface ExportLagProbe {
   readonly lagMs: (session_id: string) => number
 }
 
-/** Read by the recorder to lower the recording level; 0 for all sessions where nothing is shipped. */
+/** For whoever is to lower the recording level, which nobody does yet; 0 for all sessions where nothing is shipped. */
 export const ExportLag = Context.Reference<ExportLagProbe>("rspp/timeline/ExportLag", {
   defaultValue: () => ({ lagMs: () => 0 })
 })
 
-/** At this lag recording goes down to L1 … (CONTRACT section 7) */
+/** At this lag recording is to go down to L1 (CONTRACT section 7). */
 export const lagToL1Ms = 2000
-
-/** … and at this one to L0. */
-export const lagToL0Ms = 5000
