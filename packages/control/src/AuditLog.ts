@@ -12,7 +12,7 @@ import { DatabaseFailure } from "./ControlError.ts"
 import { contentHash } from "./internal/ContentHash.ts"
 import type { Page, PageRequest } from "./sql/Database.ts"
 import { failing, Long, pageOf, readPage, rowsOf } from "./sql/Database.ts"
-import { migrate } from "./sql/Migrations.ts"
+import { migrateControl } from "./sql/Migrations.ts"
 
 /** What a change says of itself. `details` is JSON and holds no secret. */
 export interface AuditEntry {
@@ -126,7 +126,7 @@ const recordOf = ({ details, request_id, ...row }: Row): AuditRecord => ({
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  yield* migrate
+  yield* migrateControl
   const rows = rowsOf(table, Row)
   const heads = rowsOf("rspp_audit_head", Head)
   const columns = sql.literal(
@@ -134,9 +134,14 @@ const make = Effect.gen(function*() {
   )
 
   const readHead = (lock: boolean) =>
-    heads(sql`SELECT sequence, hash FROM rspp_audit_head WHERE head_id = 1 ${
-      sql.onDialectOrElse({ pg: () => sql.literal(lock ? "FOR UPDATE" : ""), orElse: () => sql.literal("") })
-    }`).pipe(Effect.flatMap(([head]) =>
+    heads(
+      sql`SELECT sequence, hash FROM rspp_audit_head WHERE head_id = 1 ${
+        sql.onDialectOrElse({
+          pg: () => sql.literal(lock ? "FOR UPDATE" : ""),
+          orElse: () => sql.literal("")
+        })
+      }`
+    ).pipe(Effect.flatMap(([head]) =>
       head === undefined
         ? Effect.fail(
           new DatabaseFailure({
@@ -184,8 +189,11 @@ const make = Effect.gen(function*() {
     const { after, limit } = yield* readPage(page)
     const found = yield* rows(sql`SELECT ${columns} FROM rspp_audit
       WHERE tenant_id = ${tenant_id} AND sequence > ${after} ORDER BY sequence LIMIT ${limit + 1}`)
-    return pageOf(found.map((row) => ({ ...row, position: row.sequence })), limit, ({ position: _, ...row }) =>
-      recordOf(row))
+    return pageOf(
+      found.map((row) => ({ ...row, position: row.sequence })),
+      limit,
+      ({ position: _, ...row }) => recordOf(row)
+    )
   })
 
   const verify = Effect.gen(function*() {
@@ -224,6 +232,9 @@ const make = Effect.gen(function*() {
     write,
     list,
     // one view of rows and head, while others write
-    verify: sql.withTransaction(Effect.andThen(readHead(true), verify)).pipe(failing, Effect.withSpan("AuditLog.verify"))
+    verify: sql.withTransaction(Effect.andThen(readHead(true), verify)).pipe(
+      failing,
+      Effect.withSpan("AuditLog.verify")
+    )
   })
 })

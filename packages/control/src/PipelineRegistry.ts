@@ -19,7 +19,7 @@ import type { SpecRejected } from "./SpecError.ts"
 import type { NormalizedSpec, NormalizeOptions } from "./SpecNormalizer.ts"
 import { SpecNormalizer } from "./SpecNormalizer.ts"
 import type { Page, PageRequest } from "./sql/Database.ts"
-import { JsonText, Long, pageOf, readPage, rowsOf } from "./sql/Database.ts"
+import { JsonText, Long, nextPosition, pageOf, readPage, rowsOf } from "./sql/Database.ts"
 
 /** A published version, without its content. */
 export const PipelineSummary = Schema.Struct({
@@ -237,12 +237,11 @@ const make = Effect.fnUntraced(function*({ contractVersions = [schemaVersion], .
               `${subject} is published with other content (${there.content_hash}); publish the change under another version`
           })
         }
-        const [last] = yield* positions(sql`SELECT COALESCE(MAX(position), 0) AS position FROM rspp_pipelines`)
         const { actor } = yield* Actor
         const published_ms = Math.floor(yield* Clock.currentTimeMillis)
         yield* sql`INSERT INTO rspp_pipelines ${
           sql.insert({
-            position: (last?.position ?? 0) + 1,
+            position: yield* nextPosition(sql, table),
             tenant_id,
             pipeline_id,
             pipeline_version,
@@ -312,5 +311,3 @@ const make = Effect.fnUntraced(function*({ contractVersions = [schemaVersion], .
 
   return PipelineRegistry.of({ publish, get, getByHash, list, deprecate, abiOf })
 })
-
-const positions = rowsOf(table, Schema.Struct({ position: Long }))

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { ControlInvalid, DatabaseFailure } from "../ControlError.ts"
 
@@ -43,8 +44,11 @@ export const rowsOf = <S extends Schema.Constraint>(table: string, schema: S) =>
 export const failing = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, SqlError> | DatabaseFailure, R> =>
-  Effect.mapError(effect, (error): Exclude<E, SqlError> | DatabaseFailure =>
-    isSqlError(error) ? databaseFailure(error) : error as Exclude<E, SqlError>)
+  Effect.mapError(
+    effect,
+    (error): Exclude<E, SqlError> | DatabaseFailure =>
+      isSqlError(error) ? databaseFailure(error) : error as Exclude<E, SqlError>
+  )
 
 const isSqlError = (error: unknown): error is SqlError =>
   typeof error === "object" && error !== null && (error as { readonly _tag?: unknown })._tag === "SqlError"
@@ -100,3 +104,12 @@ export const pageOf = <R extends { readonly position: number }, A>(
     ...(rows.length > limit && last !== undefined ? { next_cursor: cursorOf(last.position) } : {})
   }
 }
+
+const Position = Schema.Struct({ position: Long })
+
+/** The position of a new row of a table; asked for within `AuditLog.write`, where nobody else adds one. */
+export const nextPosition = (sql: SqlClient, table: string): Effect.Effect<number, DatabaseFailure> =>
+  Effect.map(
+    rowsOf(table, Position)(sql`SELECT COALESCE(MAX(position), 0) AS position FROM ${sql(table)}`),
+    ([last]) => (last?.position ?? 0) + 1
+  )

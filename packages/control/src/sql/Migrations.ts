@@ -5,12 +5,18 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { DatabaseFailure } from "../ControlError.ts"
 import { auditTables } from "./AuditTables.ts"
 import { failing } from "./Database.ts"
+import { policyTables } from "./PolicyTables.ts"
 import { registryTables } from "./RegistryTables.ts"
+import { sessionTables } from "./SessionTables.ts"
+import { tenancyTables } from "./TenancyTables.ts"
 
 /** Every table of the control plane, oldest first; each is run once. A new one has a number of its own, the highest. */
-const migrations = {
+const all = {
   ...auditTables,
-  ...registryTables
+  ...registryTables,
+  ...tenancyTables,
+  ...policyTables,
+  ...sessionTables
 }
 
 /** The table that says which of them have been run. */
@@ -26,7 +32,7 @@ const attempts = 100
  * Makes the tables that are missing. Several processes may do so at once to the same new database: the first makes them,
  * the others wait and find them made. Fails with {@link DatabaseFailure}.
  */
-export const migrate: Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(function*() {
+export const migrateControl: Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const run = sql.withTransaction(
     Effect.gen(function*() {
@@ -35,7 +41,7 @@ export const migrate: Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> 
         // BEGIN IMMEDIATE has the one lock of the file
         orElse: () => Effect.void
       })
-      yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table })
+      yield* Migrator.make({})({ loader: Migrator.fromRecord(all), table })
     })
   )
   yield* run.pipe(
