@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 
-/** Sessions that were made, and the places that run them. */
+/** Sessions that were made, the places that run them, and the answers to requests that may be repeated. */
 export const sessionTables = {
   "0008_sessions": Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
@@ -28,6 +28,19 @@ export const sessionTables = {
       seen_ms BIGINT NOT NULL,
       expires_ms BIGINT NOT NULL,
       PRIMARY KEY (tenant_id, placement_id)
+    )`
+  }),
+  "0009_idempotency": Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE rspp_idempotency (
+      key_id TEXT NOT NULL,
+      idempotency_key TEXT NOT NULL,
+      fingerprint TEXT NOT NULL,
+      status INTEGER NOT NULL,
+      content_type TEXT NOT NULL,
+      body TEXT NOT NULL,
+      created_ms BIGINT NOT NULL,
+      PRIMARY KEY (key_id, idempotency_key)
     )`
   })
 }
