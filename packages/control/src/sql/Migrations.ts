@@ -5,6 +5,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { DatabaseFailure } from "../ControlError.ts"
 import { auditTables } from "./AuditTables.ts"
 import { failing } from "./Database.ts"
+import { leaseMigrations } from "./LeaseMigrations.ts"
 import { policyTables } from "./PolicyTables.ts"
 import { registryTables } from "./RegistryTables.ts"
 import { sessionTables } from "./SessionTables.ts"
@@ -16,7 +17,8 @@ const all = {
   ...registryTables,
   ...tenancyTables,
   ...policyTables,
-  ...sessionTables
+  ...sessionTables,
+  ...leaseMigrations
 }
 
 /** The table that says which of them have been run. */
