@@ -65,6 +65,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ProviderFailure: "unavailable",
   NodeMissing: "unavailable",
   ControlPlaneFailure: "unavailable",
+  DatabaseFailure: "unavailable",
   LeaseStoreFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",

@@ -34,9 +34,7 @@ const problem = (status: number, detail?: string): HttpServerResponse.HttpServer
 const everyErrorIsAProblem = HttpRouter.middleware(
   (httpEffect) =>
     httpEffect.pipe(
-      Effect.catchDefect((defect) =>
-        Effect.as(Effect.logError("a request ended in a fault", defect), problem(500))
-      ),
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("a request ended in a fault", defect), problem(500))),
       Effect.map((response) =>
         response.status < 400 || (response.headers["content-type"] ?? "").startsWith("application/problem+json")
           ? response

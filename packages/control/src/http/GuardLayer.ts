@@ -29,7 +29,8 @@ const etagOf = (text: string): string => {
 }
 
 const matches = (header: string | undefined, etag: string): boolean =>
-  header !== undefined && (header.trim() === "*" || header.split(",").some((one) => one.trim().replace(/^W\//u, "") === etag))
+  header !== undefined &&
+  (header.trim() === "*" || header.split(",").some((one) => one.trim().replace(/^W\//u, "") === etag))
 
 /** The answer with its ETag; `304` to a reader that has it already. */
 const tagged = (
@@ -120,11 +121,14 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
         const headers = { "idempotency-replayed": "true" }
         return answer.body === ""
           ? HttpServerResponse.empty({ status: answer.status, headers })
-          : tagged(request, HttpServerResponse.text(answer.body, {
-            status: answer.status,
-            contentType: answer.content_type,
-            headers
-          }))
+          : tagged(
+            request,
+            HttpServerResponse.text(answer.body, {
+              status: answer.status,
+              contentType: answer.content_type,
+              headers
+            })
+          )
       })
     })
   })

@@ -100,8 +100,10 @@ const pipelines = HttpApiBuilder.group(
       getByHash: ({ params }) =>
         asProblems(Effect.flatMap(tenant, (id) => registry.getByHash(id, params.content_hash))),
       deprecate: ({ params, payload }) =>
-        asProblems(Effect.flatMap(tenant, (id) =>
-          registry.deprecate(id, params.pipeline_id, params.pipeline_version, payload.deprecation)))
+        asProblems(
+          Effect.flatMap(tenant, (id) =>
+            registry.deprecate(id, params.pipeline_id, params.pipeline_version, payload.deprecation))
+        )
     })
   })
 )

@@ -131,7 +131,9 @@ export const unauthorized = ({ code, message }: Unauthenticated): UnauthorizedPr
   new UnauthorizedProblem({ code, detail: message })
 
 /** Answers a module's errors as problems; a database's fault is logged. */
-export const asProblems = <A, E extends ModuleError, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, ApiProblem, R> =>
+export const asProblems = <A, E extends ModuleError, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, ApiProblem, R> =>
   effect.pipe(
     Effect.tapError((error) =>
       error._tag === "DatabaseFailure" ? Effect.logError(error.message, error.cause) : Effect.void
