@@ -10,8 +10,11 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { DatabaseFailure } from "./ControlError.ts"
 import { failing, Long, rowsOf } from "./sql/Database.ts"
 
+/** Calls of a report: more than any runtime makes, and few enough to be added up for ever. */
+const Calls = Natural.check(Schema.isLessThanOrEqualTo(1_000_000))
+
 /** What a runtime saw of a provider since it last reported. */
-export const ProviderReport = Schema.Struct({ provider_id: Id, succeeded: Natural, failed: Natural })
+export const ProviderReport = Schema.Struct({ provider_id: Id, succeeded: Calls, failed: Calls })
 export type ProviderReport = typeof ProviderReport.Type
 
 export type CircuitState = ProviderHealthSnapshot["body"]["providers"][string]

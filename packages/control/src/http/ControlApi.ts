@@ -49,6 +49,8 @@ const preconditions = {
 } as const
 
 const Text = Schema.NonEmptyString.check(Schema.isMaxLength(1000))
+/** Unix time in ms that a calendar has. */
+const Moment = Natural.check(Schema.isLessThanOrEqualTo(8_640_000_000_000_000))
 const created = HttpApiSchema.status(201)
 const error = problems
 
@@ -107,7 +109,7 @@ const keys = HttpApiGroup.make("keys").add(
       name: Text,
       role: Schema.Literals(["owner", "operator", "viewer", "runtime"]),
       scopes: Schema.optionalKey(Schema.Array(ActionName)),
-      expires_ms: Schema.optionalKey(Natural)
+      expires_ms: Schema.optionalKey(Moment)
     }),
     success: NewKey.pipe(created),
     error

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -50,6 +51,12 @@ const forbiddenTenant = new ForbiddenProblem({
   detail: "this key belongs to another tenant than x-rspp-tenant names; leave the header out, or send that tenant's key"
 })
 
+/** A NUL in the address or in a string of the body: PostgreSQL keeps none, so that nothing else takes it either. */
+const hasNul = (url: string, body: string): boolean =>
+  url.includes("%00") || (body.includes("\\u0000") && /(?<!\\)(?:\\\\)*\\u0000/u.test(body))
+
+const nulRefused = new HttpApiError.BadRequestProblem({ detail: "the character U+0000 is in the request; take it out" })
+
 /** The guard over the modules that it asks. */
 export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | IdempotencyStore> = Layer.effect(
   Guard,
@@ -76,6 +83,8 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
           security.authorise(principal, action, tenant_id),
           ({ code, message }) => new ForbiddenProblem({ code, detail: message })
         )
+        const body = request.method === "GET" ? "" : yield* Effect.orElseSucceed(request.text, () => "")
+        if (hasNul(request.url, body)) return yield* nulRefused
         const request_id = request.headers["x-request-id"]
         const run = httpEffect.pipe(
           Effect.provideService(Caller, { principal, tenant_id }),
@@ -93,7 +102,6 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
           })
         }
         const secret = Option.isSome(Context.getOption(endpoint.annotations, SecretAnswer))
-        const body = yield* Effect.orElseSucceed(request.text, () => "")
         const answerOf = (response: HttpServerResponse.HttpServerResponse): StoredAnswer | undefined =>
           response.status >= 300 ? undefined : {
             status: response.status,

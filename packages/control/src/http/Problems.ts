@@ -66,7 +66,13 @@ export class UnavailableProblem extends HttpApiError.Problem<UnavailableProblem>
 }, code) {}
 
 /** What the guard of every endpoint may answer. */
-export const guardProblems = [UnauthorizedProblem, ForbiddenProblem, ConflictProblem, UnavailableProblem] as const
+export const guardProblems = [
+  HttpApiError.BadRequestProblem,
+  UnauthorizedProblem,
+  ForbiddenProblem,
+  ConflictProblem,
+  UnavailableProblem
+] as const
 
 /** What endpoints may answer besides. */
 export const problems = [
