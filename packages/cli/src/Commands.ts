@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
 import * as Control from "./ControlCommands.ts"
+import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
@@ -574,6 +575,7 @@ export const rspp = Command.make("rspp").pipe(
     replay,
     timeline,
     contracts,
+    spec,
     sim,
     doctor,
     Control.controlPlane,

@@ -114,7 +114,7 @@ type Row = typeof Row.Type
 const Head = Schema.Struct({ sequence: Long, hash: Schema.String })
 
 /** Over every column but the hash itself. */
-const hashOf = ({ hash: _, ...row }: Row): string => contentHash(row)
+const hashOf = ({ hash: _hash, ...row }: Row): string => contentHash(row)
 
 const decodeDetails = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
@@ -192,7 +192,7 @@ const make = Effect.gen(function*() {
     return pageOf(
       found.map((row) => ({ ...row, position: row.sequence })),
       limit,
-      ({ position: _, ...row }) => recordOf(row)
+      ({ position: _position, ...row }) => recordOf(row)
     )
   })
 
