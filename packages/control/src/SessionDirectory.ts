@@ -94,7 +94,9 @@ const Count = Schema.Struct({ count: Long })
 const present = (fields: Readonly<Record<string, string | number | null>>): object =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
 
-const sessionOf = ({ cost_tier, ended_ms, language, position: _position, region, ...row }: typeof Row.Type): Session => ({
+const sessionOf = (
+  { cost_tier, ended_ms, language, position: _position, region, ...row }: typeof Row.Type
+): Session => ({
   ...row,
   ...present({ language, region, cost_tier, ended_ms })
 })
