@@ -9,8 +9,11 @@ import type { WorldTimer } from "../TimerQueue.ts"
 import { PressureTruth } from "./PressureTruth.ts"
 import type { SimCall } from "./SimCall.ts"
 
-/** Small enough that a disk which stands still fills it while a call goes on: 4 s at L2, 15 s of speech at L0. */
-const simAppendLimits = { items: 4096, bytes: 192 * 1024 }
+/**
+ * Small enough that a disk which stands still fills it to 0.80 in 7 s of a call at L2, and large enough that evidence has
+ * room up to 0.93, so that the level goes down before a turn ends for it.
+ */
+const simAppendLimits = { items: 4096, bytes: 384 * 1024 }
 
 /** How often the simulated recorder looks at its disk and its store while one of them is behind, ms. */
 const lookEveryMs = 100
