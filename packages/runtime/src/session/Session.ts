@@ -223,7 +223,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const kernel = (yield* SessionKernel).open(header)
   const recorder: SessionRecorder = yield* (yield* Recorder).open({
     header,
-    onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result })
+    onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result }),
+    onPressure: (pressure) => control({ type: "recording_pressure", ...pressure })
   })
   for (const observer of observers) observer.opened?.(header, (id) => payloads.readText(id))
 
@@ -380,6 +381,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         return keepState()
       case "end_output":
       case "append_evidence":
+      case "limit_recording":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
         return
       case "seal_supplement":
