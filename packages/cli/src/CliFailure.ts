@@ -45,6 +45,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   AuditUnavailable: "unavailable",
   KeyStoreFailure: "unavailable",
   DeletionRefused: "bad_input",
+  FileInUse: "bad_input",
   // recordings that are whole, but not for this program or this purpose
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",

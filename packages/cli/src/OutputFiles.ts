@@ -1,3 +1,4 @@
+import { mustBeFree } from "@rspp/timeline/recorder/WriterLock"
 import { Effect, FileSystem, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 
@@ -124,6 +125,7 @@ export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId:
   const file = kind === "Directory" ? paths.join(path, `${sessionId}.timeline`) : path
   yield* parentMustExist(file)
   if ((yield* kindOf(file)) !== undefined) {
+    yield* mustBeFree(file)
     return yield* refuse(
       `${file} exists already, and a timeline is never overwritten`,
       "Give the timeline another name, or a directory."

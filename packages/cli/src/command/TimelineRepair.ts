@@ -1,5 +1,6 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
 import { openAtTear, repaired } from "@rspp/timeline/format/TimelineRepair"
+import { mustBeFree } from "@rspp/timeline/recorder/WriterLock"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "../CliFailure.ts"
 import { Screen } from "../Screen.ts"
@@ -14,6 +15,7 @@ export interface RepairFlags {
 export const repairTimeline = Effect.fn("rspp.timeline.repair")(function*({ file, json, to }: RepairFlags) {
   const fs = yield* FileSystem.FileSystem
   const screen = yield* Screen
+  yield* mustBeFree(file)
   const timeline = yield* read(file)
   const { records, tear } = timeline
   if (tear === undefined) {

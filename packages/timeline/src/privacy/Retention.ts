@@ -5,6 +5,7 @@ import { Effect, FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import type { Timeline } from "../format/TimelineReader.ts"
 import { read } from "../format/TimelineReader.ts"
+import { holdIfPossible, mustBeFree } from "../recorder/WriterLock.ts"
 import { AuditLog } from "./AuditLog.ts"
 import type { AuditUnavailable } from "./AuditLog.ts"
 import { destroyKey } from "./KeyStore.ts"
@@ -84,8 +85,17 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
   const fs = yield* FileSystem.FileSystem
   const names = yield* fs.readDirectory(directory, { recursive: true })
   const files = names.filter((name) => name.endsWith(".timeline")).sort().map((name) => `${directory}/${name}`)
-  return yield* Effect.forEach(files, (file) => sweepFile(file, options))
+  return yield* Effect.forEach(files, (file) => sweepFree(file, options))
 })
+
+/** A file that somebody writes is left alone. A dry run changes nothing and so needs nothing. */
+const sweepFree = (file: string, options: SweepOptions) =>
+  Effect.scoped(
+    Effect.andThen(options.dryRun ? mustBeFree(file) : holdIfPossible(file), sweepFile(file, options))
+  ).pipe(
+    Effect.catchTag("FileInUse", ({ message }) =>
+      Effect.succeed<SweptFile>({ file, action: "skip", classes: [], records: 0, problem: message }))
+  )
 
 const sweepFile = Effect.fnUntraced(function*(
   file: string,
