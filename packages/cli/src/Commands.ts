@@ -76,6 +76,9 @@ const run = Command.make(
         Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
       )
     ),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(
       Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
@@ -100,6 +103,9 @@ const demo = Command.make(
   {
     input: optional(Flag.String("input").pipe(Flag.withDescription("Your own recording instead of the shipped ones"))),
     speed: speed("Default: real on a terminal, max elsewhere"),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     out: optional(
       Flag.String("out").pipe(Flag.withDescription("Directory for the files; default .rspp/demo-<number>"))
     )

@@ -7,7 +7,12 @@ import { CliFailure } from "./CliFailure.ts"
 
 const refuse = (message: string, hint: string) => new CliFailure({ exit: "bad_input", message, hint })
 
-const parentMustExist = Effect.fnUntraced(function*(path: string) {
+/** A file that was given to write to and cannot be written. */
+export const notWritable = (path: string) =>
+  refuse(`${path} cannot be written`, "Give another path, where you may write and there is room.")
+
+/** The directory of a file that is to be written must be there. */
+export const parentMustExist = Effect.fnUntraced(function*(path: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const parent = paths.dirname(path)

@@ -27,6 +27,8 @@ export type ReplayVerdict =
   | "as_expected"
   /** Something differs that may not. */
   | "diverged"
+  /** Its bytes are not those that were written; before that, nothing differs that may not. */
+  | "damaged"
   /** Nothing differs, as far as the file goes: it is cut off, or was never closed. */
   | "incomplete"
 
@@ -72,8 +74,9 @@ export const replayFile = Effect.fn("replayFile")(function*<E, R>(
     ? timeline.records.at(-1)?.record === "end"
     : report.tear.reason !== "truncated"
   const passes = gate === undefined ? report.identical : gate.passes
+  const isDamaged = report.tear !== undefined && report.tear.reason !== "truncated"
   const verdict: ReplayVerdict = !passes
-    ? "diverged"
+    ? isDamaged && passesBut(report, timeline, isWhatIf ? undefined : expectation) ? "damaged" : "diverged"
     : !closed
     ? "incomplete"
     : report.identical
@@ -106,6 +109,13 @@ const gateOf = (
     expectation
   )
 
-/** A file that ends early is replayed as far as it goes; that it ends early is bad input, and not a divergence. */
+/** True when nothing differs that may not except for the damage, which comes last. */
+const passesBut = (
+  report: ReplayReport,
+  timeline: ReplayTimeline,
+  expectation: ReplayExpectation | undefined
+): boolean => gateOf({ ...report, divergences: report.divergences?.slice(0, -1) ?? [] }, timeline, expectation).passes
+
+/** A file that ends early or is damaged is replayed as far as it goes; that is bad input, as for every other command. */
 export const exitOfReplay = ({ verdict }: ReplayedFile): ExitName =>
-  verdict === "diverged" ? "violation" : verdict === "incomplete" ? "bad_input" : "ok"
+  verdict === "diverged" ? "violation" : verdict === "incomplete" || verdict === "damaged" ? "bad_input" : "ok"

@@ -6,6 +6,7 @@ import { ReplayCursors, SavedCursor } from "@rspp/timeline/replay/ReplayCursor"
 import { Effect, FileSystem, Schema } from "effect"
 import { CliFailure, told } from "./CliFailure.ts"
 import { readJson } from "./JsonInput.ts"
+import { checkTextOutput, notWritable } from "./OutputFiles.ts"
 import { turnIdOf } from "./TurnName.ts"
 import { Screen } from "./Screen.ts"
 import { differenceLines } from "./view/ReplayText.ts"
@@ -57,6 +58,7 @@ export const stopAt = Effect.fn("rspp.replay.to")(function*({ cursor: path, file
   const { line, style } = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const target = yield* targetOf(to)
+  if (path !== undefined) yield* checkTextOutput(path, [file])
   const timeline = yield* read(file)
   const cursors = yield* ReplayCursors
   const saved = path !== undefined && (yield* Effect.orElseSucceed(fs.exists(path), () => false))
@@ -65,7 +67,9 @@ export const stopAt = Effect.fn("rspp.replay.to")(function*({ cursor: path, file
   const cursor = yield* saved === undefined ? cursors.open(timeline) : cursors.resume(timeline, saved)
   const { step, why } = yield* cursor.runTo(target)
   const place = cursor.save()
-  if (path !== undefined) yield* fs.writeFileString(path, `${JSON.stringify(place, null, 2)}\n`)
+  if (path !== undefined) {
+    yield* Effect.mapError(fs.writeFileString(path, `${JSON.stringify(place, null, 2)}\n`), () => notWritable(path))
+  }
   if (json) line(JSON.stringify({ file, why, at_ms: cursor.atMs, turns: cursor.turns, step, cursor: place }))
   else {
     const where = why === "reached" ? style.green("stopped") : style.yellow(`ended without ${to}`)

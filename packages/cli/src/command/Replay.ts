@@ -8,6 +8,7 @@ import { control, cursors, replay, resimulation } from "../Composition.ts"
 import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
+import { makeDirectories } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import type { OtherSettings, ReplayOneOptions } from "../ReplayCheck.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
@@ -86,7 +87,7 @@ const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlag
       : { policy: (yield* ofKind(policy, "policy_resolution_snapshot", around(body))).body }),
     ...(spec === undefined
       ? {}
-      : { pipeline: (yield* loadPipeline(spec).pipe(Effect.provide(control))).pipeline })
+      : { pipeline: (yield* loadPipeline(spec, [], "--spec").pipe(Effect.provide(control))).pipeline })
   }
   return settings
 })
@@ -103,11 +104,23 @@ const around = (body: unknown) => ({
   body
 })
 
+/** What was asked, for the head of a report. */
+const titleOf = ({ expect, mode, policy, set, spec }: ReplayFlags): ReadonlyArray<string> => [
+  ...(mode === undefined ? [] : [`mode \`${mode}\``]),
+  ...(set.length === 0 ? [] : [`what if ${set.map((one) => `\`${one}\``).join(" and ")}`]),
+  ...(policy === undefined ? [] : [`what if the policy of \`${policy}\``]),
+  ...(spec === undefined ? [] : [`what if the pipeline of \`${spec}\``]),
+  ...(expect === undefined ? [] : [`expectations of \`${expect}\``])
+]
+
 const replayAll = Effect.fnUntraced(function*<E, R>(
-  { files: given, json, report }: ReplayFlags,
+  flags: ReplayFlags,
   options: ReplayOneOptions<E, R>
 ) {
+  const { files: given, json, report } = flags
   const screen = yield* Screen
+  // Before anything is replayed: a report that has no place should not cost an hour first.
+  if (report !== undefined) yield* makeDirectories(report)
   const startedMs = performance.now()
   const files = yield* timelinesOf(given)
   const tally = new ReplayTally()
@@ -148,7 +161,7 @@ const replayAll = Effect.fnUntraced(function*<E, R>(
       )}
   }
   const summary = tally.summary(performance.now() - startedMs)
-  if (report !== undefined) yield* writeReport(report, summary, kept)
+  if (report !== undefined) yield* writeReport(report, titleOf(flags), summary, kept)
   if (!json && files.length > 1) { for (const line of summaryLines(summary, screen.style)) screen.line(line) }
   if (worst !== "ok") return yield* told(worst)
   return undefined
