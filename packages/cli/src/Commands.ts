@@ -4,7 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
-import { access, audit, deleting, sweep } from "./PrivacyCommands.ts"
+import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
 // quick.
@@ -170,6 +170,7 @@ const replay = Command.make(
         )
       )
     ),
+    ...access,
     json
   },
   (flags) =>
@@ -316,6 +317,8 @@ const promote = Command.make(
       Flag.withDefault("fixtures"),
       Flag.withDescription("The directory to write to, which is created; default: fixtures")
     ),
+    access: permission.access,
+    request: permission.as("request"),
     json
   },
   (flags) =>
@@ -343,6 +346,8 @@ const summary = Command.make(
         Flag.withDescription("What providers take, to estimate the cost; default: not estimated")
       )
     ),
+    access: permission.access,
+    as: permission.as("as"),
     json
   },
   (flags) =>
@@ -361,6 +366,7 @@ const diff = Command.make(
   {
     a: Argument.String("A").pipe(Argument.withDescription("A timeline file")),
     b: Argument.String("B").pipe(Argument.withDescription("The timeline file to compare it with")),
+    ...access,
     json
   },
   (flags) =>

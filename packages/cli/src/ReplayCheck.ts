@@ -1,6 +1,5 @@
 import type { ReplayExpectation } from "@rspp/contracts/ReplayExpectation"
 import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { applyOverrides } from "@rspp/timeline/replay/ConfigOverride"
 import type { ReplayOptions, ReplayReport, ReplayTimeline } from "@rspp/timeline/replay/Replayer"
@@ -10,6 +9,8 @@ import { Effect, FileSystem } from "effect"
 import type { ExitName } from "./ExitCode.ts"
 import { ofKind, readJson } from "./JsonInput.ts"
 import { expectationPath } from "./ReplayFiles.ts"
+import type { AccessFlags } from "./TimelineAccess.ts"
+import { asOwner, openTimeline } from "./TimelineAccess.ts"
 
 /** Settings to replay under instead of the recorded ones. */
 export interface OtherSettings {
@@ -46,16 +47,18 @@ export interface ReplayOneOptions<E, R> {
   readonly settings: OtherSettings
   /** A file of expectations for every recording, instead of the one beside each. */
   readonly expect?: string
+  /** As whom the recordings are read; default: as their owner. */
+  readonly access?: AccessFlags
   readonly run: (timeline: ReplayTimeline, options: ReplayOptions) => Effect.Effect<ReplayReport, E, R>
 }
 
 /** Reads, replays and judges one file. */
 export const replayFile = Effect.fn("replayFile")(function*<E, R>(
   file: string,
-  { expect, run, settings }: ReplayOneOptions<E, R>
+  { access = asOwner, expect, run, settings }: ReplayOneOptions<E, R>
 ) {
   const startedMs = performance.now()
-  const timeline = yield* read(file)
+  const timeline = yield* openTimeline(file, "replay", access)
   const { overrides, pipeline, policy } = settings
   const isWhatIf = overrides.length > 0 || pipeline !== undefined || policy !== undefined
   const base = pipeline?.session_config ?? timeline.header.session_config

@@ -1,4 +1,5 @@
 import { accessAttributes } from "@rspp/contracts/Privacy"
+import type { AccessAction } from "@rspp/contracts/Privacy"
 import { read } from "@rspp/timeline/format/TimelineReader"
 import type { AccessRequest } from "@rspp/timeline/privacy/AccessDecision"
 import { AuditLog } from "@rspp/timeline/privacy/AuditLog"
@@ -20,10 +21,13 @@ export interface AccessFlags {
   readonly keys: string | undefined
 }
 
+/** The owner of a file reads it as it is. */
+export const asOwner: AccessFlags = { access: undefined, as: undefined, keys: undefined }
+
 /** The timeline as this user may see it. With a policy, the access is granted or denied, and written down, first. */
 export const openTimeline = Effect.fn("openTimeline")(function*(
   file: string,
-  action: "show" | "export",
+  action: AccessAction,
   flags: AccessFlags,
   turnId?: string
 ) {

@@ -5,7 +5,6 @@ import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { Effect, Exit } from "effect"
 import { CliFailure, endingOf, told } from "../CliFailure.ts"
 import { control, cursors, replay, resimulation } from "../Composition.ts"
-import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
 import { makeDirectories } from "../OutputFiles.ts"
@@ -18,10 +17,11 @@ import { reported, writeReport } from "../ReplayReportFiles.ts"
 import { stopAt } from "../ReplayStop.ts"
 import { ReplayTally, summaryLines } from "../ReplayTally.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
 import { graver } from "../Verdict.ts"
 import { replayLines } from "../view/ReplayText.ts"
 
-export interface ReplayFlags {
+export interface ReplayFlags extends AccessFlags {
   readonly files: ReadonlyArray<string>
   readonly mode: ReplayMode | undefined
   readonly set: ReadonlyArray<string>
@@ -55,7 +55,7 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
         "Leave --mode, --set, --policy, --spec and --report out."
       )
     }
-    return yield* Effect.provide(stopAt({ file, to, cursor, json }), cursors)
+    return yield* Effect.provide(stopAt({ file, to, cursor, json, access: accessOf(flags) }), cursors)
   }
   if (cursor !== undefined) return yield* usage("--cursor is where --to puts the place down", "Add --to.")
   if (isWhatIf && (mode ?? defaultReplayMode) !== defaultReplayMode) {
@@ -65,7 +65,7 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
     )
   }
   const settings = yield* settingsOf(flags)
-  const each = { settings, ...(flags.expect === undefined ? {} : { expect: flags.expect }) }
+  const each = { settings, access: accessOf(flags), ...(flags.expect === undefined ? {} : { expect: flags.expect }) }
   if (mode === "re_simulate_nodes") {
     return yield* Effect.flatMap(NodeResimulation, ({ resimulate }) => replayAll(flags, { ...each, run: resimulate }))
       .pipe(Effect.provide(resimulation))
@@ -76,6 +76,8 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
       run: (timeline, options) => replayer.replay(timeline, mode === undefined ? options : { ...options, mode })
     })).pipe(Effect.provide(replay))
 })
+
+const accessOf = ({ access, as, keys }: ReplayFlags): AccessFlags => ({ access, as, keys })
 
 const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlags) {
   const what = "the body of a policy resolution snapshot"
@@ -148,8 +150,8 @@ const replayAll = Effect.fnUntraced(function*<E, R>(
       continue
     }
     const ending = endingOf(exit, false)
-    // What concerns every file, or is a fault of ours, ends the command.
-    if (exitCodes[ending.exit] !== exitCodes.bad_input) return yield* exit
+    // What concerns every file, or is a fault of ours, ends the command; a file that one may not see does not.
+    if (ending.exit !== "bad_input" && ending.exit !== "violation") return yield* exit
     worst = graver(worst, ending.exit)
     tally.bad()
     const error = ending.lines.join(" ")

@@ -9,11 +9,16 @@ import type { PlatformError } from "effect/PlatformError"
 import { CliFailure } from "../CliFailure.ts"
 import { replay } from "../Composition.ts"
 import { Screen } from "../Screen.ts"
+import { openTimeline } from "../TimelineAccess.ts"
 import { makeDirectories, notWritable } from "../OutputFiles.ts"
 
 export interface PromoteFlags {
   readonly file: string
+  /** What the fixture is called. */
   readonly as: string
+  /** An access policy and who asks by it; `--as` is taken here. */
+  readonly access: string | undefined
+  readonly request: string | undefined
   readonly to: string
   readonly json: boolean
 }
@@ -80,7 +85,8 @@ const decoded = (bytes: Uint8Array): Timeline => {
  * What was said is taken out first (`withoutContent`); then the bytes of the fixture are read back and executed again, and
  * only when that is identical are they written. Nothing is ever overwritten.
  */
-export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as, file, json, to }: PromoteFlags) {
+export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*(flags: PromoteFlags) {
+  const { as, file, json, to } = flags
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -96,7 +102,9 @@ export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as
   for (const path of [fixture, expectations]) {
     if (yield* fs.exists(path)) return yield* taken(path)
   }
-  const timeline = yield* read(file, { validate: true })
+  const { access, request } = flags
+  const timeline = yield* openTimeline(file, "promote", { access, as: request, keys: undefined })
+  yield* read(file, { validate: true })
   const bytes = timelineBytes(withoutContent(timeline))
   const report = yield* Effect.gen(function*() {
     yield* mustReplay(file, timeline)
