@@ -4,7 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
-import { access, audit, deleting, sweep } from "./PrivacyCommands.ts"
+import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
 // quick.
@@ -76,6 +76,9 @@ const run = Command.make(
         Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
       )
     ),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(
       Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
@@ -100,6 +103,9 @@ const demo = Command.make(
   {
     input: optional(Flag.String("input").pipe(Flag.withDescription("Your own recording instead of the shipped ones"))),
     speed: speed("Default: real on a terminal, max elsewhere"),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     out: optional(
       Flag.String("out").pipe(Flag.withDescription("Directory for the files; default .rspp/demo-<number>"))
     )
@@ -164,6 +170,7 @@ const replay = Command.make(
         )
       )
     ),
+    ...access,
     json
   },
   (flags) =>
@@ -310,6 +317,8 @@ const promote = Command.make(
       Flag.withDefault("fixtures"),
       Flag.withDescription("The directory to write to, which is created; default: fixtures")
     ),
+    access: permission.access,
+    request: permission.as("request"),
     json
   },
   (flags) =>
@@ -337,6 +346,8 @@ const summary = Command.make(
         Flag.withDescription("What providers take, to estimate the cost; default: not estimated")
       )
     ),
+    access: permission.access,
+    as: permission.as("as"),
     json
   },
   (flags) =>
@@ -355,6 +366,7 @@ const diff = Command.make(
   {
     a: Argument.String("A").pipe(Argument.withDescription("A timeline file")),
     b: Argument.String("B").pipe(Argument.withDescription("The timeline file to compare it with")),
+    ...access,
     json
   },
   (flags) =>

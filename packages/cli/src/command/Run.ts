@@ -9,7 +9,7 @@ import { Screen } from "../Screen.ts"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
-import { makeSessionId } from "../SessionName.ts"
+import { sessionIdOf } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 
 export interface RunFlags extends CallerFlags {
@@ -23,6 +23,7 @@ export interface RunFlags extends CallerFlags {
   readonly durability: "terminal" | "interval" | "none" | undefined
   readonly keys: string | undefined
   readonly trace: string | undefined
+  readonly session: string | undefined
   readonly json: boolean
 }
 
@@ -42,8 +43,18 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   if (output !== undefined) yield* checkWaveOutput(output, inputs)
   if (stereo !== undefined) yield* checkWaveOutput(stereo, output === undefined ? inputs : [...inputs, output])
   if (flags.trace !== undefined) yield* checkTextOutput(flags.trace, inputs)
+  if (flags.timeline === undefined && flags.store === undefined) {
+    for (const name of ["keys", "durability"] as const) {
+      if (flags[name] === undefined) continue
+      return yield* new CliFailure({
+        exit: "usage",
+        message: `--${name} is about the recording, and none is kept`,
+        hint: "Add --timeline FILE, or --store STORE."
+      })
+    }
+  }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
-  const session_id = makeSessionId()
+  const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
 

@@ -15,6 +15,7 @@ import { RecordAssembler } from "./RecordAssembler.ts"
 import type { RecordingObserver } from "./RecordingObserver.ts"
 import { RecordingObservers } from "./RecordingObserver.ts"
 import { create } from "./TimelineFile.ts"
+import { holdIfPossible } from "./WriterLock.ts"
 
 /** Records wait at most this long, in real time, before the writer takes them, in ms … */
 export const flushEveryMs = 50
@@ -85,6 +86,7 @@ const open = Effect.fn("Recorder.open")(function*(
     Effect.mapError(({ hint, message }) => new RecorderFailure({ message: `${message}. ${hint}` }))
   )
   const header = key === undefined ? given : { ...given, payload_key_id: key.key_id }
+  yield* Effect.mapError(holdIfPossible(path), ({ message }) => new RecorderFailure({ message }))
   const file = yield* create(path, header, options.durability ?? "terminal")
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
   const arrived = Latch.makeUnsafe(false)

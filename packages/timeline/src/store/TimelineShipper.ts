@@ -182,21 +182,29 @@ const make = Effect.fnUntraced(function*(limits: ShipperLimits) {
     )
 
   /** Asks the store what it has, and goes on behind that; it must be the beginning of this very file. */
+  const otherRecording = ({ key, path }: ShippedRecording) =>
+    new SegmentConflict({
+      store: store.name,
+      message: `${store.name}: another recording is stored there as session ${key.session_id}, which ${path} is too; ` +
+        "put it into another store, and give each call an id of its own"
+    })
+
   const locate = Effect.fnUntraced(function*(recording: ShippedRecording) {
     const infos = yield* trying(recording, store.list(recording.key))
     const last = endOf(infos)
     const end = last === undefined ? 0 : last.offset + last.length
     if (last !== undefined) {
       if (end > recording.recorded) {
+        const [first] = infos
+        if (first !== undefined && first.length <= recording.recorded) {
+          if (!isIntact(first, yield* bytesAt(recording, 0, first.length))) return yield* otherRecording(recording)
+        }
         return yield* Effect.fail(unreadable(
           `${recording.path}: ${store.name} has more of it, ${end} bytes to ${recording.recorded}; fetch it from there`
         ))
       }
       if (!isIntact(last, yield* bytesAt(recording, last.offset, last.length))) {
-        return yield* new SegmentConflict({
-          store: store.name,
-          message: `${store.name}: another recording is stored there as session ${recording.key.session_id}`
-        })
+        return yield* otherRecording(recording)
       }
     }
     recording.located = true
