@@ -132,7 +132,10 @@ export const withPostgres = (
 ): void => {
   const server = postgresServer()
   const missing = (reason: string) => it(`was not run: ${reason}`, (context) => context.skip(reason))
-  describe(what, () => void ("missing" in server ? missing(server.missing) : cases(server)))
+  describe(`${what}`, () => {
+    if ("missing" in server) missing(server.missing)
+    else cases(server)
+  })
 }
 
 let schemas = 0
