@@ -55,6 +55,19 @@ const run = Command.make(
         Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
       )
     ),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The id of the session; by default a new one"))
+    ),
+    leases: optional(
+      Flag.String("leases").pipe(
+        Flag.withDescription("Hold the session's lease in a database that others share: sqlite:PATH or postgres://…")
+      )
+    ),
+    leaseTtl: optional(
+      Flag.Int("lease-ttl").pipe(
+        Flag.withDescription("How long a lease in --leases lasts without renewal, in ms; default 10000")
+      )
+    ),
     pipeline: optional(
       Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
     ),

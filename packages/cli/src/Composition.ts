@@ -32,6 +32,8 @@ import { Context, Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { sharedLeases } from "./LeaseDatabase.ts"
+import type { SharedLeases } from "./LeaseDatabase.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
@@ -52,6 +54,8 @@ export interface CompositionOptions {
   readonly durability?: Durability
   /** Where the timeline is shipped to while it is written. */
   readonly store?: StoreAddress
+  /** Where the session's lease is held; in this process only by default. */
+  readonly leases?: SharedLeases
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -71,7 +75,7 @@ export interface CompositionOptions {
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
- *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
+ *     └─ ControlPlaneFeed   ← control                     snapshots in this process; leases too, or in a shared database
  */
 
 const segmenter = Layer.succeed(SentenceSegmenter, {
@@ -134,6 +138,10 @@ export const control = Layer.mergeAll(
   LeaseAuthority.layerMemory().pipe(Layer.provide(LeaseTokens.layer))
 )
 
+/** The same for a call whose lease others may want too. */
+const controlOf = ({ leases }: CompositionOptions) =>
+  leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
 const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
   const file = FileRecorder.layer({
@@ -153,8 +161,8 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
-    Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
-    Layer.provideMerge(control),
+    Layer.provideMerge(ControlPlaneFeed.layer(options.spec, options.leases?.placementId)),
+    Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),

@@ -550,10 +550,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     session_id: options.session_id,
     pipeline,
     onSnapshot: (snapshot) => control({ type: "snapshot", snapshot }),
-    onLease: (change: InputOf<"lease">) => {
+    onLease: (change: InputOf<"lease">, asOfNs = clock.monotonicTimeNanosUnsafe()) => {
       lease.epoch = Math.max(lease.epoch, change.authority_epoch)
       const held = change.status !== "revoked" && change.status !== "expired"
-      lease.deadlineNanos = held ? clock.monotonicTimeNanosUnsafe() + BigInt(change.ttl_ms) * 1_000_000n : 0n
+      lease.deadlineNanos = held ? asOfNs + BigInt(change.ttl_ms) * 1_000_000n : 0n
       control(change)
     }
   })
