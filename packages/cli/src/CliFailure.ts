@@ -66,6 +66,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ProviderFailure: "unavailable",
   NodeMissing: "unavailable",
   ControlPlaneFailure: "unavailable",
+  DatabaseFailure: "unavailable",
   LeaseStoreFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",

@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
+import * as Control from "./ControlCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
@@ -54,9 +55,6 @@ const run = Command.make(
       Flag.String("store").pipe(
         Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
       )
-    ),
-    session: optional(
-      Flag.String("session").pipe(Flag.withDescription("The id of the session; by default a new one"))
     ),
     leases: optional(
       Flag.String("leases").pipe(
@@ -579,5 +577,21 @@ export const rspp = Command.make("rspp").pipe(
   Command.withDescription(
     `Realtime Speech Pipeline Platform: runs voice agents, records every call, and executes it again. ${exitCodeHelp}`
   ),
-  Command.withSubcommands([run, demo, replay, timeline, contracts, sim, doctor])
+  Command.withSubcommands([
+    run,
+    demo,
+    replay,
+    timeline,
+    contracts,
+    sim,
+    doctor,
+    Control.controlPlane,
+    Control.pipeline,
+    Control.policy,
+    Control.rollout,
+    Control.session,
+    Control.lease,
+    Control.tenant,
+    Control.audit
+  ])
 )

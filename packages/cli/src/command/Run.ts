@@ -28,7 +28,6 @@ export interface RunFlags extends CallerFlags {
   readonly durability: "terminal" | "interval" | "none" | undefined
   readonly keys: string | undefined
   readonly trace: string | undefined
-  readonly session: string | undefined
   readonly json: boolean
 }
 

@@ -77,7 +77,7 @@ const make = Effect.fnUntraced(
       migrateControl,
       (error) =>
         failure(
-          error._tag === "SqlError"
+          error.retryable
             ? `its leases cannot be reached (${error.message})`
             : `the tables of the control plane cannot be made (${error.message})`,
           error

@@ -1,0 +1,44 @@
+import { ControlPlane } from "@rspp/control/ControlPlane"
+import { controlModules } from "@rspp/control/ControlModules"
+import type { ControlOptions } from "@rspp/control/ControlModules"
+import { DatabaseFailure } from "@rspp/control/ControlError"
+import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
+import * as NodeSqlite from "@rspp/sql/NodeSqlite"
+import * as Postgres from "@rspp/sql/Postgres"
+import { Effect, Layer, Redacted } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { DatabaseAddress } from "./LeaseDatabase.ts"
+
+/** The name of a database, for messages: without a password. */
+export const databaseName = (database: DatabaseAddress): string =>
+  database.kind === "sqlite" ? `sqlite ${database.path}` : Postgres.nameOf(Redacted.value(database.url))
+
+/** Connections that a control plane holds to PostgreSQL: requests wait for one another beyond that. */
+const controlConnections = 10
+
+const client = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
+  database.kind === "sqlite"
+    ? NodeSqlite.layer(database.path)
+    : Postgres.layer(database.url, { maxConnections: controlConnections }).pipe(
+      Layer.catch((cause) =>
+        Layer.effectContext(Effect.fail(
+          new DatabaseFailure({
+            message: `${databaseName(database)} cannot be reached (${cause.message})`,
+            retryable: true,
+            cause
+          })
+        ))
+      )
+    )
+
+/** Every module of the control plane over a database, with the leases in it. Snapshots are those of this process. */
+export const controlOver = (database: DatabaseAddress, options: ControlOptions = {}) =>
+  controlModules(options).pipe(
+    Layer.provideMerge(LeaseAuthority.layerNoDeps(defaultLeaseOptions)),
+    Layer.provide(SqlLeaseStore.layer({ name: databaseName(database) })),
+    Layer.provide(LeaseTokens.layer),
+    Layer.provideMerge(ControlPlane.layerMemory()),
+    Layer.provideMerge(client(database))
+  )
