@@ -76,7 +76,11 @@ export const RetentionPolicy = Schema.Struct({
 }).annotate({ identifier: "RetentionPolicy" })
 export type RetentionPolicy = typeof RetentionPolicy.Type
 
-export const auditActions = ["show", "export", "delete", "sweep"] as const
+/** What somebody may do with a recording that has an access policy: look at it, or something that needs all of it. */
+export const accessActions = ["show", "export", "replay", "summary", "diff", "promote"] as const
+export type AccessAction = (typeof accessActions)[number]
+
+export const auditActions = [...accessActions, "delete", "sweep"] as const
 export const auditOutcomes = ["granted", "denied", "done"] as const
 
 /**

@@ -58,7 +58,7 @@ export const recordInFull = (id: string, one: ScenarioCase): ReadonlyArray<Simul
 export const maxFileBytes = 200 * 1024
 
 /** All simulated files together; the smallest of each scenario are taken first. */
-export const maxSimulatedBytes = 5.25 * 1024 * 1024
+export const maxSimulatedBytes = 4.75 * 1024 * 1024
 
 /**
  * The recordings of one case of a scenario, as it is written, with its first seed: one for each session that was recorded.

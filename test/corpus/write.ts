@@ -4,6 +4,7 @@ import { timelineFormatVersion } from "@rspp/contracts/Timeline"
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { chosen, goldenIds, namedScenarios, recordCase } from "./Simulated.ts"
 import type { SimulatedRecording } from "./Simulated.ts"
+import { turnTaking } from "./TurnTaking.ts"
 
 const write = (directory: URL, recordings: ReadonlyArray<SimulatedRecording>): void => {
   mkdirSync(directory, { recursive: true })
@@ -14,7 +15,7 @@ const write = (directory: URL, recordings: ReadonlyArray<SimulatedRecording>): v
 
 const scenarios = await namedScenarios()
 const all = new Map(scenarios.map(({ cases, id }) => [id, cases.flatMap((one) => recordCase(id, one))]))
-const recordings = chosen(all)
+const recordings = [...chosen(all), ...turnTaking.cases.flatMap((one) => recordCase(turnTaking.id, one))]
 const simulated = new URL("simulated/", import.meta.url)
 rmSync(simulated, { recursive: true, force: true })
 write(simulated, recordings)

@@ -161,7 +161,7 @@ describe("the conversation that make run shows", () => {
     bytes[middle] = (bytes[middle] ?? 0) ^ 0x20
     writeFileSync(join(cwd, "copy.timeline"), bytes)
     const replayed = await rspp(cwd, "replay", "copy.timeline")
-    expect(replayed.code).toBe(1)
+    expect(replayed.code).toBe(3)
     expect(replayed.stdout).toMatch(/the file was changed at byte \d+/u)
   })
 

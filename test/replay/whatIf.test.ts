@@ -63,8 +63,12 @@ describe("a what-if replay", () => {
             recorded_ms: recorded?.runtime_timestamp_ms ?? -1,
             replayed_ms: opens?.runtime_timestamp_ms ?? -1
           })
-          // From there on the model is asked at another time, and the recording has no answer to that.
-          assert.strictEqual(report.whatIf?.unknown_beyond?.runtime_timestamp_ms, opens?.runtime_timestamp_ms)
+          // The model is asked later and answers as long after that as it did: so does all that follows.
+          assert.strictEqual(report.whatIf?.unknown_beyond, undefined)
+          const commit = (yield* madeAnew(quick, override)).find(({ signal }) => signal === "commit")
+          const ended = report.whatIf?.changes.find(({ what }) => what === "signal commit")
+          assert.isNumber(commit?.runtime_timestamp_ms)
+          assert.strictEqual(ended?.replayed_ms, commit?.runtime_timestamp_ms)
         }))
     }
 
@@ -92,7 +96,30 @@ describe("a what-if replay", () => {
         const cancel = report.whatIf?.changes.find(({ what }) => what === "signal cancel")
         assert.strictEqual(cancel?.recorded_ms, undefined)
         assert.strictEqual(cancel?.replayed_ms, 3500 + 300 + 250)
-        assert.match(report.whatIf?.unknown_beyond?.reason ?? "", /fence_output/u)
+        const abort = report.whatIf?.changes.find(({ what }) => what === "signal abort")
+        assert.strictEqual(abort?.replayed_ms, cancel?.replayed_ms)
+        assert.deepInclude(report.whatIf?.effects.totals, { cancels_added: 1, terminal_changes: 1 })
+        // Nothing is asked for after it that the recording has not.
+        assert.strictEqual(report.whatIf?.unknown_beyond, undefined)
+      }))
+
+    it.effect("knows nothing of an answer to a conversation in which something else was heard", () =>
+      Effect.gen(function*() {
+        const script: Script = {
+          ...quick,
+          speech: [
+            ...quick.speech ?? [],
+            { atMs: 3500, lastsMs: 350, words: 0 },
+            { atMs: 14_000, lastsMs: 900, words: 3, complete: true }
+          ],
+          providers: { finalMs: [20, 20], sentences: [3, 3], sentenceChars: [40, 40] },
+          lastsMs: 22_000
+        }
+        const report = yield* replayed(script, "barge_in.min_ms=300")
+        const { reason, runtime_timestamp_ms } = report.whatIf?.unknown_beyond ?? {}
+        assert.match(reason ?? "", /start_invocation .* depends on how much of turn_1 was heard/u)
+        const opens = (yield* madeAnew(script)).filter(({ signal }) => signal === "turn_open")
+        assert.strictEqual(runtime_timestamp_ms, opens[1]?.runtime_timestamp_ms)
       }))
 
     it.effect("does not guess how an answer would have gone on that the caller did not cut", () =>

@@ -45,6 +45,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   AuditUnavailable: "unavailable",
   KeyStoreFailure: "unavailable",
   DeletionRefused: "bad_input",
+  FileInUse: "bad_input",
   // recordings that are whole, but not for this program or this purpose
   UnknownBehaviourFlags: "bad_input",
   ReplayModeNotAllowed: "bad_input",
@@ -53,7 +54,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ConfigOverrideConflict: "bad_input",
   // stores of recordings
   SegmentConflict: "bad_input",
-  SegmentDamaged: "violation",
+  SegmentDamaged: "bad_input",
   SegmentMissing: "bad_input",
   StoreRefused: "unavailable",
   StoreUnavailable: "unavailable",
@@ -94,7 +95,8 @@ const describe = (error: unknown): Ending | undefined => {
     const lines = error.message === "" ? [] : [error.message, ...(error.hint === undefined ? [] : [error.hint])]
     return { exit: error.exit, lines }
   }
-  const exit = exitOfTag[tag]
+  // A provider that only lacks a good file is the file's matter.
+  const exit = tag === "ProviderUnavailable" && text(error, "file") !== undefined ? "bad_input" : exitOfTag[tag]
   if (exit === undefined) return undefined
   // `hint` and `remedy`: what to do, in the words of the package that raised it.
   const advice = text(error, "hint") ?? text(error, "remedy")

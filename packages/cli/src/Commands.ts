@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
 import * as Control from "./ControlCommands.ts"
 import { spec } from "./SpecCommands.ts"
-import { access, audit, deleting, sweep } from "./PrivacyCommands.ts"
+import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
 // quick.
@@ -57,9 +57,6 @@ const run = Command.make(
         Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
       )
     ),
-    session: optional(
-      Flag.String("session").pipe(Flag.withDescription("The id of the session; by default a new one"))
-    ),
     leases: optional(
       Flag.String("leases").pipe(
         Flag.withDescription("Hold the session's lease in a database that others share: sqlite:PATH or postgres://…")
@@ -91,6 +88,9 @@ const run = Command.make(
         Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
       )
     ),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     rawRate: optional(
       Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
@@ -115,6 +115,9 @@ const demo = Command.make(
   {
     input: optional(Flag.String("input").pipe(Flag.withDescription("Your own recording instead of the shipped ones"))),
     speed: speed("Default: real on a terminal, max elsewhere"),
+    session: optional(
+      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+    ),
     out: optional(
       Flag.String("out").pipe(Flag.withDescription("Directory for the files; default .rspp/demo-<number>"))
     )
@@ -179,6 +182,7 @@ const replay = Command.make(
         )
       )
     ),
+    ...access,
     json
   },
   (flags) =>
@@ -325,6 +329,8 @@ const promote = Command.make(
       Flag.withDefault("fixtures"),
       Flag.withDescription("The directory to write to, which is created; default: fixtures")
     ),
+    access: permission.access,
+    request: permission.as("request"),
     json
   },
   (flags) =>
@@ -352,6 +358,8 @@ const summary = Command.make(
         Flag.withDescription("What providers take, to estimate the cost; default: not estimated")
       )
     ),
+    access: permission.access,
+    as: permission.as("as"),
     json
   },
   (flags) =>
@@ -370,6 +378,7 @@ const diff = Command.make(
   {
     a: Argument.String("A").pipe(Argument.withDescription("A timeline file")),
     b: Argument.String("B").pipe(Argument.withDescription("The timeline file to compare it with")),
+    ...access,
     json
   },
   (flags) =>

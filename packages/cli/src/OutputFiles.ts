@@ -1,3 +1,4 @@
+import { mustBeFree } from "@rspp/timeline/recorder/WriterLock"
 import { Effect, FileSystem, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 
@@ -6,7 +7,12 @@ import { CliFailure } from "./CliFailure.ts"
 
 const refuse = (message: string, hint: string) => new CliFailure({ exit: "bad_input", message, hint })
 
-const parentMustExist = Effect.fnUntraced(function*(path: string) {
+/** A file that was given to write to and cannot be written. */
+export const notWritable = (path: string) =>
+  refuse(`${path} cannot be written`, "Give another path, where you may write and there is room.")
+
+/** The directory of a file that is to be written must be there. */
+export const parentMustExist = Effect.fnUntraced(function*(path: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const parent = paths.dirname(path)
@@ -124,6 +130,7 @@ export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId:
   const file = kind === "Directory" ? paths.join(path, `${sessionId}.timeline`) : path
   yield* parentMustExist(file)
   if ((yield* kindOf(file)) !== undefined) {
+    yield* mustBeFree(file)
     return yield* refuse(
       `${file} exists already, and a timeline is never overwritten`,
       "Give the timeline another name, or a directory."

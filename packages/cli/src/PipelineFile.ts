@@ -33,12 +33,13 @@ export const knownProviders = { stt: idsOf("stt"), llm: idsOf("llm"), tts: idsOf
  * The pipeline of a call: read from a spec file, or the embedded one, with everything filled in that it leaves out.
  *
  * Where no language model is named, it is the server that the environment names (`RSPP_LLM_BASE_URL`), else the rule
- * agent. `external` names the nodes of a nodes file. A spec that is not accepted fails with one line for each thing that
+ * agent. `external` names the nodes of a nodes file, `flag` is what the path was given with. A spec that is not accepted fails with one line for each thing that
  * is wrong, with its place in the file.
  */
 export const loadPipeline = Effect.fn("loadPipeline")(function*(
   path: string | undefined,
-  external: ReadonlyArray<string> = []
+  external: ReadonlyArray<string> = [],
+  flag = "--pipeline"
 ) {
   if (path === undefined) return yield* normalizeSpec(embeddedPipeline)
   const fs = yield* FileSystem.FileSystem
@@ -49,7 +50,7 @@ export const loadPipeline = Effect.fn("loadPipeline")(function*(
         message: error.reason._tag === "NotFound"
           ? `${path}: there is no such pipeline file`
           : `${path}: the pipeline file cannot be read (${error.message})`,
-        hint: "Check the path that --pipeline was given."
+        hint: `Check the path that ${flag} was given.`
       })
     )
   )

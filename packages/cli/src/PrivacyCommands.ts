@@ -13,8 +13,8 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print the result as JSON, for machines")
 )
 
-/** Flags of the commands that show a recording. */
-export const access = {
+/** Flags of the commands that read a recording and give nothing of its payloads away. */
+export const permission = {
   access: optional(
     Flag.String("access").pipe(
       Flag.withMetavar("policy.json"),
@@ -23,14 +23,22 @@ export const access = {
       )
     )
   ),
-  as: optional(
-    Flag.String("as").pipe(
-      Flag.withMetavar("name=value,…"),
-      Flag.withDescription(
-        "Who asks, with --access: tenant_id, principal_id, role, purpose, requested_scope and requested_fidelity"
+  /** `--as`, by another name where a command has that for something else. */
+  as: (name: string) =>
+    optional(
+      Flag.String(name).pipe(
+        Flag.withMetavar("name=value,…"),
+        Flag.withDescription(
+          "Who asks, with --access: tenant_id, principal_id, role, purpose, requested_scope and requested_fidelity"
+        )
       )
     )
-  ),
+}
+
+/** Flags of the commands that show a recording, or need what it keeps of payloads. */
+export const access = {
+  access: permission.access,
+  as: permission.as("as"),
   keys: optional(
     Flag.String("keys").pipe(Flag.withDescription("The key store that opens sealed payloads, as the owner"))
   )

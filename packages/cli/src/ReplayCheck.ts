@@ -1,6 +1,5 @@
 import type { ReplayExpectation } from "@rspp/contracts/ReplayExpectation"
 import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { applyOverrides } from "@rspp/timeline/replay/ConfigOverride"
 import type { ReplayOptions, ReplayReport, ReplayTimeline } from "@rspp/timeline/replay/Replayer"
@@ -10,6 +9,8 @@ import { Effect, FileSystem } from "effect"
 import type { ExitName } from "./ExitCode.ts"
 import { ofKind, readJson } from "./JsonInput.ts"
 import { expectationPath } from "./ReplayFiles.ts"
+import type { AccessFlags } from "./TimelineAccess.ts"
+import { asOwner, openTimeline } from "./TimelineAccess.ts"
 
 /** Settings to replay under instead of the recorded ones. */
 export interface OtherSettings {
@@ -27,6 +28,8 @@ export type ReplayVerdict =
   | "as_expected"
   /** Something differs that may not. */
   | "diverged"
+  /** Its bytes are not those that were written; before that, nothing differs that may not. */
+  | "damaged"
   /** Nothing differs, as far as the file goes: it is cut off, or was never closed. */
   | "incomplete"
 
@@ -44,16 +47,18 @@ export interface ReplayOneOptions<E, R> {
   readonly settings: OtherSettings
   /** A file of expectations for every recording, instead of the one beside each. */
   readonly expect?: string
+  /** As whom the recordings are read; default: as their owner. */
+  readonly access?: AccessFlags
   readonly run: (timeline: ReplayTimeline, options: ReplayOptions) => Effect.Effect<ReplayReport, E, R>
 }
 
 /** Reads, replays and judges one file. */
 export const replayFile = Effect.fn("replayFile")(function*<E, R>(
   file: string,
-  { expect, run, settings }: ReplayOneOptions<E, R>
+  { access = asOwner, expect, run, settings }: ReplayOneOptions<E, R>
 ) {
   const startedMs = performance.now()
-  const timeline = yield* read(file)
+  const timeline = yield* openTimeline(file, "replay", access)
   const { overrides, pipeline, policy } = settings
   const isWhatIf = overrides.length > 0 || pipeline !== undefined || policy !== undefined
   const base = pipeline?.session_config ?? timeline.header.session_config
@@ -72,8 +77,9 @@ export const replayFile = Effect.fn("replayFile")(function*<E, R>(
     ? timeline.records.at(-1)?.record === "end"
     : report.tear.reason !== "truncated"
   const passes = gate === undefined ? report.identical : gate.passes
+  const isDamaged = report.tear !== undefined && report.tear.reason !== "truncated"
   const verdict: ReplayVerdict = !passes
-    ? "diverged"
+    ? isDamaged && passesBut(report, timeline, isWhatIf ? undefined : expectation) ? "damaged" : "diverged"
     : !closed
     ? "incomplete"
     : report.identical
@@ -106,6 +112,13 @@ const gateOf = (
     expectation
   )
 
-/** A file that ends early is replayed as far as it goes; that it ends early is bad input, and not a divergence. */
+/** True when nothing differs that may not except for the damage, which comes last. */
+const passesBut = (
+  report: ReplayReport,
+  timeline: ReplayTimeline,
+  expectation: ReplayExpectation | undefined
+): boolean => gateOf({ ...report, divergences: report.divergences?.slice(0, -1) ?? [] }, timeline, expectation).passes
+
+/** A file that ends early or is damaged is replayed as far as it goes; that is bad input, as for every other command. */
 export const exitOfReplay = ({ verdict }: ReplayedFile): ExitName =>
-  verdict === "diverged" ? "violation" : verdict === "incomplete" ? "bad_input" : "ok"
+  verdict === "diverged" ? "violation" : verdict === "incomplete" || verdict === "damaged" ? "bad_input" : "ok"

@@ -1,11 +1,13 @@
 import { signalNames } from "@rspp/contracts/Signal"
-import { read } from "@rspp/timeline/format/TimelineReader"
 import { identityOf } from "@rspp/timeline/replay/RecordIdentity"
 import type { CursorTarget } from "@rspp/timeline/replay/ReplayCursor"
 import { ReplayCursors, SavedCursor } from "@rspp/timeline/replay/ReplayCursor"
 import { Effect, FileSystem, Schema } from "effect"
 import { CliFailure, told } from "./CliFailure.ts"
 import { readJson } from "./JsonInput.ts"
+import { checkTextOutput, notWritable } from "./OutputFiles.ts"
+import type { AccessFlags } from "./TimelineAccess.ts"
+import { openTimeline } from "./TimelineAccess.ts"
 import { turnIdOf } from "./TurnName.ts"
 import { Screen } from "./Screen.ts"
 import { differenceLines } from "./view/ReplayText.ts"
@@ -47,17 +49,19 @@ export interface StopFlags {
   /** Taken up from this file when it is there, and put down in it. */
   readonly cursor: string | undefined
   readonly json: boolean
+  readonly access: AccessFlags
 }
 
 /**
  * `rspp replay FILE --to PLACE`: executes the session up to a place and shows the step that was taken last: what was fed,
  * and what came out of it. Exit 1 when it differs from the recording, 3 when the recording ends before the place.
  */
-export const stopAt = Effect.fn("rspp.replay.to")(function*({ cursor: path, file, json, to }: StopFlags) {
+export const stopAt = Effect.fn("rspp.replay.to")(function*({ access, cursor: path, file, json, to }: StopFlags) {
   const { line, style } = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const target = yield* targetOf(to)
-  const timeline = yield* read(file)
+  if (path !== undefined) yield* checkTextOutput(path, [file])
+  const timeline = yield* openTimeline(file, "replay", access)
   const cursors = yield* ReplayCursors
   const saved = path !== undefined && (yield* Effect.orElseSucceed(fs.exists(path), () => false))
     ? yield* savedIn(path)
@@ -65,7 +69,9 @@ export const stopAt = Effect.fn("rspp.replay.to")(function*({ cursor: path, file
   const cursor = yield* saved === undefined ? cursors.open(timeline) : cursors.resume(timeline, saved)
   const { step, why } = yield* cursor.runTo(target)
   const place = cursor.save()
-  if (path !== undefined) yield* fs.writeFileString(path, `${JSON.stringify(place, null, 2)}\n`)
+  if (path !== undefined) {
+    yield* Effect.mapError(fs.writeFileString(path, `${JSON.stringify(place, null, 2)}\n`), () => notWritable(path))
+  }
   if (json) line(JSON.stringify({ file, why, at_ms: cursor.atMs, turns: cursor.turns, step, cursor: place }))
   else {
     const where = why === "reached" ? style.green("stopped") : style.yellow(`ended without ${to}`)

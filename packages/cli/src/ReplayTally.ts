@@ -10,6 +10,7 @@ export interface ReplaySummary {
   readonly identical: number
   readonly as_expected: number
   readonly diverged: number
+  readonly damaged: number
   readonly incomplete: number
   /** Files that could not be read, or may not be replayed in this way. */
   readonly bad: number
@@ -30,6 +31,7 @@ export class ReplayTally {
     identical: 0,
     as_expected: 0,
     diverged: 0,
+    damaged: 0,
     incomplete: 0,
     bad: 0
   }
@@ -76,13 +78,15 @@ const length = (ms: number): string =>
 
 /** The summary for people. */
 export const summaryLines = (summary: ReplaySummary, style: Style): ReadonlyArray<string> => {
-  const { as_expected, bad, diverged, files, identical, incomplete, session_ms, took_ms, turns, what_if } = summary
+  const { as_expected, bad, damaged, diverged, files, identical, incomplete, session_ms, took_ms, turns, what_if } =
+    summary
   const part = (count: number, text: string, colour: (text: string) => string) =>
     count === 0 ? [] : [colour(`${count} ${text}`)]
   const verdicts = [
     ...part(identical, "identical", style.green),
     ...part(as_expected, "different as expected", style.green),
     ...part(diverged, what_if === undefined ? "diverged" : "with differences", style.red),
+    ...part(damaged, "damaged", style.red),
     ...part(incomplete, "cut off or never closed", style.yellow),
     ...part(bad, "bad", style.red)
   ]
@@ -92,7 +96,11 @@ export const summaryLines = (summary: ReplaySummary, style: Style): ReadonlyArra
       : `what if: ${totalsText(what_if)}, in ${what_if.sessions_changed} of ${files} sessions`,
     ...(what_if.sessions_unknown_beyond === 0
       ? []
-      : [`what if: of ${what_if.sessions_unknown_beyond} sessions the end is unknown with this setting`])
+      : [
+        `what if: of ${what_if.sessions_unknown_beyond} ${
+          what_if.sessions_unknown_beyond === 1 ? "session" : "sessions"
+        } the end is unknown with this setting`
+      ])
   ]
   return [
     `${files} files: ${verdicts.join(", ")}; ${turns} turns, ${length(session_ms)} of session in ${length(took_ms)}`,

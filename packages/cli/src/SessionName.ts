@@ -1,4 +1,21 @@
+import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
+import { CliFailure } from "./CliFailure.ts"
+
+/** What a session may be called: it is part of file names and of other ids. */
+const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u
+
+/** The id that was given for a session, or a new one. */
+export const sessionIdOf = (given: string | undefined): Effect.Effect<string, CliFailure> => {
+  if (given === undefined) return Effect.sync(makeSessionId)
+  return goodName.test(given) ? Effect.succeed(given) : Effect.fail(
+    new CliFailure({
+      exit: "usage",
+      message: `"${given}" is no name for a session`,
+      hint: "Give up to 64 letters, digits, dots, dashes and underscores."
+    })
+  )
+}
 
 /** A session id that sorts by time and can be a file name: `ses_20261122T151702_4f1c`. */
 export const makeSessionId = (): string => {

@@ -1,13 +1,15 @@
 import { accessAttributes } from "@rspp/contracts/Privacy"
+import type { AccessAction } from "@rspp/contracts/Privacy"
 import { read } from "@rspp/timeline/format/TimelineReader"
 import type { AccessRequest } from "@rspp/timeline/privacy/AccessDecision"
 import { AuditLog } from "@rspp/timeline/privacy/AuditLog"
 import { findKey } from "@rspp/timeline/privacy/KeyStore"
 import { opened } from "@rspp/timeline/privacy/ReadRedaction"
 import { ReplayAccess } from "@rspp/timeline/privacy/ReplayAccess"
-import { Effect, Layer, Path } from "effect"
+import { Effect, FileSystem, Layer, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 import { ofKind, readJson } from "./JsonInput.ts"
+import { Screen } from "./Screen.ts"
 
 /** How a command gets at a recording: as its owner, or by a policy. */
 export interface AccessFlags {
@@ -19,10 +21,13 @@ export interface AccessFlags {
   readonly keys: string | undefined
 }
 
+/** The owner of a file reads it as it is. */
+export const asOwner: AccessFlags = { access: undefined, as: undefined, keys: undefined }
+
 /** The timeline as this user may see it. With a policy, the access is granted or denied, and written down, first. */
 export const openTimeline = Effect.fn("openTimeline")(function*(
   file: string,
-  action: "show" | "export",
+  action: AccessAction,
   flags: AccessFlags,
   turnId?: string
 ) {
@@ -35,10 +40,18 @@ export const openTimeline = Effect.fn("openTimeline")(function*(
         hint: "Add --access POLICY.json, or leave out --as to read your own file."
       })
     }
+    if (keys !== undefined) yield* mustBeKeyStore(keys)
     const timeline = yield* read(file)
     const { payload_key_id } = timeline.header
     if (keys === undefined || payload_key_id === undefined) return timeline
-    return opened(timeline, yield* findKey(keys, payload_key_id))
+    const key = yield* findKey(keys, payload_key_id)
+    if (key === undefined) {
+      const { note, style } = yield* Screen
+      note(
+        `${style.yellow("notice:")} ${file}: its key ${payload_key_id} is not in ${keys}: what is sealed stays closed`
+      )
+    }
+    return opened(timeline, key)
   }
   if (keys !== undefined) {
     return yield* new CliFailure({
@@ -61,6 +74,17 @@ export const openTimeline = Effect.fn("openTimeline")(function*(
     ),
     layer
   )
+})
+
+const mustBeKeyStore = Effect.fnUntraced(function*(keys: string) {
+  const fs = yield* FileSystem.FileSystem
+  const kind = yield* fs.stat(keys).pipe(Effect.map(({ type }) => type), Effect.orElseSucceed(() => undefined))
+  if (kind === "Directory") return undefined
+  return yield* new CliFailure({
+    exit: "bad_input",
+    message: `${keys}: there is no such key store`,
+    hint: "A key store is the directory that rspp run --keys was given."
+  })
 })
 
 const requestOf = (as: string) =>

@@ -162,8 +162,8 @@ describe("a timeline that is not whole", () => {
   })
 
   it("says that one byte was changed, and still replays the other file", () => {
-    expect(ended.changed.code).toBe(1)
-    expect(ended.changed.stdout).toMatch(/changed\.timeline: diverges .*\n.*\n {2}the file was changed at byte \d+/u)
+    expect(ended.changed.code).toBe(3)
+    expect(ended.changed.stdout).toMatch(/changed\.timeline: damaged .*\n.*\n {2}the file was changed at byte \d+/u)
     expect(ended.changed.stdout).toMatch(/int\.timeline: identical/u)
   })
 

@@ -1,5 +1,7 @@
 // `rspp replay` as a user runs it: modes, many files, expectations, reports, places.
 import { validate } from "@rspp/contracts/Artifact"
+import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
+import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,6 +11,14 @@ import { recording, rspp, runAll } from "./support/Program.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-replay-"))
 const run = (...args: ReadonlyArray<string>) => () => rspp(args, { cwd })
+
+const decode = (bytes: Uint8Array) => {
+  const decoder = new TimelineDecoder()
+  decoder.push(bytes)
+  const read = decoder.finish()
+  if (read.is !== "timeline") throw new Error(read.is)
+  return read.timeline
+}
 
 const page = readFileSync(new URL("../../../docs/replay.md", import.meta.url), "utf8")
 const blocks = (language: string) =>
@@ -125,20 +135,50 @@ describe("rspp replay of a directory", () => {
       summary: { files: 2, identical: 2, bad: 0 },
       files: [{ file: "calls/deep/seed-3.timeline", verdict: "identical", gate: { passes: true } }, {}]
     })
-    expect(readFileSync(join(cwd, "reported/report.md"), "utf8")).toMatch(/\| calls\/seed-2\.timeline \| identical \|/u)
+    expect(readFileSync(join(cwd, "reported/report.md"), "utf8")).toMatch(
+      /^# Replay\n\n- 2 files: 2 identical; .*\n\n<details>\n<summary>2 without a difference<\/summary>\n\n- calls\/deep\/seed-3\.timeline: \d+ turns, \d+ records\n- calls\/seed-2\.timeline: /u
+    )
   })
 
   it("says which files are damaged or no timelines, and takes the gravest exit code", () => {
-    expect(ended.mixed.code).toBe(1)
-    expect(ended.mixed.stdout).toMatch(/3 files: 1 identical, 1 diverged, 1 bad; /u)
+    expect(ended.mixed.code).toBe(3)
+    expect(ended.mixed.stdout).toMatch(/3 files: 1 identical, 1 damaged, 1 bad; /u)
     expect(ended.mixed.stderr).toMatch(/mixed\/other\.timeline: not a timeline/u)
     const text = readFileSync(join(cwd, "mixed-out/report.md"), "utf8")
     expect(text).toMatch(
-      /\| mixed\/changed\.timeline \| diverged \|.*OUTCOME_DIVERGENCE: the file was changed at byte/u
+      /\| \[mixed\/changed\.timeline\]\(#mixedchangedtimeline\) \| damaged \|.*OUTCOME_DIVERGENCE: the file was changed at byte/u
     )
     expect(text).toMatch(/\| mixed\/other\.timeline \| bad \|/u)
     expect(text).toMatch(/\n## mixed\/changed\.timeline\n/u)
   })
+
+  it("shows people both sides of a divergence, line by line, and what would change under which setting", async () => {
+    const { header, records } = decode(readFileSync(join(cwd, "calls/seed-2.timeline")))
+    const at = records.findIndex((record) => record.record === "command" && record.command.type === "arm_timer")
+    const planted = records.map((record, index) =>
+      index === at && record.record === "command" && record.command.type === "arm_timer"
+        ? { ...record, command: { ...record.command, due_ms: record.command.due_ms + 7 } }
+        : record
+    )
+    mkdirSync(join(cwd, "planted"))
+    const bytes = Buffer.concat([preamble, ...[header, ...planted].map((record) => encodeFrame([record]))])
+    writeFileSync(join(cwd, "planted/late.timeline"), bytes)
+    copyFileSync(join(cwd, "calls/deep/seed-3.timeline"), join(cwd, "planted/good.timeline"))
+    const diverged = await rspp(["replay", "planted", "--report", "planted-out"], { cwd })
+    expect(diverged.code).toBe(1)
+    const text = readFileSync(join(cwd, "planted-out/report.md"), "utf8")
+    expect(text).toMatch(
+      /\| \[planted\/late\.timeline\]\(#plantedlatetimeline\) \| diverged \| \d+ \| TIMING_DIVERGENCE: command arm_timer/u
+    )
+    const [, recorded, replayed] = /\n-     "due_ms": (\d+),\n\+     "due_ms": (\d+),\n/u.exec(text) ?? []
+    expect(Number(recorded) - Number(replayed)).toBe(7)
+    expect(text).toMatch(/<summary>1 without a difference<\/summary>\n\n- planted\/good\.timeline/u)
+    const what = await rspp(["replay", "calls", "--set", "barge_in.min_ms=50", "--report", "what-out"], { cwd })
+    expect(what.code).toBe(1)
+    const outlook = readFileSync(join(cwd, "what-out/report.md"), "utf8")
+    expect(outlook).toMatch(/^# Replay\n\n- what if `barge_in\.min_ms=50`\n- 2 files: /u)
+    expect(outlook).toMatch(/\| differs \| \d+ \| .*cancels?/u)
+  }, 60_000)
 
   it("that has no timelines is bad input", () => {
     expect(ended.empty).toMatchObject({ code: 3, stdout: "" })

@@ -148,7 +148,7 @@ describe("rspp timeline ship, stored, fetch", () => {
     changed[changed.length - 1] = 255 - (changed.at(-1) ?? 0)
     writeFileSync(join(cwd, path), changed)
     const damaged = await fetch(session_id, "dir:errors", "e2")
-    expect([damaged.code, damaged.stderr]).toEqual([1, expect.stringContaining("was changed")])
+    expect([damaged.code, damaged.stderr]).toEqual([3, expect.stringContaining("was changed")])
     expect(readdirSync(cwd).filter((name) => name.startsWith("e2"))).toEqual([])
     rmSync(join(cwd, path))
     const hole = await run("timeline", "stored", "--from", "dir:errors")

@@ -69,7 +69,7 @@ describe("leases in SQLite", () => {
   cases((database) => NodeSqlite.layer(join(directory, `${database}.db`)))
 })
 
-withPostgres("leases in PostgreSQL", (server) => {
+withPostgres("leases", (server) => {
   afterAll(server.stop)
   const schemaOf = (database: string) => `rspp_leases_${process.pid}_${database}`
   const client = (database: string) => {

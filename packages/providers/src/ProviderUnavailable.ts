@@ -9,5 +9,7 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   provider_id: Schema.String,
   message: Schema.String,
   remedy: Schema.String,
+  /** The file that was given for it and that cannot be used, where it is that. */
+  file: Schema.optionalKey(Schema.String),
   cause: Schema.optionalKey(Schema.Defect())
 }) {}

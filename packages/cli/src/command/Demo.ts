@@ -14,12 +14,14 @@ import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
 import { Screen } from "../Screen.ts"
+import { sessionIdOf } from "../SessionName.ts"
 import { replayLines } from "../view/ReplayText.ts"
 
 export interface DemoFlags {
   readonly input: string | undefined
   readonly speed: "real" | "max" | undefined
   readonly out: string | undefined
+  readonly session: string | undefined
 }
 
 /** The recordings that come with RSPP. */
@@ -73,9 +75,10 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
     control
   )
   const speed = flags.speed ?? (screen.isTerminal ? "real" : "max")
+  const session_id = yield* sessionIdOf(flags.session)
   const directory = flags.out ?? (yield* freshDirectory())
   yield* makeDirectories(directory)
-  const timeline = yield* timelineFile(paths.join(directory, "call.timeline"), "demo")
+  const timeline = yield* timelineFile(paths.join(directory, "call.timeline"), session_id)
   const files = { reply: paths.join(directory, "reply.wav"), stereo: paths.join(directory, "stereo.wav"), timeline }
   const trace = paths.join(directory, "call.perfetto.json")
 
@@ -92,7 +95,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   line("")
   for (const notice of own?.notices ?? []) screen.note(`${style.yellow("notice:")} ${notice}`)
 
-  const played = yield* playCall({ spec, script, session_id: "demo", speed, live: true, ...files })
+  const played = yield* playCall({ spec, script, session_id, speed, live: true, ...files })
   const summary = yield* describeCall(played, files)
   showCall(screen, summary)
   line("")

@@ -5,9 +5,9 @@ import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { Effect, Exit } from "effect"
 import { CliFailure, endingOf, told } from "../CliFailure.ts"
 import { control, cursors, replay, resimulation } from "../Composition.ts"
-import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
+import { makeDirectories } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import type { OtherSettings, ReplayOneOptions } from "../ReplayCheck.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
@@ -17,10 +17,11 @@ import { reported, writeReport } from "../ReplayReportFiles.ts"
 import { stopAt } from "../ReplayStop.ts"
 import { ReplayTally, summaryLines } from "../ReplayTally.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
 import { graver } from "../Verdict.ts"
 import { replayLines } from "../view/ReplayText.ts"
 
-export interface ReplayFlags {
+export interface ReplayFlags extends AccessFlags {
   readonly files: ReadonlyArray<string>
   readonly mode: ReplayMode | undefined
   readonly set: ReadonlyArray<string>
@@ -54,7 +55,7 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
         "Leave --mode, --set, --policy, --spec and --report out."
       )
     }
-    return yield* Effect.provide(stopAt({ file, to, cursor, json }), cursors)
+    return yield* Effect.provide(stopAt({ file, to, cursor, json, access: accessOf(flags) }), cursors)
   }
   if (cursor !== undefined) return yield* usage("--cursor is where --to puts the place down", "Add --to.")
   if (isWhatIf && (mode ?? defaultReplayMode) !== defaultReplayMode) {
@@ -64,7 +65,7 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
     )
   }
   const settings = yield* settingsOf(flags)
-  const each = { settings, ...(flags.expect === undefined ? {} : { expect: flags.expect }) }
+  const each = { settings, access: accessOf(flags), ...(flags.expect === undefined ? {} : { expect: flags.expect }) }
   if (mode === "re_simulate_nodes") {
     return yield* Effect.flatMap(NodeResimulation, ({ resimulate }) => replayAll(flags, { ...each, run: resimulate }))
       .pipe(Effect.provide(resimulation))
@@ -76,6 +77,8 @@ export const replayFiles = Effect.fn("rspp.replay")(function*(flags: ReplayFlags
     })).pipe(Effect.provide(replay))
 })
 
+const accessOf = ({ access, as, keys }: ReplayFlags): AccessFlags => ({ access, as, keys })
+
 const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlags) {
   const what = "the body of a policy resolution snapshot"
   const body = policy === undefined ? undefined : yield* readJson(policy, what)
@@ -86,7 +89,7 @@ const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlag
       : { policy: (yield* ofKind(policy, "policy_resolution_snapshot", around(body))).body }),
     ...(spec === undefined
       ? {}
-      : { pipeline: (yield* loadPipeline(spec).pipe(Effect.provide(control))).pipeline })
+      : { pipeline: (yield* loadPipeline(spec, [], "--spec").pipe(Effect.provide(control))).pipeline })
   }
   return settings
 })
@@ -103,11 +106,23 @@ const around = (body: unknown) => ({
   body
 })
 
+/** What was asked, for the head of a report. */
+const titleOf = ({ expect, mode, policy, set, spec }: ReplayFlags): ReadonlyArray<string> => [
+  ...(mode === undefined ? [] : [`mode \`${mode}\``]),
+  ...(set.length === 0 ? [] : [`what if ${set.map((one) => `\`${one}\``).join(" and ")}`]),
+  ...(policy === undefined ? [] : [`what if the policy of \`${policy}\``]),
+  ...(spec === undefined ? [] : [`what if the pipeline of \`${spec}\``]),
+  ...(expect === undefined ? [] : [`expectations of \`${expect}\``])
+]
+
 const replayAll = Effect.fnUntraced(function*<E, R>(
-  { files: given, json, report }: ReplayFlags,
+  flags: ReplayFlags,
   options: ReplayOneOptions<E, R>
 ) {
+  const { files: given, json, report } = flags
   const screen = yield* Screen
+  // Before anything is replayed: a report that has no place should not cost an hour first.
+  if (report !== undefined) yield* makeDirectories(report)
   const startedMs = performance.now()
   const files = yield* timelinesOf(given)
   const tally = new ReplayTally()
@@ -135,8 +150,8 @@ const replayAll = Effect.fnUntraced(function*<E, R>(
       continue
     }
     const ending = endingOf(exit, false)
-    // What concerns every file, or is a fault of ours, ends the command.
-    if (exitCodes[ending.exit] !== exitCodes.bad_input) return yield* exit
+    // What concerns every file, or is a fault of ours, ends the command; a file that one may not see does not.
+    if (ending.exit !== "bad_input" && ending.exit !== "violation") return yield* exit
     worst = graver(worst, ending.exit)
     tally.bad()
     const error = ending.lines.join(" ")
@@ -148,7 +163,7 @@ const replayAll = Effect.fnUntraced(function*<E, R>(
       )}
   }
   const summary = tally.summary(performance.now() - startedMs)
-  if (report !== undefined) yield* writeReport(report, summary, kept)
+  if (report !== undefined) yield* writeReport(report, titleOf(flags), summary, kept)
   if (!json && files.length > 1) { for (const line of summaryLines(summary, screen.style)) screen.line(line) }
   if (worst !== "ok") return yield* told(worst)
   return undefined

@@ -11,7 +11,7 @@ import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
-import { makeSessionId } from "../SessionName.ts"
+import { sessionIdOf } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 
 export interface RunFlags extends CallerFlags {
@@ -47,9 +47,19 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   if (output !== undefined) yield* checkWaveOutput(output, inputs)
   if (stereo !== undefined) yield* checkWaveOutput(stereo, output === undefined ? inputs : [...inputs, output])
   if (flags.trace !== undefined) yield* checkTextOutput(flags.trace, inputs)
+  if (flags.timeline === undefined && flags.store === undefined) {
+    for (const name of ["keys", "durability"] as const) {
+      if (flags[name] === undefined) continue
+      return yield* new CliFailure({
+        exit: "usage",
+        message: `--${name} is about the recording, and none is kept`,
+        hint: "Add --timeline FILE, or --store STORE."
+      })
+    }
+  }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
   const leases = yield* readLeases(flags)
-  const session_id = flags.session ?? makeSessionId()
+  const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
 

@@ -1,6 +1,6 @@
 import { verifyAuditLog } from "@rspp/timeline/privacy/AuditLog"
-import { Effect } from "effect"
-import { told } from "../CliFailure.ts"
+import { Effect, FileSystem } from "effect"
+import { CliFailure, told } from "../CliFailure.ts"
 import { Screen } from "../Screen.ts"
 
 export interface AuditVerifyFlags {
@@ -12,6 +12,14 @@ export interface AuditVerifyFlags {
 export const verifyAudit = Effect.fn("rspp.timeline.audit.verify")(function*({ json, log }: AuditVerifyFlags) {
   const screen = yield* Screen
   const { style } = screen
+  const fs = yield* FileSystem.FileSystem
+  if (!(yield* Effect.orElseSucceed(fs.exists(log), () => false))) {
+    return yield* new CliFailure({
+      exit: "bad_input",
+      message: `${log}: there is no such audit log`,
+      hint: "It is audit.jsonl beside the recordings, or what --audit or the access policy names."
+    })
+  }
   const { entries, head, problems } = yield* verifyAuditLog(log)
   const ok = problems.length === 0
   if (json) {

@@ -1,7 +1,7 @@
 import { jsonLines } from "@rspp/timeline/export/JsonLines"
 import { perfettoTrace } from "@rspp/timeline/export/Perfetto"
 import { Effect, FileSystem, Stream } from "effect"
-import { checkTextOutput } from "../OutputFiles.ts"
+import { checkTextOutput, notWritable } from "../OutputFiles.ts"
 import { Screen } from "../Screen.ts"
 import type { AccessFlags } from "../TimelineAccess.ts"
 import { openTimeline } from "../TimelineAccess.ts"
@@ -42,7 +42,8 @@ export const exportTimeline = Effect.fn("rspp.timeline.export")(function*(flags:
   const fs = yield* FileSystem.FileSystem
   yield* Stream.fromIterable(pieces, { chunkSize: piecesPerWrite }).pipe(
     Stream.encodeText,
-    Stream.run(fs.sink(output))
+    Stream.run(fs.sink(output)),
+    Effect.mapError(() => notWritable(output))
   )
   screen.note(`${output}: written${whatNext[format]}`)
   return yield* tellTear(file, timeline)

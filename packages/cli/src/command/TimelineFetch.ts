@@ -3,7 +3,7 @@ import { bytesOf, recordingsOf } from "@rspp/timeline/store/StoredRecording"
 import { TimelineStore } from "@rspp/timeline/store/TimelineStore"
 import { Effect, FileSystem, Stream } from "effect"
 import { CliFailure } from "../CliFailure.ts"
-import { timelineFile } from "../OutputFiles.ts"
+import { notWritable, timelineFile } from "../OutputFiles.ts"
 import { Screen } from "../Screen.ts"
 import { mustExist, parseStore, storeLayer } from "../StoreAddress.ts"
 import { tellTear } from "../TimelineFile.ts"
@@ -49,7 +49,8 @@ export const fetchTimeline = Effect.fn("rspp.timeline.fetch")(function*({ from, 
       Stream.run(fs.sink(part, { flag: "w", mode: 0o600 })),
       // Unlike a rename it never replaces a file that has come up meanwhile.
       Effect.andThen(fs.link(part, file)),
-      Effect.ensuring(Effect.ignore(fs.remove(part, { force: true })))
+      Effect.ensuring(Effect.ignore(fs.remove(part, { force: true }))),
+      Effect.catchTag("PlatformError", () => Effect.fail(notWritable(file)))
     )
     const { bytes, segments } = recording
     screen.line(`${file}: ${bytes} bytes of ${segments} segments`)

@@ -5,14 +5,20 @@ import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
 import { read } from "@rspp/timeline/format/TimelineReader"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { Effect, FileSystem, Path } from "effect"
+import type { PlatformError } from "effect/PlatformError"
 import { CliFailure } from "../CliFailure.ts"
 import { replay } from "../Composition.ts"
 import { Screen } from "../Screen.ts"
-import { makeDirectories } from "../OutputFiles.ts"
+import { openTimeline } from "../TimelineAccess.ts"
+import { makeDirectories, notWritable } from "../OutputFiles.ts"
 
 export interface PromoteFlags {
   readonly file: string
+  /** What the fixture is called. */
   readonly as: string
+  /** An access policy and who asks by it; `--as` is taken here. */
+  readonly access: string | undefined
+  readonly request: string | undefined
   readonly to: string
   readonly json: boolean
 }
@@ -27,6 +33,17 @@ const nothingExpected = {
   approved: false,
   timing_tolerance_ms: 0
 }
+
+const taken = (path: string) =>
+  new CliFailure({
+    exit: "bad_input",
+    message: `${path} exists already, and a fixture is never overwritten`,
+    hint: "Give the fixture another name, or remove that one."
+  })
+
+/** Another promotion may have been quicker. */
+const takenMeanwhile = (path: string) => ({ reason }: PlatformError) =>
+  reason._tag === "AlreadyExists" ? taken(path) : notWritable(path)
 
 /** Fails unless the timeline is whole and executes again as it was recorded. */
 const mustReplay = Effect.fnUntraced(function*(what: string, timeline: Timeline) {
@@ -68,7 +85,8 @@ const decoded = (bytes: Uint8Array): Timeline => {
  * What was said is taken out first (`withoutContent`); then the bytes of the fixture are read back and executed again, and
  * only when that is identical are they written. Nothing is ever overwritten.
  */
-export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as, file, json, to }: PromoteFlags) {
+export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*(flags: PromoteFlags) {
+  const { as, file, json, to } = flags
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -82,15 +100,11 @@ export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as
   const fixture = paths.join(to, `${as}.timeline`)
   const expectations = paths.join(to, `${as}.expected.json`)
   for (const path of [fixture, expectations]) {
-    if (yield* fs.exists(path)) {
-      return yield* new CliFailure({
-        exit: "bad_input",
-        message: `${path} exists already, and a fixture is never overwritten`,
-        hint: "Give the fixture another name, or remove that one."
-      })
-    }
+    if (yield* fs.exists(path)) return yield* taken(path)
   }
-  const timeline = yield* read(file, { validate: true })
+  const { access, request } = flags
+  const timeline = yield* openTimeline(file, "promote", { access, as: request, keys: undefined })
+  yield* read(file, { validate: true })
   const bytes = timelineBytes(withoutContent(timeline))
   const report = yield* Effect.gen(function*() {
     yield* mustReplay(file, timeline)
@@ -98,8 +112,11 @@ export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*({ as
   }).pipe(Effect.provide(replay))
   yield* makeDirectories(to)
   // `wx`: whoever wrote there in the meantime keeps what they have.
-  yield* fs.writeFile(fixture, bytes, { flag: "wx" })
-  yield* fs.writeFileString(expectations, `${JSON.stringify(nothingExpected, null, 2)}\n`, { flag: "wx" })
+  yield* Effect.mapError(fs.writeFile(fixture, bytes, { flag: "wx" }), takenMeanwhile(fixture))
+  yield* Effect.mapError(
+    fs.writeFileString(expectations, `${JSON.stringify(nothingExpected, null, 2)}\n`, { flag: "wx" }),
+    takenMeanwhile(expectations)
+  )
   if (json) {
     const { inputs, records, turns } = report
     screen.line(JSON.stringify({ fixture, expectations, bytes: bytes.length, turns, records, inputs }))

@@ -1,7 +1,9 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
 import { openAtTear, repaired } from "@rspp/timeline/format/TimelineRepair"
+import { mustBeFree } from "@rspp/timeline/recorder/WriterLock"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "../CliFailure.ts"
+import { notWritable, parentMustExist } from "../OutputFiles.ts"
 import { Screen } from "../Screen.ts"
 
 export interface RepairFlags {
@@ -14,6 +16,7 @@ export interface RepairFlags {
 export const repairTimeline = Effect.fn("rspp.timeline.repair")(function*({ file, json, to }: RepairFlags) {
   const fs = yield* FileSystem.FileSystem
   const screen = yield* Screen
+  yield* mustBeFree(file)
   const timeline = yield* read(file)
   const { records, tear } = timeline
   if (tear === undefined) {
@@ -22,12 +25,13 @@ export const repairTimeline = Effect.fn("rspp.timeline.repair")(function*({ file
     return undefined
   }
   const path = to ?? `${file.replace(/\.timeline$/u, "")}.repaired.timeline`
+  yield* parentMustExist(path)
   const bytes = yield* fs.readFile(file)
   yield* fs.writeFile(path, repaired(bytes, timeline), { flag: "wx", mode: 0o600 }).pipe(
     Effect.mapError((error) =>
       error.reason._tag === "AlreadyExists"
-        ? new CliFailure({ exit: "usage", message: `${path} exists already`, hint: "give another name with --to" })
-        : new CliFailure({ exit: "unavailable", message: `${path} cannot be written (${error.message})` })
+        ? new CliFailure({ exit: "usage", message: `${path} exists already`, hint: "Give another name with --to." })
+        : notWritable(path)
     )
   )
   const open = [...openAtTear(timeline)]

@@ -1,6 +1,6 @@
 import { shipperLimits } from "@rspp/timeline/store/ShipperLimits"
 import * as Shipper from "@rspp/timeline/store/TimelineShipper"
-import { Effect, Exit, Layer } from "effect"
+import { Effect, Exit, Layer, References } from "effect"
 import { endingOf, told } from "../CliFailure.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { Screen } from "../Screen.ts"
@@ -44,7 +44,11 @@ export const shipTimelines = Effect.fn("rspp.timeline.ship")(function*({ files, 
       if (state !== "stored") worst = graver(worst, state === "failed" ? "bad_input" : "unavailable")
     }
     return undefined
-  }).pipe(Effect.provide(Shipper.layer(shipperLimits).pipe(Layer.provide(storeLayer(address)))))
+  }).pipe(
+    Effect.provide(Shipper.layer(shipperLimits).pipe(Layer.provide(storeLayer(address)))),
+    // What the shipper would log is said here, once, with the file that it is about.
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
   if (worst !== "ok") return yield* told(worst)
   return undefined
 })

@@ -86,8 +86,11 @@ export const showTimeline = Effect.fn("rspp.timeline.show")(function*(flags: Sho
   const timeline = yield* openTimeline(file, "show", flags, filter.turn)
   const { header, records } = timeline
   yield* mustHaveTurn(file, timeline, filter.turn)
-  if (json) {
-    for (const { record } of filtered(timeline, filter)) screen.raw(`${canonicalJson(record)}\n`)
+  const shown = [...filtered(timeline, filter)]
+  if (Object.keys(filter).length > 0 && shown.length === 0) {
+    screen.note(`${file}: nothing in it matches`)
+  } else if (json) {
+    for (const { record } of shown) screen.raw(`${canonicalJson(record)}\n`)
   } else {
     for (const line of timelineText({ header, records }, filter)) screen.line(line)
   }

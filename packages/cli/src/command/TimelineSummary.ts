@@ -1,10 +1,10 @@
-import { read } from "@rspp/timeline/format/TimelineReader"
 import { Effect, Exit } from "effect"
 import { endingOf, told } from "../CliFailure.ts"
-import { exitCodes } from "../ExitCode.ts"
 import type { ExitName } from "../ExitCode.ts"
 import { readPriceList } from "../PriceList.ts"
 import { Screen } from "../Screen.ts"
+import type { AccessFlags } from "../TimelineAccess.ts"
+import { openTimeline } from "../TimelineAccess.ts"
 import { tellTear } from "../TimelineFile.ts"
 import { graver } from "../Verdict.ts"
 import { addedFacts, summaryLines, summaryOf, timelineFacts, titleOf } from "../view/TimelineSummary.ts"
@@ -12,7 +12,7 @@ import type { TimelineFacts } from "../view/TimelineSummary.ts"
 import { formatTurnTable, turnRows } from "../view/TurnTable.ts"
 import type { TurnRow } from "../view/TurnTable.ts"
 
-export interface SummaryFlags {
+export interface SummaryFlags extends Omit<AccessFlags, "keys"> {
   readonly files: ReadonlyArray<string>
   readonly prices: string | undefined
   readonly json: boolean
@@ -28,17 +28,18 @@ const withoutCalls = (row: TurnRow) => {
 const maxTurns = 24
 
 /** `rspp timeline summary`: each recording in numbers, and all of them together when there are several. */
-export const summarizeTimelines = Effect.fn("rspp.timeline.summary")(function*({ files, json, prices }: SummaryFlags) {
+export const summarizeTimelines = Effect.fn("rspp.timeline.summary")(function*(flags: SummaryFlags) {
+  const { access, as, files, json, prices } = flags
   const screen = yield* Screen
   const priceList = prices === undefined ? undefined : yield* readPriceList(prices)
   const all: Array<TimelineFacts> = []
   let worst: ExitName = "ok"
   yield* Effect.forEach(files, (file) =>
     Effect.gen(function*() {
-      const exit = yield* Effect.exit(read(file))
+      const exit = yield* Effect.exit(openTimeline(file, "summary", { access, as, keys: undefined }))
       if (Exit.isFailure(exit)) {
         const ending = endingOf(exit, false)
-        if (exitCodes[ending.exit] !== exitCodes.bad_input) return yield* exit
+        if (ending.exit !== "bad_input" && ending.exit !== "violation") return yield* exit
         worst = graver(worst, ending.exit)
         if (json) screen.line(JSON.stringify({ file, error: ending.lines.join(" ") }))
         else screen.note(ending.lines.join("\n      "))

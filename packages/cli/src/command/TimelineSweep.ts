@@ -1,7 +1,7 @@
 import { AuditLog } from "@rspp/timeline/privacy/AuditLog"
 import { sweep } from "@rspp/timeline/privacy/Retention"
 import type { SweptFile } from "@rspp/timeline/privacy/Retention"
-import { Clock, Effect, Path } from "effect"
+import { Clock, Effect, FileSystem, Path } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
 import { Screen } from "../Screen.ts"
@@ -28,6 +28,17 @@ export const sweepTimelines = Effect.fn("rspp.timeline.sweep")(function*(flags: 
       exit: "usage",
       message: `--now is no time: ${flags.now}`,
       hint: "Give it as 2026-12-31 or 2026-12-31T12:00:00Z."
+    })
+  }
+  const fs = yield* FileSystem.FileSystem
+  for (const [path, what] of [[directory, "directory of recordings"], [keys, "key store"]] as const) {
+    if (path === undefined) continue
+    const kind = yield* fs.stat(path).pipe(Effect.map(({ type }) => type), Effect.orElseSucceed(() => undefined))
+    if (kind === "Directory") continue
+    return yield* new CliFailure({
+      exit: "bad_input",
+      message: kind === undefined ? `${path}: there is no such ${what}` : `${path} is no directory`,
+      hint: `Give the path of a ${what}.`
     })
   }
   const log = flags.audit ?? paths.join(directory, "audit.jsonl")

@@ -104,8 +104,10 @@ export const replayLines = (replayed: ReplayedFile, style: Style): ReadonlyArray
   const dropped = missingTelemetry === 0
     ? ""
     : `, ${missingTelemetry} telemetry records were dropped when it was recorded`
-  if (verdict === "diverged") {
-    const head = divergence === undefined
+  if (verdict === "diverged" || verdict === "damaged") {
+    const head = verdict === "damaged"
+      ? `${file}: ${style.red("damaged")} after ${records} identical records${by}`
+      : divergence === undefined
       ? `${file}: ${style.red("fails its gate")}, ${count}`
       : `${file}: ${style.red("diverges")} after ${records} identical records${by}`
     return [

@@ -115,7 +115,7 @@ export const overLeaseStores = (
     cases(database.fresh, true)
   })
 
-  withPostgres(`${what}, in PostgreSQL`, ({ stop, url }) => {
+  withPostgres(what, ({ stop, url }) => {
     const database = makeDatabase("postgres", inOwnSchema(url))
     afterAll(async () => {
       await database.close()
@@ -132,7 +132,10 @@ export const withPostgres = (
 ): void => {
   const server = postgresServer()
   const missing = (reason: string) => it(`was not run: ${reason}`, (context) => context.skip(reason))
-  describe(what, () => void ("missing" in server ? missing(server.missing) : cases(server)))
+  describe(`PostgreSQL: ${what}`, () => {
+    if ("missing" in server) missing(server.missing)
+    else cases(server)
+  })
 }
 
 let schemas = 0

@@ -113,6 +113,7 @@ export const load = (path: string): Effect.Effect<Rules, ProviderUnavailable> =>
       new ProviderUnavailable({
         provider_id: descriptor.provider_id,
         message: `The rules file ${path} cannot be used: ${reason(error)}`,
+        file: path,
         remedy: "Correct the file, or leave RSPP_RULES out to use the rules that come with RSPP",
         cause: error
       })

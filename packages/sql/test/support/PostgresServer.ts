@@ -10,6 +10,9 @@ export type PostgresServer =
     readonly stop: () => void
     /** Stops it at once, as a crash does, and starts it again; absent for a server that was given. */
     readonly restart?: () => void
+    /** The two halves of `restart`. */
+    readonly crash?: () => void
+    readonly start?: () => void
   }
   | { readonly missing: string }
 
@@ -71,6 +74,14 @@ export const postgresServer = (): PostgresServer => {
     url: `postgres:///postgres?host=${encodeURIComponent(directory)}&user=rspp`,
     restart: () => {
       const problem = crash() ?? start()
+      if (problem !== undefined) throw new Error(problem)
+    },
+    crash: () => {
+      const problem = crash()
+      if (problem !== undefined) throw new Error(problem)
+    },
+    start: () => {
+      const problem = start()
       if (problem !== undefined) throw new Error(problem)
     },
     stop: () => {

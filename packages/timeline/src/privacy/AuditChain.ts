@@ -135,7 +135,7 @@ const endProblems = (
   whole: boolean
 ): ReadonlyArray<AuditProblem> => {
   if (head === undefined) {
-    return (last?.audit_sequence ?? 0) <= 1
+    return last === undefined
       ? []
       : [{ line: lines, message: "its head file is missing: whether lines were cut off behind it cannot be told" }]
   }

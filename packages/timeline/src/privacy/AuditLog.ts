@@ -2,7 +2,7 @@ import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { AuditEntry } from "@rspp/contracts/Privacy"
 import { Clock, Context, Effect, FileSystem, Layer, Option, Schedule, Schema } from "effect"
 import type { PlatformError } from "effect/PlatformError"
-import { chained, entryOf, verifyAudit } from "./AuditChain.ts"
+import { chained, entryOf, genesis, verifyAudit } from "./AuditChain.ts"
 import type { AuditFacts, AuditHead, AuditVerdict } from "./AuditChain.ts"
 import { replaceFile, syncDirectory } from "./SafeFile.ts"
 
@@ -105,10 +105,15 @@ const append = Effect.fnUntraced(function*(
   if (head !== undefined && head.audit_sequence > (tail.last?.audit_sequence ?? 0)) {
     return yield* distrusted(path, "ends before the last entry that was written to it")
   }
+  if (head === undefined && tail.last !== undefined) {
+    return yield* distrusted(path, "has lost its head file: whether entries were cut off at its end cannot be told")
+  }
   const entry = chained(facts, yield* Clock.currentTimeMillis, tail.last, tail.torn)
   const line = Buffer.from(`${tail.torn === undefined ? "" : "\n"}${canonicalJson(entry)}\n`)
   if (line.length > maxAuditLineBytes) return yield* unavailable(path, "takes no entry of this length")
   yield* Effect.scoped(Effect.gen(function*() {
+    // Before the first line: from then on a log without a head file is one that has lost it.
+    if (head === undefined) yield* writeHead(path, { audit_sequence: 0, hash: genesis })
     const file = yield* fs.open(path, { flag: "a", mode: 0o600 })
     yield* file.writeAll(line).pipe(
       // Half a line is worse than none.

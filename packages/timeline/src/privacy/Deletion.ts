@@ -4,6 +4,8 @@ import type { PlatformError } from "effect/PlatformError"
 import { TurnIndex } from "../export/TurnIndex.ts"
 import type { Timeline, TimelineError } from "../format/TimelineReader.ts"
 import { read } from "../format/TimelineReader.ts"
+import { holdIfPossible } from "../recorder/WriterLock.ts"
+import type { FileInUse } from "../recorder/WriterLock.ts"
 import { AuditLog } from "./AuditLog.ts"
 import type { AuditUnavailable } from "./AuditLog.ts"
 import { destroyKey, findKey } from "./KeyStore.ts"
@@ -42,7 +44,7 @@ export interface DeletionReport {
   readonly key_destroyed: boolean
 }
 
-type DeletionError = DeletionRefused | AuditUnavailable | KeyStoreFailure | TimelineError | PlatformError
+type DeletionError = DeletionRefused | FileInUse | AuditUnavailable | KeyStoreFailure | TimelineError | PlatformError
 
 /**
  * Deletes what a recording keeps of a session, or of one turn of it. Evidence, control lane and handles stay, so that the
@@ -50,7 +52,19 @@ type DeletionError = DeletionRefused | AuditUnavailable | KeyStoreFailure | Time
  * deleted) and another after it. Repeating it changes nothing more. A key that is not where it is said to be is refused,
  * so that nobody takes another store for a deletion.
  */
-export const deletePayloads = Effect.fn("Deletion.delete")(function*(
+export const deletePayloads = (
+  file: string,
+  options: DeletionOptions
+): Effect.Effect<DeletionReport, DeletionError, AuditLog | FileSystem.FileSystem> =>
+  Effect.scoped(Effect.andThen(held(file), deleteHeld(file, options))).pipe(Effect.withSpan("Deletion.delete"))
+
+/** The file is ours alone until the scope closes; one that is not there has nobody who writes it, and is no file to hold. */
+const held = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  if (yield* Effect.orElseSucceed(fs.exists(file), () => false)) yield* holdIfPossible(file)
+})
+
+const deleteHeld = Effect.fnUntraced(function*(
   file: string,
   options: DeletionOptions
 ): Effect.fn.Return<DeletionReport, DeletionError, AuditLog | FileSystem.FileSystem> {

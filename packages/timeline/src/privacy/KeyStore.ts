@@ -89,8 +89,20 @@ export const findKey = Effect.fn("KeyStore.find")(function*(
   return { key_id: file.key_id, secret: Buffer.from(file.secret_base64, "base64") }
 })
 
+const markOf = (directory: string, keyId: string): string => `${directory}/${encodeURIComponent(keyId)}.destroyed`
+
+/** True when the key was in this store and was destroyed. */
+export const wasDestroyed = Effect.fn("KeyStore.wasDestroyed")(function*(
+  directory: string,
+  keyId: string
+): Effect.fn.Return<boolean, never, FileSystem.FileSystem> {
+  const fs = yield* FileSystem.FileSystem
+  return yield* Effect.orElseSucceed(fs.exists(markOf(directory, keyId)), () => false)
+})
+
 /**
- * Destroys a key: its bytes are overwritten, synced and removed. True when it was there. What a file system that copies on
+ * Destroys a key: its bytes are overwritten, synced and removed. True when it was there; an
+ * empty file `<key>.destroyed` says so from then on. What a file system that copies on
  * write, or a backup, still has of it is out of reach.
  */
 export const destroyKey = Effect.fn("KeyStore.destroy")(function*(
@@ -101,6 +113,8 @@ export const destroyKey = Effect.fn("KeyStore.destroy")(function*(
   const path = pathOf(directory, keyId)
   return yield* Effect.scoped(Effect.gen(function*() {
     const file = yield* fs.open(path, { flag: "r+" })
+    // First, so that a key that is gone can be told from one that was never here.
+    yield* fs.writeFile(markOf(directory, keyId), new Uint8Array(), { mode: 0o600 })
     yield* file.writeAll(new Uint8Array(Number((yield* file.stat).size)))
     yield* file.sync
     yield* fs.remove(path)

@@ -1,4 +1,4 @@
-import type { AccessPolicy, AuditEntry } from "@rspp/contracts/Privacy"
+import type { AccessAction, AccessPolicy } from "@rspp/contracts/Privacy"
 import { accessAttributes } from "@rspp/contracts/Privacy"
 import { Context, Effect, FileSystem, Layer, Schema } from "effect"
 import type { Timeline, TimelineError } from "../format/TimelineReader.ts"
@@ -16,13 +16,13 @@ import { opened, redactedForReading } from "./ReadRedaction.ts"
 /** The request for a recording was denied, and that was written down. */
 export class AccessDenied extends Schema.TaggedError<AccessDenied>()("AccessDenied", {
   file: Schema.String,
-  /** `attributes_missing`, `cross_tenant`, `not_permitted`, `turn_not_named`, or `unreadable`. */
+  /** `attributes_missing`, `cross_tenant`, `not_permitted`, `turn_not_named`, `session_needed`, or `unreadable`. */
   reason: Schema.String,
   message: Schema.String
 }) {}
 
 export interface AccessOptions {
-  readonly action: Extract<AuditEntry["action"], "show" | "export">
+  readonly action: AccessAction
   readonly request: AccessRequest
   /** The turn that is asked for; the scope `turn` needs it. */
   readonly turnId?: string
@@ -78,16 +78,25 @@ export class ReplayAccess extends Context.Service<ReplayAccess, {
               ? undefined
               : yield* findKey(keyStore, payload_key_id)
             const turnId = decision.scope === "turn" ? options.turnId : undefined
-            return response(opened(timeline, key), decision.fidelity, turnId)
+            const shown = response(opened(timeline, key), decision.fidelity, turnId)
+            return ofTurns.has(options.action) ? shown : counted(shown, timeline.records.length)
           }, Effect.provideService(FileSystem.FileSystem, fs))
         })
       })
     )
 }
 
+/** What can be done with one turn of a recording; the rest needs all of it. */
+const ofTurns: ReadonlySet<AccessAction> = new Set(["show", "export"])
+
 const decide = (policy: AccessPolicy, options: AccessOptions, { header }: Timeline): AccessDecision => {
   const decision = decideAccess(policy, options.request, header.tenant_id)
-  return decision.granted && decision.scope === "turn" && options.turnId === undefined
+  if (!decision.granted || decision.scope !== "turn") return decision
+  if (!ofTurns.has(options.action)) {
+    const message = `${options.action} needs the whole session, and the scope is a turn`
+    return { granted: false, reason: "session_needed", message }
+  }
+  return options.turnId === undefined
     ? { granted: false, reason: "turn_not_named", message: "the scope is a turn, and no turn is named" }
     : decision
 }
@@ -115,6 +124,17 @@ const entryOf = (
         : { session_id: timeline.header.session_id, tenant_id: timeline.header.tenant_id }),
       ...(turnId === undefined ? {} : { turn_id: turnId })
     }
+  }
+}
+
+/** The end record counts what is there: what is executed again must not end otherwise because something is withheld. */
+const counted = (timeline: Timeline, recorded: number): Timeline => {
+  const withheld = recorded - timeline.records.length
+  return withheld === 0 ? timeline : {
+    ...timeline,
+    records: timeline.records.map((record) =>
+      record.record === "end" ? { ...record, records: record.records - withheld } : record
+    )
   }
 }
 

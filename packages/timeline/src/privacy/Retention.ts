@@ -5,9 +5,10 @@ import { Effect, FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import type { Timeline } from "../format/TimelineReader.ts"
 import { read } from "../format/TimelineReader.ts"
+import { holdIfPossible, mustBeFree } from "../recorder/WriterLock.ts"
 import { AuditLog } from "./AuditLog.ts"
 import type { AuditUnavailable } from "./AuditLog.ts"
-import { destroyKey } from "./KeyStore.ts"
+import { destroyKey, findKey, wasDestroyed } from "./KeyStore.ts"
 import type { KeyStoreFailure } from "./KeyStore.ts"
 import { keptClass, removePayloads } from "./Removal.ts"
 import { syncDirectory } from "./SafeFile.ts"
@@ -71,7 +72,8 @@ export interface SweepOptions {
  *
  * Idempotent: what was stripped or removed is not due again. Every change has an entry in the audit log before it and one
  * after it, and files are replaced as a whole, so that a sweep may be killed and run again. A file that is not closed is
- * never stripped, and removed only a day after its start: it may be a call that goes on.
+ * never stripped, and removed only a day after its start: it may be a call that goes on. A sealed recording is removed with
+ * its key, or not at all.
  */
 export const sweep = Effect.fn("Retention.sweep")(function*(
   directory: string,
@@ -84,7 +86,24 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
   const fs = yield* FileSystem.FileSystem
   const names = yield* fs.readDirectory(directory, { recursive: true })
   const files = names.filter((name) => name.endsWith(".timeline")).sort().map((name) => `${directory}/${name}`)
-  return yield* Effect.forEach(files, (file) => sweepFile(file, options))
+  return yield* Effect.forEach(files, (file) => sweepFree(file, options))
+})
+
+/** A file that somebody writes is left alone. A dry run changes nothing and so needs nothing. */
+const sweepFree = (file: string, options: SweepOptions) =>
+  Effect.scoped(
+    Effect.andThen(options.dryRun ? mustBeFree(file) : holdIfPossible(file), sweepFile(file, options))
+  ).pipe(
+    Effect.catchTag("FileInUse", ({ message }) =>
+      Effect.succeed<SweptFile>({ file, action: "skip", classes: [], records: 0, problem: message }))
+  )
+
+/** Why the key of a recording that is to go could not go with it. */
+const keyProblem = Effect.fnUntraced(function*(keyId: string | undefined, keys: string | undefined) {
+  if (keyId === undefined) return undefined
+  if (keys === undefined) return `its key ${keyId} would stay behind; say with --keys where it is`
+  if ((yield* findKey(keys, keyId)) !== undefined || (yield* wasDestroyed(keys, keyId))) return undefined
+  return `its key ${keyId} is not in the key store ${keys}, and was not destroyed there; it would stay behind elsewhere`
 })
 
 const sweepFile = Effect.fnUntraced(function*(
@@ -105,6 +124,8 @@ const sweepFile = Effect.fnUntraced(function*(
   if (timeline.tear !== undefined && (decision.action === "strip" || mayGoOn)) {
     return { ...about, action: "skip", problem: "it is not closed; cut it at its end with: rspp timeline repair" }
   }
+  const lost = decision.action === "remove" ? yield* keyProblem(payload_key_id, options.keys) : undefined
+  if (lost !== undefined) return { ...about, action: "skip", problem: lost }
   if (options.dryRun) return about
   const audit = yield* AuditLog
   const { classes, records } = decision

@@ -13,8 +13,11 @@ export interface AppendLimits {
 /** 4 MiB is half an hour of a call at L0, or two minutes at L2, with a disk that takes nothing at all. */
 export const appendLimits: AppendLimits = { items: 65_536, bytes: 4 * 1024 * 1024 }
 
-/** Part of the bound past which detail is dropped (the fill of CONTRACT section 7). */
-export const detailFill = 0.8
+/**
+ * Part of the bound past which detail is dropped. Above the fills at which the recording level goes down (CONTRACT section
+ * 7), so that detail is let go in good order and told, and dropped only where that is not enough.
+ */
+export const detailFill = 0.95
 
 /** Always free for the terminals and closes of two turns (T9): two signals and two transitions each. */
 export const markerBytes = 8 * 1024
@@ -29,7 +32,7 @@ export type Kept = "kept" | "stripped" | "dropped"
 /**
  * Stage A of the recorder: a bounded buffer in memory that never waits.
  *
- * Each tier may fill less of it than the next: detail 80 % less the room that open turns need for their evidence, records
+ * Each tier may fill less of it than the next: detail 95 % less the room that open turns need for their evidence, records
  * all but that room and the room for markers, the baseline everything. So detail goes first and can never starve evidence
  * (I-ROOM-EVIDENCE), and for terminal and close there is room always (I-ROOM-MARKERS). What was taken but is not yet on
  * disk still counts.
@@ -52,6 +55,11 @@ export class AppendBuffer {
   /** Bytes that wait to be taken. */
   get waitingBytes(): number {
     return this.#waitingBytes
+  }
+
+  /** Part of the bound that is used, of items or of bytes, whichever is more; what was taken and is not on disk counts. */
+  get fill(): number {
+    return Math.max(this.#items / this.#limits.items, this.#bytes / this.#limits.bytes)
   }
 
   /** Keeps the emission if its tier may. `reservedBytes` is what open turns need for their evidence. */
@@ -111,7 +119,9 @@ export class AppendBuffer {
     const used = this.#bytes + bytes
     switch (emission.tier) {
       case "detail":
-        return this.#items < items * detailFill && used <= limit * detailFill - reservedBytes
+        // Never so much that an open turn could not be ended, however small the bounds are.
+        return this.#items < Math.min(items * detailFill, items - 2 * markerItems - 1) &&
+          used <= Math.min(limit * detailFill, limit - endingBytes - markerBytes) - reservedBytes
       case "record":
         return this.#items < items - markerItems && used <= limit - reservedBytes - markerBytes
       case "baseline":
@@ -169,6 +179,8 @@ export const approximateBytes = (record: TimelineRecord): number => {
     case "removed":
       return 256
     case "end":
-      return 256 + 64 * (record.not_captured === undefined ? 0 : 2 + record.not_captured.payloads.length)
+      return 256 + 64 * (record.not_captured === undefined
+            ? 0
+            : 2 + record.not_captured.payloads.length + 2 * (record.not_captured.lowered_turns?.length ?? 0))
   }
 }

@@ -55,7 +55,11 @@ const withSetting = (fields: Fields, [key = "", ...rest]: ReadonlyArray<string>,
 
 /** The value in the kind of the setting that it replaces, a list with commas between; `undefined` when it is not of that kind. */
 const parse = (text: string, like: unknown): unknown => {
-  if (Array.isArray(like)) return text.split(",").map((item) => item.trim()).filter((item) => item !== "")
+  if (Array.isArray(like)) {
+    return /["'[\]{}]/u.test(text)
+      ? listIn(text)
+      : text.split(",").map((item) => item.trim()).filter((item) => item !== "")
+  }
   switch (typeof like) {
     case "number":
       return /^-?[0-9]+(?:\.[0-9]+)?$/u.test(text) ? Number(text) : undefined
@@ -66,8 +70,24 @@ const parse = (text: string, like: unknown): unknown => {
   }
 }
 
+/** A list as JSON has it, `["mhm", "ah, I see"]`. */
+const listIn = (text: string): unknown => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
 const kindOf = (like: unknown): string =>
-  typeof like === "number" ? "a number" : typeof like === "boolean" ? "true or false" : "a word"
+  Array.isArray(like) ?
+    "a list, with commas between or as JSON ([\"mhm\", \"ah, I see\"])" :
+    typeof like === "number"
+    ? "a number"
+    : typeof like === "boolean"
+    ? "true or false"
+    : "a word"
 
 /** Settings whose last part is the same or nearly so, for the error message. */
 const similar = (path: string, paths: ReadonlyArray<string>): string => {

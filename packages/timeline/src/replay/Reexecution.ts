@@ -3,11 +3,7 @@ import { frameMs, frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import type { KernelSession, SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import type { CloseReason } from "@rspp/runtime/ports/Recorder"
-import { followedTurns } from "@rspp/runtime/turn/TurnLifecycle"
 import { RecordAssembler } from "../recorder/RecordAssembler.ts"
-
-/** Turns whose output may still be under way: the open one and those that the kernel follows after their close. */
-const rememberedTurns = followedTurns + 1
 
 type AudioRunRecord = Extract<TimelineRecord, { readonly record: "audio" }>
 
@@ -23,10 +19,6 @@ export class Reexecution {
   #outputs: Array<TimelineRecord> = []
   /** Turns that were opened. */
   turns = 0
-  /** The last of them, whose output may still be under way. */
-  readonly recentTurns: Array<string> = []
-  /** Provider calls that were started and have not ended. */
-  readonly liveCalls = new Set<string>()
   /** Stamp of the newest input, ms. */
   nowMs = 0
 
@@ -72,15 +64,7 @@ export class Reexecution {
   }
 
   #follow(output: KernelOutput): void {
-    if (output.record === "signal" && output.signal.signal === "turn_open") {
-      this.turns++
-      this.recentTurns.push(output.signal.turn_id ?? "")
-      if (this.recentTurns.length > rememberedTurns) this.recentTurns.shift()
-    } else if (output.record === "command" && output.command.type === "start_invocation") {
-      this.liveCalls.add(output.command.provider_invocation_id)
-    } else if (output.record === "invocation") {
-      this.liveCalls.delete(output.invocation.provider_invocation_id)
-    }
+    if (output.record === "signal" && output.signal.signal === "turn_open") this.turns++
   }
 
   /** The recording was closed properly: what the recorder held back comes out now. */

@@ -1,9 +1,10 @@
-import type { SessionCommand } from "@rspp/contracts/SessionCommand"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { SignalName } from "@rspp/contracts/Signal"
 import type { InputRecord, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Reexecution } from "./Reexecution.ts"
-import { bareText, identityOf } from "./RecordIdentity.ts"
+import type { Silence } from "./RecordedAnswers.ts"
+import { RecordedAnswers } from "./RecordedAnswers.ts"
+import { identityOf } from "./RecordIdentity.ts"
 import type { TimerTables } from "./StrictReplay.ts"
 import type { Milestone, WhatIfEffects } from "./WhatIfEffects.ts"
 import { effectsOf } from "./WhatIfEffects.ts"
@@ -29,22 +30,6 @@ export interface WhatIfOutlook {
 
 export const maxChanges = 64
 
-/** Commands that someone answers: asked at another time, or for something else, the recording has no answer to them. */
-const asks: ReadonlySet<SessionCommand["type"]> = new Set([
-  "start_invocation",
-  "mark_utterance",
-  "predict_turn",
-  "cancel_invocation",
-  "pause_invocation",
-  "resume_invocation",
-  "enqueue_output",
-  "end_segment",
-  "pause_output",
-  "resume_output",
-  "fence_output",
-  "append_evidence"
-])
-
 /** Signals of which a user wants to know that they would have come at another time. */
 const milestones: ReadonlySet<string> = new Set<SignalName>([
   "turn_open_proposed",
@@ -62,54 +47,7 @@ const milestones: ReadonlySet<string> = new Set<SignalName>([
   "drop_notice"
 ])
 
-/** What a command's answers are filed under; {@link answersTo} files the answers. */
-const answerOf = (command: SessionCommand): string => {
-  switch (command.type) {
-    case "mark_utterance":
-      return command.mark === "end" ? `end:${command.provider_invocation_id}` : `call:${command.provider_invocation_id}`
-    case "predict_turn":
-      return `prediction:${command.provider_invocation_id}:${command.pause_id}`
-    case "cancel_invocation":
-      return `end:${command.provider_invocation_id}`
-    case "append_evidence":
-      return `evidence:${command.turn_id}`
-    default:
-      if ("provider_invocation_id" in command) return `call:${command.provider_invocation_id}`
-      return "turn_id" in command ? `output:${command.turn_id}` : ""
-  }
-}
-
-/** The commands that an input answers. */
-const answersTo = (input: SessionInput): ReadonlyArray<string> => {
-  switch (input.type) {
-    case "transcript":
-    case "text_delta":
-    case "segment":
-    case "voice_chunk":
-      return [`call:${input.provider_invocation_id}`]
-    case "turn_prediction":
-      return [`prediction:${input.provider_invocation_id}:${input.pause_id}`]
-    case "invocation_ended":
-      return [`call:${input.provider_invocation_id}`, `end:${input.provider_invocation_id}`]
-    case "evidence_appended":
-      return [`evidence:${input.turn_id}`]
-    case "output_accepted":
-    case "output_rejected":
-    case "playback_started":
-    case "playback_completed":
-    case "playback_cancelled":
-    case "egress_dequeued":
-    case "egress_fenced":
-    case "egress_paused":
-      return [`output:${input.turn_id}`]
-    default:
-      return []
-  }
-}
-
-const isAsk = (record: TimelineRecord): boolean => record.record === "command" && asks.has(record.command.type)
-const askKey = (record: TimelineRecord, atMs: number): string => `${bareText(record)}@${atMs}`
-const isMilestone = (record: TimelineRecord): boolean =>
+export const isMilestone = (record: TimelineRecord): boolean =>
   record.record === "signal" && milestones.has(record.signal.signal)
 
 const reasonOf = (record: TimelineRecord): Pick<Milestone, "reason"> =>
@@ -119,24 +57,20 @@ const reasonOf = (record: TimelineRecord): Pick<Milestone, "reason"> =>
  * Goes on behind the first difference of a what-if replay, for as long as the recording has an answer to everything that
  * the kernel asks for.
  *
- * Inputs stay as they were recorded, with two exceptions. A timer that is due when the recording has it due fires as it
- * did there, any other fires at its due time. And an answer to something that was not asked for here is left out.
+ * What comes from elsewhere, such as the caller, comes as it was recorded. A timer that is due when the recording has it due
+ * fires as it did there, any other fires at its due time. What was asked for is answered as long afterwards as in the
+ * recording, whenever it is asked ({@link RecordedAnswers}); an answer to something that was not asked for here is left out.
  */
 export class WhatIf {
   readonly #execution: Reexecution
   readonly #records: ReadonlyArray<TimelineRecord>
   readonly #timers: TimerTables
-  /** What the recording asks for behind the difference, and at what time: how often, less what was asked for here. */
-  readonly #asked = new Map<string, number>()
-  /** Answers that nothing here has asked for. */
-  readonly #unasked = new Set<string>()
+  readonly #answers: RecordedAnswers
   readonly #recorded: Array<Milestone> = []
   readonly #replayed: Array<Milestone> = []
-  readonly #startMs: number
   #next: number
   #nowMs: number
-  /** `counted`: what the recording says at that very moment was looked at. */
-  #unknown: { readonly runtime_timestamp_ms: number; readonly reason: string; readonly counted: boolean } | undefined
+  #unknown: Silence | undefined
 
   /** `position`: index of the first record behind the step that differed; its outputs are `recorded` and `replayed`. */
   constructor(options: {
@@ -152,29 +86,32 @@ export class WhatIf {
     this.#records = records
     this.#timers = timers
     this.#next = position
-    this.#startMs = execution.nowMs
-    this.#nowMs = this.#startMs
+    this.#nowMs = execution.nowMs
+    const step = records.findLastIndex(({ record }, at) => at < position && (record === "input" || record === "audio"))
+    this.#answers = new RecordedAnswers(records, step + 1, position)
     for (const record of recorded) this.#recall(record)
-    for (let at = position; at < records.length; at++) this.#recall(records[at] as TimelineRecord)
+    for (let at = position; at < records.length; at++) this.#recall(records[at])
     for (const record of replayed) this.#observe(record)
-    for (const record of recorded) this.#pass(record)
   }
 
   /** Goes on for about `units` records and frames. True when nothing more can be said. */
   run(units: number): boolean {
     for (let done = 0; done < units;) {
-      const record = this.#records[this.#next]
-      if (record === undefined || this.#unknown !== undefined) return true
-      this.#next++
+      if (this.#isOver()) return true
+      const at = this.#next++
+      const record = this.#records[at]
+      if (record === undefined) {
+        this.#finish()
+        return true
+      }
       if (record.record === "audio") {
-        done += this.#execution.audio(record, (atMs) => this.#until(atMs))
+        done += this.#execution.audio(record, (atMs) => this.#until(atMs, at))
       } else if (record.record === "input") {
         done++
-        if (this.#until(record.runtime_timestamp_ms)) this.#input(record)
+        if (this.#until(record.runtime_timestamp_ms, at) && !this.#answers.isAnswer(at)) this.#input(record)
       } else {
         done++
         this.#timers.recorded.apply(record)
-        this.#pass(record)
       }
     }
     return false
@@ -184,7 +121,7 @@ export class WhatIf {
     const unknown = this.#unknown
     const end = unknown === undefined
       ? Number.POSITIVE_INFINITY
-      : unknown.runtime_timestamp_ms + (unknown.counted ? 1 : 0)
+      : unknown.atMs + (unknown.counted ? 1 : 0)
     const changes: Array<WhatIfChange> = []
     const key = ({ turnId, what }: Milestone) => `${what}|${turnId ?? ""}`
     const open = new Map<string, Array<Milestone>>()
@@ -221,116 +158,84 @@ export class WhatIf {
       endMs: end
     })
     if (unknown === undefined) return { changes, effects }
-    const { reason, runtime_timestamp_ms } = unknown
-    return { changes, effects, unknown_beyond: { runtime_timestamp_ms, reason } }
+    return { changes, effects, unknown_beyond: { runtime_timestamp_ms: unknown.atMs, reason: unknown.reason } }
   }
 
-  /** The recording's side: what it asks for and when it says what. */
-  #recall(record: TimelineRecord): void {
-    if (!isAsk(record) && !isMilestone(record)) return
+  #isOver(): boolean {
+    return this.#unknown !== undefined || this.#execution.kernel.hasEnded()
+  }
+
+  /** The recording is over: what is still to be answered is answered, if it was closed. */
+  #finish(): void {
+    const lastMs = this.#answers.agenda.lastMs
+    if (lastMs !== undefined && this.#records.at(-1)?.record === "end") this.#until(lastMs, Number.POSITIVE_INFINITY)
+    if (this.#isOver() || lastMs === undefined) return
+    this.#beyond(this.#nowMs, "the recording ends here, and the session would have gone on")
+  }
+
+  #recall(record: TimelineRecord | undefined): void {
+    if (record === undefined || !isMilestone(record)) return
     const { atMs = 0, turnId, what } = identityOf(record)
+    this.#recorded.push({ what, turnId, atMs, ...reasonOf(record) })
+  }
+
+  /** The replay's side: what happens in it and what it asks for. */
+  #observe(record: TimelineRecord): void {
     if (isMilestone(record)) {
-      this.#recorded.push({ what, turnId, atMs, ...reasonOf(record) })
-      return
+      const { atMs = this.#nowMs, turnId, what } = identityOf(record)
+      this.#replayed.push({ what, turnId, atMs, ...reasonOf(record) })
+    } else if (record.record === "command") {
+      this.#answers.ask(record, record.runtime_timestamp_ms)
+      this.#unknown ??= this.#answers.silence
     }
-    const key = askKey(record, atMs)
-    this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1)
+  }
+
+  #beyond(atMs: number, reason: string): void {
+    this.#unknown ??= { atMs, reason, counted: false }
   }
 
   /**
-   * The recording asked for this. If the replay has not, the answers mean nothing here; and when something that goes on
-   * here was stopped or held there, nobody knows how it would have gone on.
+   * Lets time pass up to the record with this place: timers that are due by then fire, and answers that are due come.
+   * False when nothing more is known.
    */
-  #pass(record: TimelineRecord): void {
-    if (record.record !== "command" || !isAsk(record)) return
-    const { command, runtime_timestamp_ms } = record
-    const key = askKey(record, runtime_timestamp_ms)
-    const left = this.#asked.get(key) ?? 0
-    if (left === 0) return
-    this.#asked.set(key, left - 1)
-    if (this.#isUnderWay(command)) {
-      const { what } = identityOf(record)
-      const reason = `${what} is in the recording but not asked for here; how it goes on without that is not recorded`
-      this.#unknown ??= { runtime_timestamp_ms, reason, counted: true }
-    }
-    this.#unasked.add(answerOf(command))
-  }
-
-  /** True when a command is about a call or a turn's output that goes on here. */
-  #isUnderWay(command: SessionCommand): boolean {
-    switch (command.type) {
-      case "mark_utterance":
-        return command.mark !== "end" && this.#execution.liveCalls.has(command.provider_invocation_id)
-      case "cancel_invocation":
-      case "pause_invocation":
-      case "resume_invocation":
-        return this.#execution.liveCalls.has(command.provider_invocation_id)
-      case "enqueue_output":
-      case "end_segment":
-      case "pause_output":
-      case "resume_output":
-      case "fence_output":
-        return this.#execution.recentTurns.includes(command.turn_id)
-      default:
-        return false
-    }
-  }
-
-  /** The replay's side, which must not ask for anything else. */
-  #observe(record: TimelineRecord): void {
-    if (!isAsk(record) && !isMilestone(record)) return
-    const { atMs = this.#nowMs, turnId, what } = identityOf(record)
-    if (isMilestone(record)) {
-      this.#replayed.push({ what, turnId, atMs, ...reasonOf(record) })
-      return
-    }
-    const key = askKey(record, atMs)
-    const left = this.#asked.get(key) ?? 0
-    if (left > 0) this.#asked.set(key, left - 1)
-    else this.#beyond(atMs, `${what} is not what the recording asked for at this time, so it has no answer`)
-  }
-
-  #beyond(runtime_timestamp_ms: number, reason: string): void {
-    this.#unknown ??= { runtime_timestamp_ms, reason, counted: false }
-  }
-
-  /** Lets time pass up to `atMs`: timers that are due by then fire. False when nothing more is known. */
-  #until(atMs: number): boolean {
+  #until(atMs: number, index: number): boolean {
     const { recorded, replayed } = this.#timers
-    while (this.#unknown === undefined) {
-      const due = replayed.next(atMs, ({ dueMs, timer }) => recorded.get(timer)?.dueMs !== dueMs)
-      if (due === undefined) break
-      replayed.fired(due.timer)
-      this.#step({
-        record: "input",
-        runtime_sequence: this.#execution.kernel.nextSequence(),
-        runtime_timestamp_ms: Math.max(due.dueMs, this.#nowMs),
-        lane: "ControlLane",
-        input: { type: "timer", timer: due.timer, generation: due.generation }
-      })
+    while (!this.#isOver()) {
+      const answer = this.#answers.agenda.next(atMs, index)
+      const byMs = answer?.atMs ?? atMs
+      const due = replayed.next(byMs, ({ dueMs, timer }) => recorded.get(timer)?.dueMs !== dueMs)
+      if (!this.#answers.knowsUntil(due?.dueMs ?? byMs)) {
+        this.#unknown = this.#answers.silence
+        return false
+      }
+      if (due !== undefined) {
+        replayed.fired(due.timer)
+        const { generation, timer } = due
+        this.#step({ type: "timer", timer, generation }, "ControlLane", Math.max(due.dueMs, this.#nowMs))
+      } else if (answer !== undefined) {
+        this.#step(this.#answers.deliver(answer), answer.record.lane, Math.max(answer.atMs, this.#nowMs))
+      } else break
     }
     this.#nowMs = Math.max(this.#nowMs, atMs)
-    return this.#unknown === undefined
+    return !this.#isOver()
   }
 
-  #input(record: InputRecord): void {
-    const { input } = record
-    if (input.type !== "timer") {
-      if (!answersTo(input).some((answer) => this.#unasked.has(answer))) this.#step(record)
-      return
-    }
+  #input({ input, lane, runtime_timestamp_ms }: InputRecord): void {
+    if (input.type !== "timer") return this.#step(input, lane, runtime_timestamp_ms)
     const { recorded, replayed } = this.#timers
     const [own, theirs] = [replayed.get(input.timer), recorded.get(input.timer)]
     recorded.fired(input.timer)
     // Due at the same time on both sides, so it fires as it did; otherwise it fires, or fired, by itself.
     if (own === undefined || own.dueMs !== theirs?.dueMs) return
     replayed.fired(input.timer)
-    this.#step({ ...record, input: { ...input, generation: own.generation } })
+    this.#step({ ...input, generation: own.generation }, lane, runtime_timestamp_ms)
   }
 
-  #step(record: InputRecord): void {
-    this.#nowMs = Math.max(this.#nowMs, record.runtime_timestamp_ms)
+  #step(input: SessionInput, lane: InputRecord["lane"], atMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, atMs)
+    const runtime_sequence = this.#execution.kernel.nextSequence()
     try {
+      const record: InputRecord = { record: "input", runtime_sequence, runtime_timestamp_ms: this.#nowMs, lane, input }
       for (const output of this.#execution.input(record)) {
         this.#timers.replayed.apply(output)
         this.#observe(output)

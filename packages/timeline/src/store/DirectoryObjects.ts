@@ -121,7 +121,15 @@ export const layer = (
       yield* fs.exists(root).pipe(
         Effect.flatMap((there) => there ? Effect.void : fs.makeDirectory(root, { mode: 0o700 })),
         Effect.andThen(fs.makeDirectory(aside, { recursive: true, mode: 0o700 })),
-        Effect.mapError(failed)
+        Effect.catch((error) =>
+          Effect.flatMap(Effect.orElseSucceed(fs.exists(paths.dirname(root)), () => false), (parent) =>
+            // In places such as /proc the system says of a directory that may not be made that it does not exist.
+            Effect.fail(
+              parent && codeOf(error) === "ENOENT"
+                ? new StoreRefused({ store: name, message: `${name}: no directory can be made there`, cause: error })
+                : failed(error)
+            ))
+        )
       )
       yield* Effect.ignore(clear)
 

@@ -171,7 +171,10 @@ export const storeFailure = (store: string) => (error: SqlError): StoreUnavailab
     case "AuthorizationError":
       return refused("the user may not use its tables")
     case "ConnectionError":
-      return unavailable("it cannot be reached")
+      // What SQLite says holds a path at most; what a server's driver says may hold more.
+      return unavailable(
+        store.startsWith("sqlite ") ? `it cannot be opened (${reason.message})` : "it cannot be reached"
+      )
     case "LockTimeoutError":
     case "DeadlockError":
     case "SerializationError":
@@ -183,6 +186,11 @@ export const storeFailure = (store: string) => (error: SqlError): StoreUnavailab
       return refused(`its tables are not those of this program (${reason.message})`)
     case "UnknownError":
       // PostgreSQL's classes 53 (out of disk, memory, connections), 57 (shutting down) and 58 (its disk fails).
+      if (/^E(?:NOENT|NOTDIR|ACCES|PERM|ROFS|ISDIR):/u.test(reason.message)) {
+        return unavailable(
+          "its file cannot be made there: the directory does not exist, or nothing may be written in it"
+        )
+      }
       if (code === sqliteFull || code === "53100") return unavailable("no room is left; free some")
       if (code === sqliteReadOnly) return refused("it can only be read")
       if (typeof code === "number" && sqliteOther.includes(code)) {

@@ -47,7 +47,8 @@ const maxFinished = 256
  * - I-SHIP-ONCE no byte of a recording is stored twice.
  * - I-SHIP-ALL none is left out: the segments in their order are the file, up to where it can be read.
  * - I-SHIP-BOUNDED the backlog is the file: in memory are at most `concurrentPuts` segments, and 128 marks per recording.
- * - I-SHIP-APART a session waits for no store: with any fault of it the recording is the same, byte for byte.
+ * - I-SHIP-APART a session waits for no store: with any fault of it the recording is the same, byte for byte, but for the
+ *   level that a store which is behind lowers (at L0 there is none to lower).
  */
 export class TimelineShipper extends Context.Service<TimelineShipper, {
   /**
@@ -181,21 +182,29 @@ const make = Effect.fnUntraced(function*(limits: ShipperLimits) {
     )
 
   /** Asks the store what it has, and goes on behind that; it must be the beginning of this very file. */
+  const otherRecording = ({ key, path }: ShippedRecording) =>
+    new SegmentConflict({
+      store: store.name,
+      message: `${store.name}: another recording is stored there as session ${key.session_id}, which ${path} is too; ` +
+        "put it into another store, and give each call an id of its own"
+    })
+
   const locate = Effect.fnUntraced(function*(recording: ShippedRecording) {
     const infos = yield* trying(recording, store.list(recording.key))
     const last = endOf(infos)
     const end = last === undefined ? 0 : last.offset + last.length
     if (last !== undefined) {
       if (end > recording.recorded) {
+        const [first] = infos
+        if (first !== undefined && first.length <= recording.recorded) {
+          if (!isIntact(first, yield* bytesAt(recording, 0, first.length))) return yield* otherRecording(recording)
+        }
         return yield* Effect.fail(unreadable(
           `${recording.path}: ${store.name} has more of it, ${end} bytes to ${recording.recorded}; fetch it from there`
         ))
       }
       if (!isIntact(last, yield* bytesAt(recording, last.offset, last.length))) {
-        return yield* new SegmentConflict({
-          store: store.name,
-          message: `${store.name}: another recording is stored there as session ${recording.key.session_id}`
-        })
+        return yield* otherRecording(recording)
       }
     }
     recording.located = true

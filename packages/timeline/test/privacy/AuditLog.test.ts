@@ -67,6 +67,38 @@ describe("an audit log", () => {
       })
     ))
 
+  it.live("that has lost its head file is found, from the first entry on, and takes nothing more", () =>
+    inDirectory((directory) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const log = `${directory}/audit.jsonl`
+        for (const file of ["a", "b"]) {
+          yield* append(log, file)
+          const [head, content] = [yield* fs.readFile(`${log}.head`), yield* fs.readFile(log)]
+          yield* fs.remove(`${log}.head`)
+          const [problem] = (yield* verifyAuditLog(log)).problems
+          assert.match(problem?.message ?? "", /its head file is missing/u)
+          assert.match(yield* why(log), /has lost its head file/u)
+          assert.isFalse(yield* fs.exists(`${log}.head`), "and it does not come back by itself")
+          assert.deepStrictEqual(yield* fs.readFile(log), content)
+          yield* fs.writeFile(`${log}.head`, head)
+        }
+        yield* append(log, "c")
+        assert.deepStrictEqual((yield* verifyAuditLog(log)).problems, [])
+      })
+    ))
+
+  it.live("whose first writer died before its first line begins anew", () =>
+    inDirectory((directory) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const log = `${directory}/audit.jsonl`
+        yield* fs.writeFileString(`${log}.head`, `{"audit_sequence":0,"hash":"${"0".repeat(64)}"}\n`)
+        yield* append(log)
+        assert.deepStrictEqual((yield* verifyAuditLog(log)).problems, [])
+      })
+    ))
+
   it.live("takes over the lock of a process that is gone, and waits for one that is not", () =>
     inDirectory((directory) =>
       Effect.gen(function*() {

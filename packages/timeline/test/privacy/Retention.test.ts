@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { read } from "../../src/format/TimelineReader.ts"
 import { AuditLog, verifyAuditLog } from "../../src/privacy/AuditLog.ts"
+import { destroyKey } from "../../src/privacy/KeyStore.ts"
 import { retentionOf, sweep } from "../../src/privacy/Retention.ts"
 import { makeHeader } from "../recorder/support/Fixture.ts"
 import { recording, usualSession } from "../recorder/support/Recording.ts"
@@ -97,6 +98,53 @@ describe("a sweep", () => {
           "c.timeline strip"
         ])
         assert.deepStrictEqual((yield* swept(directory, at(start + 365 * day)))[0], "a.timeline remove")
+      })
+    ))
+
+  it.live("removes a sealed recording with its key, or not at all", () =>
+    inDirectory((directory) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const [calls, keys, others] = [`${directory}/calls`, `${directory}/keys`, `${directory}/others`]
+        for (const name of [calls, keys, others]) yield* fs.makeDirectory(name)
+        yield* recordCall(`${calls}/a.timeline`, { keys })
+        yield* recordCall(`${calls}/b.timeline`)
+        const due = at(start + 365 * day)
+        const told = (options: Parameters<typeof sweep>[1]) =>
+          Effect.map(
+            sweep(calls, options).pipe(Effect.provide(AuditLog.layer(`${directory}/audit.jsonl`))),
+            (files) =>
+              files.map(({ action, problem = "" }) => `${action} ${problem}`.trim().replace(/key_[0-9a-f]+/u, "K"))
+          )
+        for (const dryRun of [true, false]) {
+          assert.deepStrictEqual(yield* told({ ...due, dryRun }), [
+            "skip its key K would stay behind; say with --keys where it is",
+            "remove"
+          ])
+        }
+        assert.match(
+          (yield* told({ ...due, keys: others }))[0] ?? "",
+          /^skip its key K is not in the key store .*others/u
+        )
+        assert.lengthOf(yield* fs.readDirectory(keys), 1)
+        assert.deepStrictEqual(yield* told({ ...due, keys }), ["remove"])
+        const left = yield* fs.readDirectory(keys)
+        assert.lengthOf(left, 1)
+        assert.match(left[0] ?? "", /^key_[0-9a-f]+\.destroyed$/u)
+        assert.strictEqual((yield* fs.readFile(`${keys}/${left[0]}`)).length, 0)
+      })
+    ))
+
+  it.live("removes a sealed recording whose key was destroyed before", () =>
+    inDirectory((directory) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const keys = `${directory}/keys`
+        yield* fs.makeDirectory(keys)
+        yield* recordCall(`${directory}/a.timeline`, { keys })
+        const { header } = yield* read(`${directory}/a.timeline`)
+        assert.isTrue(yield* destroyKey(keys, header.payload_key_id ?? ""))
+        assert.deepStrictEqual(yield* swept(directory, { ...at(start + 365 * day), keys }), ["a.timeline remove"])
       })
     ))
 

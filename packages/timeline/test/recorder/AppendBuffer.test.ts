@@ -2,7 +2,7 @@
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import { encodeFrame } from "../../src/format/TimelineFormat.ts"
-import { AppendBuffer, approximateBytes, markerBytes } from "../../src/recorder/AppendBuffer.ts"
+import { AppendBuffer, approximateBytes, detailFill, markerBytes } from "../../src/recorder/AppendBuffer.ts"
 import { evidenceBaseBytes, evidenceInvocationBytes } from "../../src/recorder/EvidenceLedger.ts"
 import type { Emission, Tier } from "../../src/recorder/RecordAssembler.ts"
 import { recording, usualSession } from "./support/Recording.ts"
@@ -22,7 +22,7 @@ const group = of(
   "baseline",
   ...recording((script) => void script.committed()).frames.find((frame) => frame.length > 1) ?? []
 )
-const limits = { items: 10_000, bytes: 256 * 1024 }
+const limits = { items: 10_000, bytes: 512 * 1024 }
 
 const fill = (buffer: AppendBuffer, emission: Emission, reserved = 0): number => {
   let kept = 0
@@ -66,11 +66,24 @@ describe("the append buffer", () => {
 
   it("is bounded by items as well", () => {
     const buffer = new AppendBuffer({ items: 200, bytes: 1e9 })
-    assert.strictEqual(fill(buffer, of("detail")), 160)
-    assert.strictEqual(fill(buffer, of("record")), 0)
-    assert.strictEqual(new AppendBuffer({ items: 200, bytes: 1e9 }).hasRoom(0), true)
+    assert.strictEqual(fill(buffer, of("detail")), 71)
+    assert.strictEqual(buffer.hasRoom(0), true)
+    assert.strictEqual(buffer.fill, 71 / 200)
+    assert.strictEqual(fill(buffer, of("record")), 200 - 64 - 71)
     assert.strictEqual(buffer.hasRoom(0), false)
     assert.strictEqual(buffer.offer(group, 0), "kept")
+  })
+
+  it("says how full it is, of items or of bytes, whichever is more", () => {
+    const buffer = new AppendBuffer(limits)
+    assert.strictEqual(buffer.fill, 0)
+    fill(buffer, of("detail"))
+    assert.isAbove(buffer.fill, 0.94)
+    assert.isAtMost(buffer.fill, detailFill)
+    buffer.take()
+    assert.isAbove(buffer.fill, 0.94)
+    buffer.written()
+    assert.strictEqual(buffer.fill, 0)
   })
 
   it("counts what was taken until it is written", () => {
