@@ -66,6 +66,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   NodeMissing: "unavailable",
   ControlPlaneFailure: "unavailable",
   LeaseStoreFailure: "unavailable",
+  SnapshotLogFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",

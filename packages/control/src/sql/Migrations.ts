@@ -2,10 +2,12 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Migrator from "effect/sql/Migrator"
 import { leaseMigrations } from "./LeaseMigrations.ts"
+import { snapshotMigrations } from "./SnapshotMigrations.ts"
 
 /** Every table of the control plane, by number: each module keeps its own record of them. */
 const all = {
-  ...leaseMigrations
+  ...leaseMigrations,
+  ...snapshotMigrations
 }
 
 /**
