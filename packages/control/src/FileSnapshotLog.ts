@@ -83,7 +83,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
         return yield* fs.link(aside, fileOf(scope, kind, version)).pipe(
           Effect.as(true),
           Effect.catch((error) =>
-            error.reason._tag === "AlreadyExists" ? Effect.succeed(false) : done(Effect.fail(error))
+            error.reason._tag === "AlreadyExists"
+              ? Effect.succeed(false)
+              : Effect.fail(failure("unavailable", `its snapshots cannot be reached (${error.message})`, error))
           )
         )
       }))
