@@ -80,6 +80,8 @@ export class AuditLog extends Context.Service<AuditLog, {
     tenant_id: string,
     page: PageRequest
   ) => Effect.Effect<Page<AuditRecord>, ControlInvalid | DatabaseFailure>
+  /** How many rows there are: another number means that configuration has changed. */
+  readonly length: Effect.Effect<number, DatabaseFailure>
   /** Reads the whole log. */
   readonly verify: Effect.Effect<AuditVerdict, DatabaseFailure>
 }>()("rspp/AuditLog") {
@@ -231,6 +233,7 @@ const make = Effect.gen(function*() {
   return AuditLog.of({
     write,
     list,
+    length: Effect.map(readHead(false), ({ sequence }) => sequence),
     // one view of rows and head, while others write
     verify: sql.withTransaction(Effect.andThen(readHead(true), verify)).pipe(
       failing,
