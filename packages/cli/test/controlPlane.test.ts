@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { rspp } from "./support/Program.ts"
+import { recording, rspp } from "./support/Program.ts"
 
 const bin = fileURLToPath(new URL("../bin/rspp.js", import.meta.url))
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-control-"))
@@ -131,6 +131,35 @@ describe("rspp control-plane", () => {
         expect(audit).toContain(action)
       }
       expect(await ok(platform, "audit", "verify")).toMatch(/^intact: \d+ rows, head [0-9a-f]{64}\n$/u)
+    },
+    120_000
+  )
+
+  it(
+    "gives a session that rspp run takes its lease and its snapshots; what is changed meanwhile reaches it",
+    async () => {
+      const { session: { session_id } } = JSON.parse(
+        await ok(owner, "session", "create", "assistant", "--caller", "bob", "--json")
+      ) as { readonly session: { readonly session_id: string } }
+      const database = "sqlite:control.sqlite"
+      const call = rspp([
+        "run",
+        ...["--session", session_id, "--leases", database, "--snapshots", database, "--snapshot-scope", session_id],
+        ...["--pipeline", "1.yaml", "--input", recording("goforward"), "--timeline", "call.timeline", "--json"]
+      ], { cwd })
+      const deadline = Date.now() + 20_000
+      const placed = async () => (await as(owner, "session", "snapshots", session_id)).code === 0
+      while (!(await placed()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100))
+      writeFileSync(join(cwd, "admission.json"), JSON.stringify({ max_turns_per_session: 77 }))
+      await ok(owner, "policy", "admission", "admission.json", "--if-match", "r0")
+      expect((await call).code).toBe(0)
+      const { stdout } = await rspp(["timeline", "export", "call.timeline", "--format", "jsonl"], { cwd })
+      const admissions = stdout.split("\n").filter((line) => line.includes("\"admission_policy_snapshot\"")).join("\n")
+      expect(admissions).toContain("snap_admission_policy_snapshot_1")
+      expect(admissions).toMatch(/snap_admission_policy_snapshot_2.*77|77.*snap_admission_policy_snapshot_2/u)
+      expect((await rspp(["timeline", "verify", "call.timeline"], { cwd })).code).toBe(0)
+      expect((await rspp(["replay", "call.timeline"], { cwd })).code).toBe(0)
+      expect((await as(owner, "lease", "get", session_id)).code).toBe(3)
     },
     120_000
   )
