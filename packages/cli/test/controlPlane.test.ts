@@ -199,6 +199,23 @@ describe("rspp control-plane", () => {
     expect(await second.stop()).toBe(130)
   }, 60_000)
 
+  it("is looked at by rspp doctor, which makes nothing", async () => {
+    const { code, stdout } = await rspp(["doctor", "--database", "sqlite:control.sqlite", "--json"], { cwd })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      findings: [{ check: "connectivity" }, { check: "migrations" }, { check: "clock_skew" }]
+    })
+    const gone = await rspp(["doctor", "--database", "sqlite:gone.sqlite"], { cwd })
+    expect([gone.code, gone.stdout]).toEqual([69, expect.stringContaining("there is no such file")])
+    writeFileSync(join(cwd, "empty.sqlite"), "")
+    const empty = await rspp(["doctor", "--database", "sqlite:empty.sqlite"], { cwd })
+    expect([empty.code, empty.stdout]).toEqual([69, expect.stringContaining("not there yet: 0001_audit, ")])
+    const nobody = await rspp(["doctor", "--database", "postgres://u:sesame@127.0.0.1:9/db"], { cwd })
+    expect([nobody.code, nobody.stdout]).toEqual([69, expect.stringContaining("postgres 127.0.0.1:9/db cannot be")])
+    expect(nobody.stdout).not.toContain("sesame")
+  }, 60_000)
+
   it("keeps no key in its database", () => {
     const bytes = ["control.sqlite", "control.sqlite-wal"].map((name) => readFileSync(join(cwd, name), "latin1")).join(
       ""

@@ -296,4 +296,26 @@ onBothDatabases("the audit log", (make) => {
       SELECT 4, at_ms, actor, tenant_id, action, subject, details, hash, hash FROM rspp_audit WHERE sequence = 3`,
     4
   )
+  planted(
+    "a head that was put back",
+    (sql) => sql`UPDATE rspp_audit_head SET sequence = 2, hash = (SELECT hash FROM rspp_audit WHERE sequence = 2)`,
+    3
+  )
+
+  test(
+    "can be verified while others write",
+    Effect.gen(function*() {
+      const registry = yield* PipelineRegistry
+      const audit = yield* AuditLog
+      const writes = Effect.forEach(
+        Array.from({ length: 30 }),
+        (_, at) => registry.publish({ tenant_id: "acme", spec: spec(`v${at}`) }),
+        { concurrency: 3 }
+      )
+      const reads = Effect.forEach(Array.from({ length: 30 }), () => audit.verify)
+      const [, verdicts] = yield* Effect.all([writes, reads], { concurrency: "unbounded" })
+      assert.isTrue(verdicts.every(({ intact }) => intact))
+      assert.deepInclude(yield* audit.verify, { intact: true, records: 30 })
+    })
+  )
 })
