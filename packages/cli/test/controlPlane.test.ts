@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { clockFinding, skewOf } from "../src/command/DoctorDatabase.ts"
 import { recording, rspp } from "./support/Program.ts"
 
 const bin = fileURLToPath(new URL("../bin/rspp.js", import.meta.url))
@@ -215,6 +216,12 @@ describe("rspp control-plane", () => {
     expect([nobody.code, nobody.stdout]).toEqual([69, expect.stringContaining("postgres 127.0.0.1:9/db cannot be")])
     expect(nobody.stdout).not.toContain("sesame")
   }, 60_000)
+
+  it("is refused by rspp doctor when its clock is off by more than a second", () => {
+    expect([skewOf(100, 150, 200), skewOf(100, 90, 200), skewOf(100, 1500, 200)]).toEqual([0, -10, 1300])
+    expect([0, 1000, -1000, 1001, -1001].map((skew) => clockFinding(skew).ok)).toEqual([true, true, true, false, false])
+    expect(clockFinding(-5000).message).toContain("5000 ms behind")
+  })
 
   it("keeps no key in its database", () => {
     const bytes = ["control.sqlite", "control.sqlite-wal"].map((name) => readFileSync(join(cwd, name), "latin1")).join(

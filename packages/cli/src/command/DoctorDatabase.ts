@@ -11,6 +11,21 @@ import { Screen } from "../Screen.ts"
 /** The clocks of this machine and the database may be apart by this much, ms: keys and tokens end by this machine's. */
 export const maxSkewMs = 1000
 
+/** How far ahead a clock is that said `now` between `before` and `after`, ms: whatever the answer took is no skew. */
+export const skewOf = (before: number, now: number, after: number): number =>
+  Math.round(now < before ? now - before : now > after ? now - after : 0)
+
+/** The finding about a clock that is `skew` ms ahead. */
+export const clockFinding = (skew: number): Finding => ({
+  check: "clock_skew",
+  ok: Math.abs(skew) <= maxSkewMs,
+  message: skew === 0
+    ? "its clock agrees with this machine's"
+    : `its clock is ${Math.abs(skew)} ms ${
+      skew > 0 ? "ahead of" : "behind"
+    } this machine's; at most ${maxSkewMs} are allowed`
+})
+
 /** What is found of a database, and what to do about it. */
 interface Finding {
   readonly check: "connectivity" | "migrations" | "clock_skew"
@@ -35,8 +50,7 @@ export const examineDatabase = Effect.fn("rspp.doctor.database")(
       const [row] = yield* sql`SELECT ${databaseNow(sql)} AS now_ms`
       const after = yield* Clock.currentTimeMillis
       const now = Number(row?.["now_ms"])
-      // whatever the answer took is no skew
-      const skew = Math.round(now < before ? now - before : now > after ? now - after : 0)
+      const skew = skewOf(before, now, after)
       const missing = yield* missingMigrations
       const findings: ReadonlyArray<Finding> = [
         {
@@ -51,15 +65,7 @@ export const examineDatabase = Effect.fn("rspp.doctor.database")(
             ? "all tables of this program are there"
             : `not there yet: ${missing.join(", ")}; rspp control-plane makes them when it starts`
         },
-        {
-          check: "clock_skew",
-          ok: Math.abs(skew) <= maxSkewMs,
-          message: skew === 0
-            ? "its clock agrees with this machine's"
-            : `its clock is ${Math.abs(skew)} ms ${
-              skew > 0 ? "ahead of" : "behind"
-            } this machine's; at most ${maxSkewMs} are allowed`
-        }
+        clockFinding(skew)
       ]
       return findings
     })

@@ -6,6 +6,7 @@ import { Actor } from "../../src/Actor.ts"
 import { AuditLog } from "../../src/AuditLog.ts"
 import { PipelineRegistry, specOf } from "../../src/PipelineRegistry.ts"
 import { SpecNormalizer } from "../../src/SpecNormalizer.ts"
+import { migrateControl, missingMigrations } from "../../src/sql/Migrations.ts"
 import { onBothDatabases } from "./support/Databases.ts"
 
 const modules = (options: Parameters<typeof PipelineRegistry.layer>[0] = {}) =>
@@ -190,6 +191,19 @@ onBothDatabases("the pipeline registry", (make) => {
         modules({ contractVersions: ["v1.0", "v1.2", "v1.10"] }).pipe(Layer.provideMerge(client)),
         { local: true }
       ))))
+
+  it.live("says which tables a database lacks, and makes none by asking", () =>
+    Effect.flatMap(make, ({ client }) =>
+      Effect.gen(function*() {
+        const none = yield* missingMigrations
+        assert.include(none, "0001_audit")
+        assert.isAbove(none.length, 9)
+        assert.deepStrictEqual(yield* missingMigrations, none)
+        yield* migrateControl
+        assert.deepStrictEqual(yield* missingMigrations, [])
+        yield* (yield* SqlClient.SqlClient)`DELETE FROM rspp_control_migrations WHERE migration_id = 2`
+        assert.deepStrictEqual(yield* missingMigrations, ["0002_pipelines"])
+      }).pipe(Effect.provide(client, { local: true }))))
 
   it.live("opens a new database from eight clients at once, and they publish one version of each", () =>
     Effect.flatMap(make, ({ client }) =>
