@@ -3,7 +3,7 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { Recorder } from "@rspp/runtime/ports/Recorder"
 import { read } from "@rspp/timeline/format/TimelineReader"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
-import { Cause, Effect, Exit, FileSystem, Layer, Logger } from "effect"
+import { Effect, FileSystem, Layer, Logger } from "effect"
 import { benchSessions, Exchange } from "./InstantPorts.ts"
 import { OneSession } from "./OneSession.ts"
 
@@ -42,7 +42,7 @@ const recorderOn = (disk: Disk) => (exchange: Exchange): Layer.Layer<Recorder> =
     Effect.map(Recorder, (recorder) =>
       Recorder.of({
         open: (session) =>
-          Effect.map(recorder.open(session), (own) => {
+          Effect.map(Effect.provide(recorder.open(session), Logger.layer([])), (own) => {
             const line = exchange.line(session.header.session_id)
             return {
               ...own,
@@ -60,8 +60,7 @@ const recorderOn = (disk: Disk) => (exchange: Exchange): Layer.Layer<Recorder> =
   )
   return shown.pipe(
     Layer.provide(FileRecorder.layer({ to: { directory: disk.directory } })),
-    Layer.provide(files),
-    Layer.provide(Logger.layer([]))
+    Layer.provide(files)
   )
 }
 
@@ -137,8 +136,11 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
   }
 }
 
-/** Starts a session that is to record there, and says why it could not: the error of the session. */
-export const refusedOn = async (disk: Disk): Promise<string> => {
+/**
+ * Sessions that are to record there are started, ten a second, until `over`; each must be refused because the file system
+ * is read-only. How many there were.
+ */
+export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
   const exchange = new Exchange()
   const program = Effect.gen(function*() {
     const { layer, run } = yield* benchSessions(exchange, {
@@ -147,11 +149,18 @@ export const refusedOn = async (disk: Disk): Promise<string> => {
       voiceMs,
       recorder: recorderOn(disk)
     })
-    return yield* run("ses_refused").pipe(Effect.provide(layer), Effect.timeoutOption(2000))
+    return yield* Effect.gen(function*() {
+      let times = 0
+      while (!over()) {
+        const failure = yield* Effect.flip(run("ses_refused"))
+        if (failure._tag !== "RecorderFailure" || !failure.message.endsWith("the file system is read-only")) {
+          return yield* Effect.die(new Error(`refused for another reason: ${failure.message}`))
+        }
+        times++
+        yield* Effect.sleep(100)
+      }
+      return times
+    }).pipe(Effect.provide(layer))
   })
-  const exit = await Effect.runPromiseExit(program)
-  if (Exit.isSuccess(exit)) throw new Error(`a session recorded to ${disk.directory}, where nothing can be written`)
-  const failure = Cause.findErrorOption(exit.cause)
-  if (failure._tag === "None" || failure.value._tag !== "RecorderFailure") throw new Error(Cause.pretty(exit.cause))
-  return failure.value.message
+  return Effect.runPromise(program)
 }

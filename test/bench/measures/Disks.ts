@@ -121,21 +121,13 @@ const bad: ReadonlyArray<Bad> = [
   },
   {
     name: "read-only, refused",
-    how: "a tmpfs that is mounted read-only: sessions that are to record there are refused, ten a second, beside the session that is measured",
+    how:
+      "a tmpfs that is mounted read-only: sessions that are to record there are refused, ten a second, beside the session that is measured",
     run: async () => {
       using disk = mounted("640k")
       disk.readOnly()
       let over = false
-      const refused = (async () => {
-        let times = 0
-        while (!over) {
-          const why = await refusedOn({ directory: disk.directory })
-          if (!why.endsWith("the file system is read-only")) throw new Error(`refused for another reason: ${why}`)
-          times++
-          await new Promise((resolve) => setTimeout(resolve, 100))
-        }
-        return times
-      })()
+      const refused = refusedOn({ directory: disk.directory }, () => over)
       const run = await inTemporary({}).finally(() => {
         over = true
       })
@@ -146,7 +138,8 @@ const bad: ReadonlyArray<Bad> = [
   },
   {
     name: "read-only, in mid-call",
-    how: "a stub at the lowest port (FileSystem): every write fails with EROFS from 1 MB on; a file system with an open file cannot be remounted",
+    how:
+      "a stub at the lowest port (FileSystem): every write fails with EROFS from 1 MB on; a file system with an open file cannot be remounted",
     run: () => inTemporary({ files: turnedReadOnly }),
     // Nothing can be written any more: the file ends where it was, and can be read up to there.
     wrong: (run) => endedByT9(run) ?? (run.file.closed === 0 ? "nothing of the file can be read" : undefined)
@@ -168,7 +161,9 @@ const outcome = ({ downgrades, file, terminals }: DiskRun): string =>
   [
     [...terminals].map(([how, times]) => `${times} × ${how === "commit" ? how : `abort(${how})`}`).join(", "),
     ...(downgrades.length === 0 ? [] : [downgrades.join(", ")]),
-    `${file.closed} closes in the file${file.torn ? ", which has no end" : ""}${file.lost === 0 ? "" : `, which says that it lacks ${file.lost} records`}`
+    `${file.closed} closes in the file${file.torn ? ", which has no end" : ""}${
+      file.lost === 0 ? "" : `, which says that it lacks ${file.lost} records`
+    }`
   ].join("; ")
 
 const median = (values: ReadonlyArray<number>): number => percentile(values, 0.5)
@@ -192,7 +187,12 @@ const figuresOf = async (
       if (!inTurn) quiet.push(p99(await inTemporary({})))
     } catch (error) {
       if (pair === 1 && error instanceof Error && "stderr" in error) {
-        return [{ name: `${name} disk: not run`, value: 0, unit: "pairs", note: `${how}: ${String(error.stderr).trim()}` }]
+        return [{
+          name: `${name} disk: not run`,
+          value: 0,
+          unit: "pairs",
+          note: `${how}: ${String(error.stderr).trim()}`
+        }]
       }
       throw error
     }
