@@ -29,6 +29,8 @@ export interface PortOptions {
   /** Edges come from the benchmark, not from a detector. */
   readonly edgesByHand?: boolean
   readonly sessionConfig?: Record<string, unknown>
+  /** Instead of a recorder that lets everything go. */
+  readonly recorder?: (exchange: Exchange) => Layer.Layer<Recorder>
 }
 
 /** One call, as the benchmark holds it. */
@@ -239,7 +241,7 @@ export const benchSessions = (exchange: Exchange, options: PortOptions, only?: L
     const ports = Layer.mergeAll(
       transport(exchange, options),
       only === undefined ? detector : byHand(only),
-      recorder(exchange),
+      (options.recorder ?? recorder)(exchange),
       segmenter,
       providers(options),
       controlPlaneFeed(spec).pipe(

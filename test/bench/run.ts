@@ -17,6 +17,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   frames: () => import("./measures/AudioFrames.ts"),
   turns: () => import("./measures/TurnOverhead.ts"),
   cancel: () => import("./measures/CancelToFence.ts"),
+  disks: () => import("./measures/Disks.ts"),
   live: () => import("./measures/LiveSessions.ts"),
   soak: () => import("./measures/Soak.ts"),
   simulation: () => import("./measures/SimulationSpeed.ts"),
