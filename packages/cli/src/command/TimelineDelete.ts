@@ -47,7 +47,8 @@ export const deleteFromTimeline = Effect.fn("rspp.timeline.delete")(function*(fl
   const counts = Object.entries(report.removed).map(([of, count]) => `${count} ${of}`).join(", ")
   const of = turnId === undefined ? "" : ` of ${turnId}`
   const done = mode === "hard_delete" ? "removed" : "can no longer be opened"
-  screen.line(counts === "" ? `${file}: nothing was left${of}` : `${file}: ${counts}${of} ${done}`)
+  const name = store === undefined ? file : `session ${file} in ${store.startsWith("postgres") ? "PostgreSQL" : store}`
+  screen.line(counts === "" ? `${name}: nothing was left${of}` : `${name}: ${counts}${of} ${done}`)
   if (report.key_destroyed) screen.line(`  its key is destroyed`)
   screen.line(`  audited in ${log}`)
   return undefined

@@ -1,4 +1,4 @@
-// Deletion and retention in each kind of store: what was said is gone from it, the rest verifies and replays.
+// Holds I-REPLACE. Deletion and retention in each kind of store: what was said is gone from it, the rest verifies and replays.
 import { Cause, Effect, Exit, FileSystem, Layer, Option, Redacted } from "effect"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -72,8 +72,8 @@ const everything = (path: string): Buffer =>
   spawnSync("sh", ["-c", `find ${path} -type f -exec cat {} +`], { maxBuffer: 1 << 28 }).stdout
 
 /** Pieces of a recording, each long enough to be found nowhere else. */
-const pieces = (bytes: Uint8Array): ReadonlyArray<Uint8Array> =>
-  Array.from({ length: Math.floor(bytes.length / 48) }, (_, at) => bytes.subarray(at * 48, at * 48 + 48))
+const pieces = (bytes: Uint8Array): ReadonlyArray<Buffer> =>
+  Array.from({ length: Math.floor(bytes.length / 48) }, (_, at) => Buffer.from(bytes.subarray(at * 48, at * 48 + 48)))
     // Room that a page of a database fills with zeros is everybody's.
     .filter((piece) => new Set(piece).size > 8)
 
@@ -96,17 +96,18 @@ const kinds: Array<readonly [name: string, open: (directory: string) => Stored]>
 ]
 
 const server = postgresServer()
-if ("missing" in server) {
+
+const notRun = (missing: string) =>
   describe("PostgreSQL", () => {
-    it(`was not run: ${server.missing}`, (context) => context.skip(server.missing))
+    it(`was not run: ${missing}`, (context) => context.skip(missing))
   })
-} else {
-  afterAll(server.stop)
-  kinds.push(["PostgreSQL", () => ({
-    layer: PostgresStore.layer(Redacted.make(new URL(server.url))),
-    raw: () => undefined
-  })])
+
+const held = (url: string, stop: () => void) => {
+  afterAll(stop)
+  kinds.push(["PostgreSQL", () => ({ layer: PostgresStore.layer(Redacted.make(new URL(url))), raw: () => undefined })])
 }
+
+"missing" in server ? notRun(server.missing) : held(server.url, server.stop)
 
 const using = <A, E>(
   open: (directory: string) => Stored,
