@@ -36,6 +36,26 @@ const tombstone = (record: TimelineRecord, why: RemovedRecord["why"]): TimelineR
   }
 }
 
+/** The bytes of a whole timeline with a `removed` record in the place of each payload that `isMeant` names. */
+export const withoutPayloads = (
+  bytes: Uint8Array,
+  isMeant: (record: TimelineRecord) => boolean,
+  why: RemovedRecord["why"]
+): Iterable<Uint8Array> => {
+  const groups = new Map<number, Array<TimelineRecord>>()
+  const decoder = new TimelineDecoder((record, offset) => {
+    const kept = record as TimelineRecord
+    const changed = keptClass(kept) !== undefined && isMeant(kept) ? tombstone(kept, why) : kept
+    const group = groups.get(offset)
+    if (group === undefined) groups.set(offset, [changed])
+    else group.push(changed)
+    return undefined
+  })
+  decoder.push(bytes)
+  decoder.finish()
+  return frames(groups.values())
+}
+
 /**
  * Writes the timeline file again with a `removed` record in the place of each payload that `isMeant` names, and everything
  * else as it was, frame by frame; so it verifies and replays as before. I-REWRITE whoever dies at any moment leaves the
@@ -47,18 +67,7 @@ export const removePayloads = Effect.fn("Removal.payloads")(function*(
   why: RemovedRecord["why"]
 ): Effect.fn.Return<void, PlatformError, FileSystem.FileSystem> {
   const fs = yield* FileSystem.FileSystem
-  const groups = new Map<number, Array<TimelineRecord>>()
-  const decoder = new TimelineDecoder((record, offset) => {
-    const kept = record as TimelineRecord
-    const changed = keptClass(kept) !== undefined && isMeant(kept) ? tombstone(kept, why) : kept
-    const group = groups.get(offset)
-    if (group === undefined) groups.set(offset, [changed])
-    else group.push(changed)
-    return undefined
-  })
-  decoder.push(yield* fs.readFile(path))
-  decoder.finish()
-  yield* replaceFile(path, frames(groups.values()))
+  yield* replaceFile(path, withoutPayloads(yield* fs.readFile(path), isMeant, why))
 })
 
 function* frames(groups: Iterable<ReadonlyArray<TimelineRecord>>): Generator<Uint8Array> {
