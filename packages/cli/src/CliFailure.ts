@@ -68,6 +68,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   ControlPlaneFailure: "unavailable",
   DatabaseFailure: "unavailable",
   LeaseStoreFailure: "unavailable",
+  SnapshotLogFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",

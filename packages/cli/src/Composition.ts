@@ -34,6 +34,8 @@ import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
+import { sharedSnapshots } from "./SnapshotAddress.ts"
+import type { SharedSnapshots } from "./SnapshotAddress.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
@@ -56,6 +58,8 @@ export interface CompositionOptions {
   readonly store?: StoreAddress
   /** Where the session's lease is held; in this process only by default. */
   readonly leases?: SharedLeases
+  /** Where the session's snapshots are published; made in this process by default. */
+  readonly snapshots?: SharedSnapshots
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -75,7 +79,7 @@ export interface CompositionOptions {
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
- *     └─ ControlPlaneFeed   ← control                     snapshots in this process; leases too, or in a shared database
+ *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
 const segmenter = Layer.succeed(SentenceSegmenter, {
@@ -138,6 +142,12 @@ export const control = Layer.mergeAll(
   LeaseAuthority.layerMemory().pipe(Layer.provide(LeaseTokens.layer))
 )
 
+/** Port ← control: leases and snapshots. */
+const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
+  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope)
+  return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
+}
+
 /** The same for a call whose lease others may want too. */
 const controlOf = ({ leases }: CompositionOptions) =>
   leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
@@ -161,7 +171,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
-    Layer.provideMerge(ControlPlaneFeed.layer(options.spec, options.leases?.placementId)),
+    Layer.provideMerge(feed(options)),
     Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),

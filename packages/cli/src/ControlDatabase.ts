@@ -4,6 +4,9 @@ import type { ControlOptions } from "@rspp/control/ControlModules"
 import { DatabaseFailure } from "@rspp/control/ControlError"
 import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import type { SnapshotLog } from "@rspp/control/SnapshotLog"
+import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
@@ -33,9 +36,22 @@ const client = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailu
       )
     )
 
-/** Every module of the control plane over a database, with the leases in it. Snapshots are those of this process. */
+/** The log of snapshots in the same database. */
+const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, DatabaseFailure, SqlClient> =>
+  SqlSnapshotLog.layer({ name: databaseName(database) }).pipe(
+    Layer.catch((cause) =>
+      Layer.effectContext(Effect.fail(new DatabaseFailure({ message: cause.message, retryable: true, cause })))
+    )
+  )
+
+/**
+ * Every module of the control plane over a database, with the leases in it, and the feed that publishes the snapshots of
+ * its sessions there.
+ */
 export const controlOver = (database: DatabaseAddress, options: ControlOptions = {}) =>
-  controlModules(options).pipe(
+  SnapshotFeed.layer().pipe(
+    Layer.provideMerge(controlModules(options)),
+    Layer.provide(snapshotsIn(database)),
     Layer.provideMerge(LeaseAuthority.layerNoDeps(defaultLeaseOptions)),
     Layer.provide(SqlLeaseStore.layer({ name: databaseName(database) })),
     Layer.provide(LeaseTokens.layer),

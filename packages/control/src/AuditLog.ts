@@ -80,6 +80,8 @@ export class AuditLog extends Context.Service<AuditLog, {
     tenant_id: string,
     page: PageRequest
   ) => Effect.Effect<Page<AuditRecord>, ControlInvalid | DatabaseFailure>
+  /** How many rows there are: another number means that configuration has changed. */
+  readonly length: Effect.Effect<number, DatabaseFailure>
   /** Reads the whole log. */
   readonly verify: Effect.Effect<AuditVerdict, DatabaseFailure>
 }>()("rspp/AuditLog") {
@@ -114,7 +116,7 @@ type Row = typeof Row.Type
 const Head = Schema.Struct({ sequence: Long, hash: Schema.String })
 
 /** Over every column but the hash itself. */
-const hashOf = ({ hash: _, ...row }: Row): string => contentHash(row)
+const hashOf = ({ hash: _hash, ...row }: Row): string => contentHash(row)
 
 const decodeDetails = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
@@ -192,7 +194,7 @@ const make = Effect.gen(function*() {
     return pageOf(
       found.map((row) => ({ ...row, position: row.sequence })),
       limit,
-      ({ position: _, ...row }) => recordOf(row)
+      ({ position: _position, ...row }) => recordOf(row)
     )
   })
 
@@ -231,6 +233,7 @@ const make = Effect.gen(function*() {
   return AuditLog.of({
     write,
     list,
+    length: Effect.map(readHead(false), ({ sequence }) => sequence),
     // one view of rows and head, while others write
     verify: sql.withTransaction(Effect.andThen(readHead(true), verify)).pipe(
       failing,

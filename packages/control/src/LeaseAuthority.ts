@@ -347,7 +347,11 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
         waitMs = Math.max(minRetryMs, Math.floor(ttlMs * retryAtPartOfTtl))
         continue
       }
-      if (!regain || ended || error._tag !== "LeaseLost" || error.reason !== "expired") return
+      if (error._tag !== "LeaseLost") {
+        // Somebody took it between two of our questions: this tells subscribers who has it.
+        return yield* Effect.ignore(renew(lease))
+      }
+      if (!regain || error.reason !== "expired") return
       ended = true
       waitMs = 0
     }

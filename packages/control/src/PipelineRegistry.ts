@@ -145,7 +145,7 @@ const Row = Schema.Struct({
 })
 
 const summaryOf = (
-  { deprecated_ms, deprecation, position: _, ...row }: typeof SummaryRow.Type
+  { deprecated_ms, deprecation, position: _position, ...row }: typeof SummaryRow.Type
 ): PipelineSummary => ({
   ...row,
   ...(deprecated_ms === null ? {} : { deprecated_ms }),

@@ -135,7 +135,7 @@ const KeyRow = Schema.Struct({
   revoked_ms: Schema.NullOr(Long)
 })
 
-const tenantOf = ({ position: _, suspended_ms, ...row }: typeof TenantRow.Type): Tenant => ({
+const tenantOf = ({ position: _position, suspended_ms, ...row }: typeof TenantRow.Type): Tenant => ({
   ...row,
   ...(suspended_ms === null ? {} : { suspended_ms })
 })

@@ -64,6 +64,11 @@ export class SessionDirectory extends Context.Service<SessionDirectory, {
     tenant_id: string,
     request: PageRequest & { readonly active?: boolean | undefined }
   ) => Effect.Effect<Page<Session>, ControlInvalid | DatabaseFailure>
+  /** The sessions of all tenants that have not ended, oldest first. For the control plane itself: no caller sees it. */
+  readonly active: Effect.Effect<
+    ReadonlyArray<{ readonly tenant_id: string; readonly session_id: string }>,
+    DatabaseFailure
+  >
   /** It no longer takes room. Again: no change. */
   readonly end: (tenant_id: string, session_id: string) => Effect.Effect<Session, ControlNotFound | DatabaseFailure>
 }>()("rspp/SessionDirectory") {
@@ -89,12 +94,15 @@ const Row = Schema.Struct({
   expires_ms: Long,
   ended_ms: Schema.NullOr(Long)
 })
+const Owner = Schema.Struct({ tenant_id: Schema.String, session_id: Schema.String })
 const Count = Schema.Struct({ count: Long })
 
 const present = (fields: Readonly<Record<string, string | number | null>>): object =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
 
-const sessionOf = ({ cost_tier, ended_ms, language, position: _, region, ...row }: typeof Row.Type): Session => ({
+const sessionOf = (
+  { cost_tier, ended_ms, language, position: _position, region, ...row }: typeof Row.Type
+): Session => ({
   ...row,
   ...present({ language, region, cost_tier, ended_ms })
 })
@@ -113,6 +121,7 @@ const make = Effect.gen(function*() {
   const ids = yield* KeySecrets
   const rows = rowsOf(table, Row)
   const counts = rowsOf(table, Count)
+  const owners = rowsOf(table, Owner)
   const now = Effect.map(Clock.currentTimeMillis, Math.floor)
 
   const current = Effect.fnUntraced(function*(row: typeof Row.Type) {
@@ -198,6 +207,11 @@ const make = Effect.gen(function*() {
   return SessionDirectory.of({
     create,
     end,
+    active: Effect.gen(function*() {
+      const now_ms = yield* now
+      return yield* owners(sql`SELECT tenant_id, session_id FROM rspp_sessions
+        WHERE ended_ms IS NULL AND expires_ms > ${now_ms} ORDER BY created_ms, session_id`)
+    }),
     get: Effect.fn("SessionDirectory.get")((tenant_id: string, session_id: string) =>
       Effect.flatMap(find(tenant_id, session_id), current)
     ),

@@ -285,6 +285,53 @@ const cases = (fresh: Effect.Effect<LeaseStoreUnderTest>): void => {
         })
       ))
 
+    it.effect("is left, and its loss told, also when another takes it in the instant in which it is found to be over", () =>
+      test(({ pass }) =>
+        Effect.gen(function*() {
+          const store = yield* LeaseStore
+          let away = false
+          const snatching = Layer.succeed(LeaseStore, {
+            ...store,
+            read: (id) =>
+              away ? Effect.fail(new LeaseStoreFailure({ store: "test", message: "it is away" })) : store.read(id),
+            compareAndSet: (expected, row) =>
+              Effect.tap(store.compareAndSet(expected, row), () =>
+                row.state === "expired"
+                  ? store.compareAndSet(row.revision, {
+                    ...row,
+                    revision: row.revision + 1,
+                    authority_epoch: 2,
+                    placement_id: "b",
+                    state: "held",
+                    expires_at_ms: row.expires_at_ms + 100_000
+                  })
+                  : Effect.void)
+          })
+          yield* Effect.gen(function*() {
+            const leases = yield* LeaseAuthority
+            const heard: Array<string> = []
+            yield* leases.subscribe("s", (change) =>
+              heard.push(`${change.status} ${change.authority_epoch} ${change.placement_id}`))
+            yield* leases.hold("s", "a", { regain: true })
+            away = true
+            for (let ms = 0; ms < 1200; ms += 50) {
+              yield* pass(50)
+            }
+            away = false
+            for (let ms = 0; ms < 200; ms += 50) {
+              yield* pass(50)
+            }
+            assert.deepStrictEqual(heard, ["issued 1 a", "expired 1 a", "rotated 2 b"])
+          }).pipe(
+            Effect.scoped,
+            Effect.provide(
+              LeaseAuthority.layerNoDeps({ ttlMs: 1000 }).pipe(Layer.provide([LeaseTokens.layerSeeded(1), snatching])),
+              { local: true }
+            )
+          )
+        })
+      ))
+
     it.effect("is not taken again when it was revoked", () =>
       test(({ pass }) =>
         Effect.gen(function*() {

@@ -1,6 +1,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
+import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -55,7 +56,8 @@ const tokens = (url: string | undefined, agent: string | undefined) => {
 }
 
 /**
- * `rspp control-plane`: serves the HTTP API over a database until it is stopped. The platform key of a new database is
+ * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
+ * stopped. The platform key of a new database is
  * shown once, on standard output.
  */
 export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
@@ -92,6 +94,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
   )
   const app = HttpRouter.serve(controlRoutes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(announce)),
+    Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
     Layer.provide(server),
     Layer.provide(controlOver(database, { providers: knownProviders })),
     Layer.provide(livekit),

@@ -7,6 +7,7 @@ import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { makePlacementId, parseLeases } from "../LeaseDatabase.ts"
+import { parseSnapshots } from "../SnapshotAddress.ts"
 import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
@@ -22,6 +23,9 @@ export interface RunFlags extends CallerFlags {
   readonly session: string | undefined
   readonly leases: string | undefined
   readonly leaseTtl: number | undefined
+  readonly snapshots: string | undefined
+  readonly snapshotScope: string | undefined
+  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
@@ -59,6 +63,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
   const leases = yield* readLeases(flags)
+  const snapshots = yield* readSnapshots(flags, spec.pipeline.pipeline_id)
   const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
@@ -91,6 +96,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       timeline,
       ...(store === undefined ? {} : { store }),
       ...(leases === undefined ? {} : { leases }),
+      ...(snapshots === undefined ? {} : { snapshots }),
       ...(nodes === undefined ? {} : { nodes }),
       ...files,
       ...(flags.durability === undefined
@@ -154,3 +160,30 @@ const readLeases = Effect.fnUntraced(function*({ leaseTtl, leases, session, spee
 const minSharedTtlMs = 500
 /** Ten minutes without an owner is no takeover any more. */
 const maxSharedTtlMs = 600_000
+
+/** Where snapshots are followed, as far as it is said. */
+const readSnapshots = Effect.fnUntraced(
+  function*({ maxStaleness, snapshotScope, snapshots, speed }: RunFlags, pipelineId: string) {
+    if (snapshots === undefined) {
+      if (maxStaleness === undefined && snapshotScope === undefined) return undefined
+      return yield* usage(
+        "--snapshot-scope and --max-staleness are of --snapshots",
+        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH or postgres://…"
+      )
+    }
+    if (speed === "max") {
+      return yield* usage("snapshots are followed in real time", "Leave out --speed max or --snapshots.")
+    }
+    if (maxStaleness !== undefined && maxStaleness < 0) {
+      return yield* usage(
+        "--max-staleness cannot be negative",
+        "It is in ms; without it snapshots count for their TTL."
+      )
+    }
+    return {
+      address: yield* parseSnapshots(snapshots),
+      scope: snapshotScope ?? pipelineId,
+      options: maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }
+    }
+  }
+)

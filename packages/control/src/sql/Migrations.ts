@@ -10,6 +10,7 @@ import { policyTables } from "./PolicyTables.ts"
 import { registryTables } from "./RegistryTables.ts"
 import { sessionTables } from "./SessionTables.ts"
 import { tenancyTables } from "./TenancyTables.ts"
+import { snapshotMigrations } from "./SnapshotMigrations.ts"
 
 /** Every table of the control plane, oldest first; each is run once. A new one has a number of its own, the highest. */
 const all = {
@@ -18,7 +19,8 @@ const all = {
   ...tenancyTables,
   ...policyTables,
   ...sessionTables,
-  ...leaseMigrations
+  ...leaseMigrations,
+  ...snapshotMigrations
 }
 
 /** The table that says which of them have been run. */

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { LeaseStore, LeaseStoreFailure } from "../LeaseStore.ts"
+import { databaseNow } from "./DatabaseClock.ts"
 import { migrateControl } from "./Migrations.ts"
 
 export interface SqlLeaseStoreOptions {
@@ -28,13 +29,6 @@ const Row = Schema.Struct({
   expires_at_ms: Schema.Int
 })
 const decode = Schema.decodeUnknownEffect(Row)
-
-/** Wall time of the database at this statement (not at the start of its transaction), in whole ms. */
-const databaseNow = (sql: SqlClient.SqlClient): Fragment =>
-  sql.onDialectOrElse({
-    pg: () => sql.literal("CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)"),
-    orElse: () => sql.literal("CAST(unixepoch('subsec') * 1000 AS INTEGER)")
-  })
 
 /**
  * Leases in the table `rspp_leases` of an SQL database (SQLite or PostgreSQL), which is made when it is missing.

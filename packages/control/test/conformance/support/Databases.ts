@@ -1,11 +1,10 @@
-import * as PgClient from "@effect/sql-pg/PgClient"
 import { afterAll, describe, it } from "@effect/vitest"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
 import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import { Effect, Layer, Redacted } from "effect"
 import type { Scope } from "effect"
-import type * as SqlClient from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -30,9 +29,9 @@ const sqlite: Make = Effect.map(
 const postgres = (url: string): Make =>
   Effect.gen(function*() {
     const schema = `rspp_test_${randomUUID().replaceAll("-", "")}`
-    const base = PgClient.layer({ url: Redacted.make(url) })
-    const once = (run: (sql: PgClient.PgClient) => Effect.Effect<unknown, unknown>) =>
-      Effect.orDie(Effect.provide(Effect.flatMap(PgClient.PgClient, run), base, { local: true }))
+    const base = Postgres.layer(Redacted.make(new URL(url)))
+    const once = (run: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, unknown>) =>
+      Effect.orDie(Effect.provide(Effect.flatMap(SqlClient.SqlClient, run), base, { local: true }))
     yield* Effect.acquireRelease(
       once((sql) => sql`CREATE SCHEMA ${sql(schema)}`),
       () => once((sql) => sql`DROP SCHEMA ${sql(schema)} CASCADE`)
@@ -42,16 +41,23 @@ const postgres = (url: string): Make =>
     return { client: Layer.orDie(Postgres.layer(Redacted.make(inTest))) }
   })
 
+const notRun = (what: string, missing: string) =>
+  describe(`${what} on PostgreSQL`, () => {
+    it(`was not run: ${missing}`, (context) => context.skip(missing))
+  })
+
+const run = (what: string, url: string, stop: () => void, cases: (make: Make) => void) =>
+  describe(`${what} on PostgreSQL`, () => {
+    afterAll(stop)
+    cases(postgres(url))
+  })
+
 /** Runs the same cases on SQLite and on PostgreSQL; where there is no server, they are skipped with the reason. */
 export const onBothDatabases = (what: string, cases: (make: Make) => void): void => {
-  describe(`${what} on SQLite`, () => cases(sqlite))
-  const server = postgresServer()
-  describe(`${what} on PostgreSQL`, () => {
-    if ("missing" in server) {
-      it(`was not run: ${server.missing}`, (context) => context.skip(server.missing))
-      return
-    }
-    afterAll(server.stop)
-    cases(postgres(server.url))
+  describe(`${what} on SQLite`, () => {
+    cases(sqlite)
   })
+  const server = postgresServer()
+  if ("missing" in server) notRun(what, server.missing)
+  else run(what, server.url, server.stop, cases)
 }
