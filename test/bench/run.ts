@@ -22,6 +22,8 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   soak: () => import("./measures/Soak.ts"),
   simulation: () => import("./measures/SimulationSpeed.ts"),
   replay: () => import("./measures/ReplaySpeed.ts"),
+  leases: () => import("./measures/LeaseThroughput.ts"),
+  snapshots: () => import("./measures/SnapshotLatency.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
 
