@@ -3,7 +3,8 @@ import type { RemovedRecord, TimelineRecord } from "@rspp/contracts/Timeline"
 import { Effect, FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { TimelineDecoder } from "../format/TimelineDecoder.ts"
-import { encodeFrame, preamble } from "../format/TimelineFormat.ts"
+import { TimelineEncoder } from "../format/TimelineEncoder.ts"
+import { preambleOf } from "../format/TimelineFormat.ts"
 import { replaceFile } from "./SafeFile.ts"
 
 /** The class of what a record keeps of a payload; undefined for every other record, and for what is removed already. */
@@ -57,11 +58,13 @@ export const removePayloads = Effect.fn("Removal.payloads")(function*(
     return undefined
   })
   decoder.push(yield* fs.readFile(path))
-  decoder.finish()
-  yield* replaceFile(path, frames(groups.values()))
+  const read = decoder.finish()
+  // Whoever calls has read the file: what is no timeline has no records to remove.
+  if (read.is === "timeline") yield* replaceFile(path, frames(read.timeline.header.format_version, groups.values()))
 })
 
-function* frames(groups: Iterable<ReadonlyArray<TimelineRecord>>): Generator<Uint8Array> {
-  yield preamble
-  for (const group of groups) yield encodeFrame(group)
+function* frames(version: number, groups: Iterable<ReadonlyArray<TimelineRecord>>): Generator<Uint8Array> {
+  const encoder = new TimelineEncoder(version)
+  yield preambleOf(version)
+  for (const group of groups) yield encoder.encode([group])
 }
