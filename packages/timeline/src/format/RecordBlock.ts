@@ -54,7 +54,11 @@ export const encodeBlock = (
   if (body.length > maxFrameBytes) throw new RangeError(`a block holds at most ${maxFrameBytes} bytes`)
   let deflated = false
   if (textBytes >= leastTextBytes) {
-    const shorter = deflateRawSync(body, { dictionary: blockDictionary, level: levelOfCompression })
+    const shorter = deflateRawSync(body, {
+      chunkSize: 2048,
+      dictionary: blockDictionary,
+      level: levelOfCompression
+    })
     deflated = shorter.length < body.length
     if (deflated) body = shorter
   }

@@ -33,7 +33,7 @@ export const hole = "\u0000"
 export const maxPatternChars = 80
 
 /** Numbers in one pattern at most; a string with more of them is a pattern without any. */
-export const maxHoles = 4
+export const maxHoles = 40
 
 /** Digits of a number in a pattern at most. */
 export const maxDigits = 14
