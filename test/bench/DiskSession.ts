@@ -74,7 +74,7 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
   const session = await OneSession.open({
     output: "paced",
     voiceMs,
-    recorder: recorderOn(disk),
+    recording: recorderOn(disk),
     sessionConfig: {
       recording_policy: { recording_level: "L2" },
       session_config: { barge_in: { min_ms: 0 } }
@@ -147,7 +147,7 @@ export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
       nowMs: () => performance.now(),
       output: "instant",
       voiceMs,
-      recorder: recorderOn(disk)
+      recording: recorderOn(disk)
     })
     return yield* Effect.gen(function*() {
       let times = 0

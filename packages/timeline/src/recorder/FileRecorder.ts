@@ -18,7 +18,7 @@ import { create } from "./TimelineFile.ts"
 import { holdIfPossible } from "./WriterLock.ts"
 
 /** Records wait at most this long, in real time, before the writer takes them, in ms … */
-export const flushEveryMs = 50
+export const flushEveryMs = 500
 
 /** … and less when this many bytes have come together, or a turn has ended. */
 export const flushBytes = 64 * 1024

@@ -1,7 +1,7 @@
 // Holds I-ROOM-EVIDENCE, I-ROOM-MARKERS, I-ROOM-RECORDS.
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
-import { encodeFrame } from "../../src/format/TimelineFormat.ts"
+import { encodeJson } from "../../src/format/JsonFrame.ts"
 import { AppendBuffer, approximateBytes, detailFill, markerBytes } from "../../src/recorder/AppendBuffer.ts"
 import { evidenceBaseBytes, evidenceInvocationBytes } from "../../src/recorder/EvidenceLedger.ts"
 import type { Emission, Tier } from "../../src/recorder/RecordAssembler.ts"
@@ -147,11 +147,11 @@ describe("the append buffer", () => {
 })
 
 describe("the estimate of a record's size", () => {
-  it("is not less than its frame", () => {
+  it("is not less than its JSON", () => {
     for (const level of ["L0", "L2"] as const) {
       const { header, records } = recording(usualSession, { level })
       for (const record of [header, ...records]) {
-        assert.isAtMost(encodeFrame([record]).length, approximateBytes(record), record.record)
+        assert.isAtMost(encodeJson([record]).length, approximateBytes(record), record.record)
       }
     }
   })
@@ -167,7 +167,7 @@ describe("the estimate of a record's size", () => {
     })
     const evidence = records.find((record) => record.record === "evidence")
     assert(evidence?.record === "evidence")
-    const size = encodeFrame([evidence]).length
+    const size = encodeJson([evidence]).length
     assert.isAtMost(size, approximateBytes(evidence))
     assert.isAtMost(size, evidenceBaseBytes + 201 * evidenceInvocationBytes)
     // The measured sizes that the constants are made of.
