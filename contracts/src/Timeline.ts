@@ -16,8 +16,11 @@ import { RecordingLevel, ResolvedTurnPlan } from "./TurnPlan.ts"
 
 export type { InvocationFacts } from "./Invocation.ts"
 
-/** Version of the timeline format that this code writes and reads. */
-export const timelineFormatVersion = 1
+/** Version of the timeline format that new recordings are written in. */
+export const timelineFormatVersion = 2
+
+/** Versions of the timeline format that are read. A recording is of the version that its header and its first line say. */
+export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatVersion]
 
 /**
  * What kernels do since a certain version and did not do before: a replay does it only where the recording's header has
@@ -42,10 +45,10 @@ export const behaviourFlags = {
 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
-const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {
-  expected: `format version ${timelineFormatVersion}`,
+const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => readableFormatVersions.includes(version), {
+  expected: `format version ${readableFormatVersions.join(" or ")}`,
   rule: "enum",
-  toJsonSchema: () => ({ enum: [timelineFormatVersion] })
+  toJsonSchema: () => ({ enum: [...readableFormatVersions] })
 }))
 
 const record = <T extends string, F extends Schema.Struct.Fields>(name: T, fields: F) =>

@@ -11,7 +11,7 @@ import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { Effect, FileSystem, Layer } from "effect"
 import { playScriptedCall, scriptedSessionId, speech } from "../support/ScriptedCall.ts"
 
-/** Any object store with a conditional write will do: three calls. This one counts what it is asked to keep. */
+/** Any object store with a conditional write will do: four calls. This one counts what it is asked to keep. */
 const counted = (counts: { puts: number }) =>
   Layer.effect(
     ObjectStore,

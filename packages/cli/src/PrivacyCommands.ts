@@ -67,11 +67,24 @@ const keyStore = optional(
   Flag.String("keys").pipe(Flag.withDescription("The key store, where the keys of sealed recordings are destroyed"))
 )
 
+/** For what can be done to recordings in a store as well. */
+const inStore = {
+  store: optional(
+    Flag.String("store").pipe(
+      Flag.withDescription("In this store: dir:PATH, sqlite:PATH or postgres://…; needs --audit")
+    )
+  )
+}
+
 /** `rspp timeline delete`. */
 export const deleting = Command.make(
   "delete",
   {
-    file: Argument.String("FILE").pipe(Argument.withDescription("A timeline file")),
+    file: Argument.String("FILE").pipe(Argument.withDescription("A timeline file; with --store a session")),
+    ...inStore,
+    tenant: optional(
+      Flag.String("tenant").pipe(Flag.withDescription("With --store: of this tenant, if several have the session"))
+    ),
     turn: optional(Flag.String("turn").pipe(Flag.withDescription("Only what was said in this turn"))),
     mode: Flag.Literals("mode", ["hard_delete", "crypto_inaccessible"]).pipe(
       Flag.withDescription(
@@ -93,7 +106,12 @@ export const deleting = Command.make(
 export const sweep = Command.make(
   "sweep",
   {
-    directory: Argument.String("DIR").pipe(Argument.withDescription("A directory of recordings")),
+    directory: Argument.String("DIR").pipe(
+      Argument.withDescription("A directory of recordings; or --store"),
+      Argument.optional,
+      Argument.map(Option.getOrUndefined)
+    ),
+    ...inStore,
     policy: Flag.String("policy").pipe(Flag.withDescription("A retention policy, JSON")),
     now: optional(
       Flag.String("now").pipe(Flag.withDescription("Sweep as if it were this time, for example 2026-12-31"))

@@ -61,6 +61,20 @@ export const storeLayer = (
     }
   }))
 
+/** The store that recordings are deleted from, and the log where that is written down: beside a store there is no place. */
+export const deletionStore = Effect.fnUntraced(function*(store: string, audit: string | undefined) {
+  const address = yield* parseStore(store)
+  if (audit === undefined) {
+    return yield* new CliFailure({
+      exit: "usage",
+      message: "a deletion from a store is written down in an audit log, and none is named",
+      hint: "Add --audit LOG, the same for every deletion from this store."
+    })
+  }
+  yield* mustExist(address)
+  return { layer: storeLayer(address), log: audit }
+})
+
 /** A store to read from must be there: opening one would make it. */
 export const mustExist = Effect.fnUntraced(function*(address: StoreAddress) {
   if (address.kind === "postgres") return undefined

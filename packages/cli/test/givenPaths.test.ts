@@ -58,7 +58,7 @@ describe("what is said of", () => {
     [3, /torn\.timeline is cut off at byte/u, ["timeline", "diff", call, "torn.timeline"]]
   ]
   for (const [exit, said, args] of cases) {
-    it(args.map((arg) => arg.split("/").at(-1)).join(" "), async () => {
+    it(`rspp ${args.map((arg) => arg.split("/").at(-1)).join(" ")}`, async () => {
       const { code, stderr, stdout } = await rspp(args, { cwd })
       expect(stderr).toMatch(said)
       expect(stderr).not.toMatch(/internal|ENO|EACCES|PlatformError|FileSystem/u)

@@ -97,6 +97,50 @@ describe("rspp run --store", () => {
   }, minute)
 })
 
+describe("rspp timeline delete and sweep --store", () => {
+  it("take what was said out of a store, and recordings that are past their time; the rest replays", async () => {
+    const spec =
+      "schema_version: v1.0\npipeline_id: assistant\npipeline_version: assistant/2\nrecording_policy: { recording_level: L2 }\n"
+    writeFileSync(join(cwd, "L2.yaml"), spec)
+    const call = ["run", "--speed", "max", "--input", recording("goforward"), "--pipeline", "L2.yaml", "--json"]
+    for (const store of ["dir:said", "sqlite:said.sqlite"]) {
+      const where = ["--store", store]
+      const audit = ["--audit", `${store.slice(0, 3)}.jsonl`]
+      expect((await run(...call, ...where, "--session", "said")).code).toBe(0)
+      const unnamed = await run("timeline", "delete", "said", ...where, "--mode", "hard_delete")
+      expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringContaining("Add --audit LOG")])
+      const nobody = await run("timeline", "delete", "other", ...where, ...audit, "--mode", "hard_delete")
+      expect([nobody.code, nobody.stderr]).toEqual([
+        3,
+        expect.stringContaining("there is no recording of session other")
+      ])
+      const file = `${store.slice(0, 3)}.timeline`
+      expect((await run("timeline", "fetch", "said", "--from", store, "--to", `before-${file}`)).code).toBe(0)
+      expect((await run("timeline", "show", `before-${file}`)).stdout).toMatch(/Go forward/u)
+      const deleted = await run("timeline", "delete", "said", ...where, ...audit, "--mode", "hard_delete")
+      expect([deleted.code, deleted.stderr]).toEqual([0, ""])
+      expect(deleted.stdout).toMatch(/^session said in (?:dir|sqlite):said\S*: .*text_raw.* removed/u)
+      expect((await run("timeline", "fetch", "said", "--from", store, "--to", file)).code).toBe(0)
+      expect((await run("timeline", "show", file)).stdout).not.toMatch(/Go forward/u)
+      expect((await run("timeline", "verify", file)).code).toBe(0)
+      expect((await run("replay", file)).code).toBe(0)
+      const retention = { schema_version: "v1.0", retention: [{ tenant_id: "*", recording_days: 30 }] }
+      writeFileSync(join(cwd, "retention.json"), JSON.stringify(retention))
+      const sweep = ["timeline", "sweep", ...where, ...audit, "--policy", "retention.json", "--now", "2999-01-01"]
+      const dry = await run(...sweep, "--dry-run")
+      expect([dry.code, dry.stdout]).toEqual([0, expect.stringContaining("session said: would be removed as a whole")])
+      const swept = await run(...sweep)
+      expect([swept.code, swept.stdout]).toEqual([0, expect.stringContaining("1 recordings: 0 stripped, 1 removed")])
+      expect(await stored(store)).toEqual([])
+      const verdict = await run("timeline", "audit", "verify", audit[1] ?? "")
+      expect([verdict.code, verdict.stdout]).toEqual([0, expect.stringMatching(/: ok, 4 entries/u)])
+    }
+    const both = await run("timeline", "sweep", "said", "--store", "dir:said", "--policy", "retention.json")
+    const neither = await run("timeline", "sweep", "--policy", "retention.json")
+    expect([both.code, neither.code]).toEqual([2, 2])
+  }, 2 * minute)
+})
+
 describe("rspp timeline ship, stored, fetch", () => {
   beforeAll(async () => {
     for (const seed of [17, 18]) {

@@ -421,7 +421,7 @@ const isDowngrade = isSignal("recording_level_downgraded")
 const isLimit = (level: string) => isCommand("limit_recording", { level })
 const manifest = (change: (manifest: Record<string, unknown>) => void): Change => (records) => {
   const end = records.at(-1)
-  if (end?.record === "end" && end.not_captured !== undefined) change(end.not_captured as Record<string, unknown>)
+  if (end?.record === "end" && end.not_captured !== undefined) change(end.not_captured)
 }
 
 /** A step that nothing comes of, at the time of the record. */

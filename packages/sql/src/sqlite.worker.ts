@@ -24,6 +24,8 @@ const openDatabase = (): DatabaseSync => {
     // Readers do not wait for the writer; and what COMMIT has answered survives a power cut.
     if (!readOnly) opened.exec("PRAGMA journal_mode = WAL")
     opened.exec("PRAGMA synchronous = FULL")
+    // What is deleted is overwritten.
+    if (!readOnly) opened.exec("PRAGMA secure_delete = ON")
     if (maxPages !== undefined) opened.exec(`PRAGMA max_page_count = ${maxPages}`)
   } catch (error) {
     opened.close()

@@ -1,11 +1,11 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
-import { bytesOf, recordingsOf } from "@rspp/timeline/store/StoredRecording"
+import { bytesOf } from "@rspp/timeline/store/StoredRecording"
 import { TimelineStore } from "@rspp/timeline/store/TimelineStore"
 import { Effect, FileSystem, Stream } from "effect"
-import { CliFailure } from "../CliFailure.ts"
 import { notWritable, timelineFile } from "../OutputFiles.ts"
 import { Screen } from "../Screen.ts"
 import { mustExist, parseStore, storeLayer } from "../StoreAddress.ts"
+import { recordingOfSession } from "../StoredSession.ts"
 import { tellTear } from "../TimelineFile.ts"
 
 export interface FetchFlags {
@@ -24,25 +24,7 @@ export const fetchTimeline = Effect.fn("rspp.timeline.fetch")(function*({ from, 
   const file = yield* timelineFile(to, encodeURIComponent(session))
   yield* Effect.gen(function*() {
     const store = yield* TimelineStore
-    const infos = yield* store.list({ session_id: session, ...(tenant === undefined ? {} : { tenant_id: tenant }) })
-    const [recording, second] = recordingsOf(infos)
-    if (recording === undefined) {
-      return yield* new CliFailure({
-        exit: "bad_input",
-        message: `${store.name}: there is no recording of session ${session}${
-          tenant === undefined ? "" : ` of tenant ${tenant}`
-        }`,
-        hint: "rspp timeline stored lists what there is."
-      })
-    }
-    if (second !== undefined) {
-      const tenants = recordingsOf(infos).map(({ tenant_id }) => tenant_id).join(", ")
-      return yield* new CliFailure({
-        exit: "usage",
-        message: `${store.name}: several tenants have a session ${session}`,
-        hint: `Say which with --tenant: ${tenants}.`
-      })
-    }
+    const recording = yield* recordingOfSession(session, tenant)
     // Of this process alone, so that two that fetch to one name do not write into one file.
     const part = `${file}.${process.pid}.part`
     yield* bytesOf(store, recording).pipe(

@@ -1,13 +1,17 @@
 import { AuditLog } from "@rspp/timeline/privacy/AuditLog"
 import { sweep } from "@rspp/timeline/privacy/Retention"
 import type { SweptFile } from "@rspp/timeline/privacy/Retention"
-import { Clock, Effect, FileSystem, Path } from "effect"
+import { sweepStored } from "@rspp/timeline/store/StoredDeletion"
+import { Clock, Effect, FileSystem, Layer, Path } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
 import { ofKind, readJson } from "../JsonInput.ts"
+import { deletionStore } from "../StoreAddress.ts"
 import { Screen } from "../Screen.ts"
 
 export interface SweepFlags {
-  readonly directory: string
+  readonly directory: string | undefined
+  /** Sweeps a store instead of a directory. */
+  readonly store: string | undefined
   readonly policy: string
   readonly now: string | undefined
   readonly dryRun: boolean
@@ -18,7 +22,16 @@ export interface SweepFlags {
 
 /** `rspp timeline sweep`: removes from recordings what is past its time. */
 export const sweepTimelines = Effect.fn("rspp.timeline.sweep")(function*(flags: SweepFlags) {
-  const { directory, dryRun, json, keys } = flags
+  const { directory, dryRun, json, keys, store } = flags
+  if ((directory === undefined) === (store === undefined)) {
+    return yield* new CliFailure({
+      exit: "usage",
+      message: directory === undefined
+        ? "there is nothing to sweep"
+        : "a directory and a store cannot be swept at once",
+      hint: "Give a DIR of recordings, or --store STORE."
+    })
+  }
   const screen = yield* Screen
   const paths = yield* Path.Path
   const policy = yield* ofKind(flags.policy, "retention_policy", yield* readJson(flags.policy, "a retention policy"))
@@ -41,12 +54,22 @@ export const sweepTimelines = Effect.fn("rspp.timeline.sweep")(function*(flags: 
       hint: `Give the path of a ${what}.`
     })
   }
-  const log = flags.audit ?? paths.join(directory, "audit.jsonl")
-  const files = yield* sweep(directory, { policy, nowMs, dryRun, ...(keys === undefined ? {} : { keys }) }).pipe(
-    Effect.provide(AuditLog.layer(log))
-  )
+  const options = { policy, nowMs, dryRun, ...(keys === undefined ? {} : { keys }) }
+  const stored = store === undefined ? undefined : yield* deletionStore(store, flags.audit)
+  const log = stored?.log ?? flags.audit ?? paths.join(directory ?? ".", "audit.jsonl")
+  const audit = AuditLog.layer(log)
+  const files = stored === undefined
+    ? yield* Effect.provide(sweep(directory ?? ".", options), audit)
+    : yield* Effect.provide(sweepStored(options), Layer.merge(stored.layer, audit))
   if (json) {
-    screen.line(JSON.stringify({ directory, dry_run: dryRun, now_ms: nowMs, files }))
+    screen.line(
+      JSON.stringify({
+        ...(directory === undefined ? { store } : { directory }),
+        dry_run: dryRun,
+        now_ms: nowMs,
+        files
+      })
+    )
   } else {
     for (const file of files) if (file.action !== "keep") screen.line(lineOf(file, dryRun))
     const count = (action: SweptFile["action"]) => files.filter((file) => file.action === action).length

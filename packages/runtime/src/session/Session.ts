@@ -4,7 +4,7 @@ import type { CommandOf, SessionCommand } from "@rspp/contracts/SessionCommand"
 import { completeSessionConfig } from "@rspp/contracts/SessionConfig"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import { egressQueueMaxMs } from "@rspp/contracts/Time"
-import { behaviourFlags } from "@rspp/contracts/Timeline"
+import { behaviourFlags, timelineFormatVersion } from "@rspp/contracts/Timeline"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -161,7 +161,7 @@ export const makeHeader = (
   return {
     record: "header",
     schema_version: "v1.0",
-    format_version: 1,
+    format_version: timelineFormatVersion,
     rspp_version: rsppVersion,
     session_id: options.session_id,
     tenant_id: options.tenant_id,

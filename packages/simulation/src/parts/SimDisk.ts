@@ -86,13 +86,14 @@ export class SimDisk {
   }
 
   #write(): void {
-    const batch = this.#buffer.take()
-    for (const emission of batch) {
-      this.#options.into.push(emission)
-      for (const record of emission.records) this.#written += approximateBytes(record)
+    for (let batch = this.#buffer.take(); batch.length > 0; batch = this.#buffer.take()) {
+      for (const emission of batch) {
+        this.#options.into.push(emission)
+        for (const record of emission.records) this.#written += approximateBytes(record)
+      }
+      this.#buffer.written()
+      this.#marks.flushed(this.#written, this.#call.world.nowMs)
     }
-    this.#buffer.written()
-    if (batch.length > 0) this.#marks.flushed(this.#written, this.#call.world.nowMs)
   }
 
   #look(): void {

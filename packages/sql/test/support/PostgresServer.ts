@@ -35,9 +35,10 @@ const owner = (): { readonly uid: number; readonly gid: number } | undefined => 
 
 /**
  * The server that `PG_URL` names, or a new one in a temporary directory, reached by a Unix socket in it; `missing` when
- * neither can be had.
+ * neither can be had. A new one does not wait for its disk, unless `durable`: a crash of the server loses nothing all the
+ * same, one of the machine would.
  */
-export const postgresServer = (): PostgresServer => {
+export const postgresServer = ({ durable = false }: { readonly durable?: boolean } = {}): PostgresServer => {
   const given = process.env["PG_URL"]
   if (given !== undefined && given !== "") return { url: given, stop: () => {} }
   const bin = programs()
@@ -60,7 +61,7 @@ export const postgresServer = (): PostgresServer => {
       join(directory, "log"),
       "-w",
       "-o",
-      `-k ${directory} -c listen_addresses='' -c fsync=off`,
+      `-k ${directory} -c listen_addresses=''${durable ? "" : " -c fsync=off"}`,
       "start"
     ])
   const crash = () => run("pg_ctl", ["-D", data, "-m", "immediate", "stop"])

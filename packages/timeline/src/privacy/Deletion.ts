@@ -68,8 +68,34 @@ const deleteHeld = Effect.fnUntraced(function*(
   file: string,
   options: DeletionOptions
 ): Effect.fn.Return<DeletionReport, DeletionError, AuditLog | FileSystem.FileSystem> {
-  const { mode, turnId } = options
   const timeline = yield* read(file)
+  return yield* deleteFrom(
+    { name: file, timeline, rewrite: (isMeant) => removePayloads(file, isMeant, "hard_delete") },
+    options
+  )
+})
+
+/** A recording that something can be deleted from, wherever it is. */
+export interface Deletable<E> {
+  /** For messages and the audit. */
+  readonly name: string
+  readonly timeline: Timeline
+  /** Takes the payloads that `isMeant` names out of it, as a whole or not at all. */
+  readonly rewrite: (
+    isMeant: (record: Timeline["records"][number]) => boolean
+  ) => Effect.Effect<void, E, FileSystem.FileSystem>
+}
+
+/** {@link deletePayloads} of a recording that was read already. */
+export const deleteFrom = Effect.fnUntraced(function*<E>(
+  { name: file, rewrite, timeline }: Deletable<E>,
+  options: DeletionOptions
+): Effect.fn.Return<
+  DeletionReport,
+  E | DeletionRefused | AuditUnavailable | KeyStoreFailure,
+  AuditLog | FileSystem.FileSystem
+> {
+  const { mode, turnId } = options
   yield* refused(file, timeline, options)
   const { payload_key_id, session_id, tenant_id } = timeline.header
   const payloads = turnId === undefined ? undefined : new PayloadTurns(timeline.records)
@@ -99,7 +125,7 @@ const deleteHeld = Effect.fnUntraced(function*(
   }
   const audit = yield* AuditLog
   yield* audit.append({ action: "delete", outcome: "granted", reason: mode, subject })
-  if (mode === "hard_delete" && records > 0) yield* removePayloads(file, isMeant, "hard_delete")
+  if (mode === "hard_delete" && records > 0) yield* rewrite(isMeant)
   const key_destroyed = options.keys !== undefined && key !== undefined && (yield* destroyKey(options.keys, key.key_id))
   yield* audit.append({ action: "delete", outcome: "done", reason: mode, subject })
   return { mode, session_id, ...(turnId === undefined ? {} : { turn_id: turnId }), removed, key_destroyed }

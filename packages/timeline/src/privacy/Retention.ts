@@ -9,6 +9,7 @@ import { holdIfPossible, mustBeFree } from "../recorder/WriterLock.ts"
 import { AuditLog } from "./AuditLog.ts"
 import type { AuditUnavailable } from "./AuditLog.ts"
 import { destroyKey, findKey, wasDestroyed } from "./KeyStore.ts"
+import type { Deletable } from "./Deletion.ts"
 import type { KeyStoreFailure } from "./KeyStore.ts"
 import { keptClass, removePayloads } from "./Removal.ts"
 import { syncDirectory } from "./SafeFile.ts"
@@ -116,12 +117,40 @@ const sweepFile = Effect.fnUntraced(function*(
 > {
   const timeline = yield* read(file).pipe(Effect.catch((error) => Effect.succeed(error)))
   if ("_tag" in timeline) return { file, action: "skip", classes: [], records: 0, problem: timeline.message }
+  return yield* sweepOne({
+    name: file,
+    timeline,
+    isClosed: timeline.tear === undefined,
+    rewrite: (isMeant) => removePayloads(file, isMeant, "retention"),
+    remove: Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      // What an earlier sweep left half written goes with it.
+      yield* fs.remove(`${file}.next`, { force: true })
+      yield* fs.remove(file)
+      yield* syncDirectory(file)
+    })
+  }, options)
+})
+
+/** A recording that may be past its time, wherever it is. */
+export interface Sweepable<E> extends Deletable<E> {
+  /** No more will come. */
+  readonly isClosed: boolean
+  /** Removes it as a whole. */
+  readonly remove: Effect.Effect<void, E, FileSystem.FileSystem>
+}
+
+/** What {@link sweep} does with each recording. */
+export const sweepOne = Effect.fnUntraced(function*<E>(
+  { isClosed, name: file, remove, rewrite, timeline }: Sweepable<E>,
+  options: SweepOptions
+): Effect.fn.Return<SweptFile, E | AuditUnavailable | KeyStoreFailure, AuditLog | FileSystem.FileSystem> {
   const { payload_key_id, session_id, tenant_id, wall_clock_start_ms } = timeline.header
   const decision = retentionOf(options.policy, timeline, options.nowMs)
   const about = { file, session_id, tenant_id, ...decision }
   if (decision.action === "keep") return about
   const mayGoOn = options.nowMs - wall_clock_start_ms < dayMs
-  if (timeline.tear !== undefined && (decision.action === "strip" || mayGoOn)) {
+  if (!isClosed && (decision.action === "strip" || mayGoOn)) {
     return { ...about, action: "skip", problem: "it is not closed; cut it at its end with: rspp timeline repair" }
   }
   const lost = decision.action === "remove" ? yield* keyProblem(payload_key_id, options.keys) : undefined
@@ -132,14 +161,10 @@ const sweepFile = Effect.fnUntraced(function*(
   const subject = { file, session_id, tenant_id, classes, records }
   yield* audit.append({ action: "sweep", outcome: "granted", reason: decision.action, subject })
   if (decision.action === "strip") {
-    yield* removePayloads(file, (record) => classes.some((of) => of === keptClass(record)), "retention")
+    yield* rewrite((record) => classes.some((of) => of === keptClass(record)))
   } else {
-    const fs = yield* FileSystem.FileSystem
     if (options.keys !== undefined && payload_key_id !== undefined) yield* destroyKey(options.keys, payload_key_id)
-    // What an earlier sweep left half written goes with it.
-    yield* fs.remove(`${file}.next`, { force: true })
-    yield* fs.remove(file)
-    yield* syncDirectory(file)
+    yield* remove
   }
   yield* audit.append({ action: "sweep", outcome: "done", reason: decision.action, subject })
   return about

@@ -19,6 +19,10 @@ export const appendLimits: AppendLimits = { items: 65_536, bytes: 4 * 1024 * 102
  */
 export const detailFill = 0.95
 
+/** What the writer takes at once, at most: the rest can still make way. The first emission is taken whatever its size. */
+export const takenItems = 128
+export const takenBytes = 256 * 1024
+
 /** Always free for the terminals and closes of two turns (T9): two signals and two transitions each. */
 export const markerBytes = 8 * 1024
 export const markerItems = 64
@@ -34,13 +38,16 @@ export type Kept = "kept" | "stripped" | "dropped"
  *
  * Each tier may fill less of it than the next: detail 95 % less the room that open turns need for their evidence, records
  * all but that room and the room for markers, the baseline everything. So detail goes first and can never starve evidence
- * (I-ROOM-EVIDENCE), and for terminal and close there is room always (I-ROOM-MARKERS). What was taken but is not yet on
- * disk still counts.
+ * (I-ROOM-EVIDENCE), and for terminal and close there is room always (I-ROOM-MARKERS). Detail that waits makes way for a
+ * record that has no room, newest first (I-ROOM-RECORDS). What was taken but is not yet on disk still counts.
  */
 export class AppendBuffer {
   readonly #limits: AppendLimits
   #waiting: Array<Emission> = []
   #waitingBytes = 0
+  /** Of what waits, what is detail. */
+  #detailItems = 0
+  #detailBytes = 0
   #takenItems = 0
   #takenBytes = 0
   /** Detail records that had to go. */
@@ -65,7 +72,7 @@ export class AppendBuffer {
   /** Keeps the emission if its tier may. `reservedBytes` is what open turns need for their evidence. */
   offer(emission: Emission, reservedBytes: number): Kept {
     const bytes = sum(emission.records)
-    if (this.#fits(emission, bytes, reservedBytes)) {
+    if (this.#fits(emission, bytes, reservedBytes) || this.#makesWay(emission, bytes, reservedBytes)) {
       this.#push(emission, bytes)
       return "kept"
     }
@@ -73,7 +80,7 @@ export class AppendBuffer {
     if (emission.tier === "baseline" && markers.length < emission.records.length) {
       const stripped = { tier: emission.tier, records: markers }
       const size = sum(markers)
-      if (this.#fits(stripped, size, 0)) {
+      if (this.#fits(stripped, size, 0) || this.#makesWay(stripped, size, 0)) {
         this.#push(stripped, size)
         this.droppedRecords++
         return "stripped"
@@ -86,17 +93,28 @@ export class AppendBuffer {
 
   /** True when the open turns can still be ended with all their records and evidence. */
   hasRoom(reservedBytes: number): boolean {
-    return this.#items < this.#limits.items - 2 * markerItems &&
-      this.#bytes + endingBytes + reservedBytes + markerBytes <= this.#limits.bytes
+    return this.#items - this.#detailItems < this.#limits.items - 2 * markerItems &&
+      this.#bytes - this.#detailBytes + endingBytes + reservedBytes + markerBytes <= this.#limits.bytes
   }
 
-  /** Takes all that waits. It counts until {@link written} says that it is gone. */
+  /** Takes the first of what waits, as much as is written at once. It counts until {@link written} says that it is gone. */
   take(): ReadonlyArray<Emission> {
-    const taken = this.#waiting
-    this.#takenItems += taken.length
-    this.#takenBytes += this.#waitingBytes
-    this.#waiting = []
-    this.#waitingBytes = 0
+    let items = 0
+    let bytes = 0
+    for (const emission of this.#waiting) {
+      const size = sum(emission.records)
+      if (items > 0 && (items >= takenItems || bytes + size > takenBytes)) break
+      items++
+      bytes += size
+      if (emission.tier === "detail") {
+        this.#detailItems--
+        this.#detailBytes -= size
+      }
+    }
+    const taken = this.#waiting.splice(0, items)
+    this.#takenItems += items
+    this.#takenBytes += bytes
+    this.#waitingBytes -= bytes
     return taken
   }
 
@@ -114,8 +132,27 @@ export class AppendBuffer {
     return this.#waitingBytes + this.#takenBytes
   }
 
-  #fits(emission: Emission, bytes: number, reservedBytes: number): boolean {
-    const { items, bytes: limit } = this.#limits
+  /** Lets detail that waits go for something else, if that helps. */
+  #makesWay(emission: Emission, bytes: number, reservedBytes: number): boolean {
+    if (emission.tier === "detail" || this.#detailItems === 0) return false
+    if (!this.#fits(emission, bytes - this.#detailBytes, reservedBytes, this.#detailItems)) return false
+    for (let at = this.#waiting.length - 1; at >= 0 && !this.#fits(emission, bytes, reservedBytes); at--) {
+      const waiting = this.#waiting[at]
+      if (waiting?.tier !== "detail") continue
+      const size = sum(waiting.records)
+      this.#waiting.splice(at, 1)
+      this.#waitingBytes -= size
+      this.#detailItems--
+      this.#detailBytes -= size
+      this.droppedDetail += waiting.records.length
+    }
+    return true
+  }
+
+  /** Whether it has room; `without`: when so many of the items that wait have gone. */
+  #fits(emission: Emission, bytes: number, reservedBytes: number, without = 0): boolean {
+    const { items: most, bytes: limit } = this.#limits
+    const items = most + without
     const used = this.#bytes + bytes
     switch (emission.tier) {
       case "detail":
@@ -132,6 +169,9 @@ export class AppendBuffer {
   #push(emission: Emission, bytes: number): void {
     this.#waiting.push(emission)
     this.#waitingBytes += bytes
+    if (emission.tier !== "detail") return
+    this.#detailItems++
+    this.#detailBytes += bytes
   }
 }
 

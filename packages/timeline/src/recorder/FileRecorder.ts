@@ -18,7 +18,7 @@ import { create } from "./TimelineFile.ts"
 import { holdIfPossible } from "./WriterLock.ts"
 
 /** Records wait at most this long, in real time, before the writer takes them, in ms … */
-export const flushEveryMs = 50
+export const flushEveryMs = 500
 
 /** … and less when this many bytes have come together, or a turn has ended. */
 export const flushBytes = 64 * 1024
@@ -145,6 +145,9 @@ const open = Effect.fn("Recorder.open")(function*(
       buffer.written()
       look()
       tell(false)
+      if (buffer.waitingBytes === 0) return
+      arrived.openUnsafe()
+      urgent.openUnsafe()
     })),
     Effect.tap(() => {
       if (warned || !file.impaired()) return Effect.void
@@ -158,7 +161,8 @@ const open = Effect.fn("Recorder.open")(function*(
       finishing = true
       assembler.finish()
       closed = true
-      yield* flush
+      do yield* flush
+      while (buffer.waitingBytes > 0)
       yield* file.close((records) =>
         assembler.end(reason ?? reasonOf(exit), records, {
           detail: buffer.droppedDetail,

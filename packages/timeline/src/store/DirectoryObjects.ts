@@ -93,6 +93,13 @@ export const layer = (
           Effect.succeed(Option.none<Uint8Array>()))
       )
 
+      const remove = Effect.fnUntraced(function*(key: string) {
+        const target = at(key)
+        if (!(yield* fs.exists(target))) return
+        yield* fs.remove(target, { force: true })
+        yield* syncDirectory(paths.dirname(target))
+      })
+
       const keysBelow = (path: string, prefix: string): Effect.Effect<ReadonlyArray<string>, PlatformError> =>
         fs.readDirectoryEntries(path).pipe(
           Effect.catchIf(
@@ -137,6 +144,7 @@ export const layer = (
         name,
         put: (key, bytes) => Effect.mapError(put(key, bytes), failed),
         get: (key, first) => Effect.mapError(get(key, first), failed),
+        remove: (key) => Effect.mapError(remove(key), failed),
         list: (prefix) => Effect.mapError(keysBelow(at(prefix.replace(/\/$/u, "")), prefix), failed)
       })
     })

@@ -14,6 +14,7 @@ export const layer: Layer.Layer<ObjectStore> = Layer.sync(ObjectStore, () => {
       }),
     get: (key, first) =>
       Effect.sync(() => Option.map(Option.fromUndefinedOr(objects.get(key)), (_) => _.slice(0, first))),
+    remove: (key) => Effect.sync(() => void objects.delete(key)),
     list: (prefix) => Effect.sync(() => [...objects.keys()].filter((key) => key.startsWith(prefix)))
   })
 })

@@ -2,7 +2,7 @@ import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import { Effect, Layer, Option, Schema } from "effect"
 import { ObjectStore } from "./ObjectStore.ts"
 import type { RecordingKey, TimelineSegment } from "./TimelineSegment.ts"
-import { infoOf, inOrder, isIntact, isSame, nameOf, SegmentInfo } from "./TimelineSegment.ts"
+import { infoOf, inOrder, isIntact, isSame, isSameList, nameOf, SegmentInfo } from "./TimelineSegment.ts"
 import { SegmentConflict, SegmentDamaged, SegmentMissing, TimelineStore } from "./TimelineStore.ts"
 
 /*
@@ -11,9 +11,13 @@ import { SegmentConflict, SegmentDamaged, SegmentMissing, TimelineStore } from "
  *   rspp-segment 1\n
  *   {"closed":false,"first_sequence":0,…}\n     the segment's SegmentInfo, as canonical JSON
  *   the bytes
+ *
+ * While a recording is replaced, `<tenant>/<session>/replacement` holds all that is to take its place: its segments, each
+ * with its two lines, one after the other. Whoever finds it finishes the replacement.
  */
 const magic = "rspp-segment 1\n"
 const suffix = ".segment"
+const replacement = "replacement"
 
 /** The first two lines are looked for in so many bytes first; ids may be longer. */
 const headBytes = 2048
@@ -39,9 +43,8 @@ export const layer: Layer.Layer<TimelineStore, never, ObjectStore> = Layer.effec
 
     const put = Effect.fnUntraced(function*(segment: TimelineSegment) {
       if (!isIntact(segment, segment.bytes)) return yield* damaged(`${nameOf(segment)} does not fit its hash`)
-      const head = encoder.encode(`${magic}${canonicalJson(infoOf(segment))}\n`)
       const key = keyOf(segment, segment.index)
-      const result = yield* objects.put(key, Buffer.concat([head, segment.bytes]))
+      const result = yield* objects.put(key, objectOf(segment))
       if (result === "created") return "stored" as const
       const there = yield* infoAt(key)
       if (there !== undefined && isSame(there, segment)) return "present" as const
@@ -51,9 +54,77 @@ export const layer: Layer.Layer<TimelineStore, never, ObjectStore> = Layer.effec
       })
     })
 
+    const placeOf = ({ session_id, tenant_id }: RecordingKey) => `${escape(tenant_id)}/${escape(session_id)}/`
+
+    /** Removes what is not among these segments, and puts those that are not there. Anybody may do it, also twice at once. */
+    const bring = Effect.fnUntraced(function*(key: RecordingKey, segments: ReadonlyArray<TimelineSegment>) {
+      const place = placeOf(key)
+      const keys = (yield* objects.list(place)).filter((name) => name.endsWith(suffix))
+      yield* Effect.forEach(keys, (name) =>
+        Effect.gen(function*() {
+          const there = yield* infoAt(name)
+          const wanted = segments.some((segment) =>
+            keyOf(key, segment.index) === name && there && isSame(there, segment)
+          )
+          if (!wanted) yield* objects.remove(name)
+        }), { discard: true })
+      yield* Effect.forEach(segments, (segment) => objects.put(keyOf(key, segment.index), objectOf(segment)), {
+        discard: true
+      })
+      yield* objects.remove(`${place}${replacement}`)
+    })
+
+    const settle = Effect.fnUntraced(function*(key: RecordingKey) {
+      const begun = yield* objects.get(`${placeOf(key)}${replacement}`)
+      if (Option.isNone(begun)) return false
+      const segments = segmentsIn(begun.value)
+      if (segments === undefined) return yield* damaged(`${placeOf(key)}${replacement} is no replacement`)
+      yield* bring(key, segments)
+      return true
+    })
+
+    const listed = Effect.fnUntraced(function*(key: RecordingKey) {
+      const keys = (yield* objects.list(placeOf(key))).filter((name) => name.endsWith(suffix))
+      const infos = yield* Effect.forEach(keys, infoAt, { concurrency: listConcurrency })
+      return infos.filter((info) => info !== undefined).sort(inOrder)
+    })
+
+    const changed = (key: RecordingKey) =>
+      new SegmentConflict({
+        store: name,
+        message: `${name}: the recording of session ${key.session_id} was changed meanwhile`
+      })
+
     return TimelineStore.of({
       name,
       put,
+      settle: Effect.fnUntraced(function*(key) {
+        if (key !== undefined) return yield* Effect.asVoid(settle(key))
+        const begun = (yield* objects.list("")).flatMap((name) => {
+          const [tenant = "", session = "", what] = name.split("/")
+          return what === replacement
+            ? [{ tenant_id: decodeURIComponent(tenant), session_id: decodeURIComponent(session) }]
+            : []
+        })
+        return yield* Effect.forEach(begun, settle, { discard: true })
+      }),
+      replace: Effect.fnUntraced(function*(key, expected, segments) {
+        for (const segment of segments) {
+          if (!isIntact(segment, segment.bytes)) return yield* damaged(`${nameOf(segment)} does not fit its hash`)
+        }
+        const stage = `${placeOf(key)}${replacement}`
+        const claimed = yield* objects.put(stage, Buffer.concat(segments.map(objectOf)))
+        if (claimed === "exists") {
+          yield* settle(key)
+          return yield* changed(key)
+        }
+        const now = yield* listed(key)
+        if (!isSameList(now, expected)) {
+          yield* objects.remove(stage)
+          return yield* changed(key)
+        }
+        return yield* bring(key, segments)
+      }),
       list: Effect.fnUntraced(function*(of = {}) {
         const prefix = of.tenant_id === undefined ?
           "" :
@@ -93,6 +164,24 @@ const escape = (part: string): string => {
 
 const keyOf = ({ session_id, tenant_id }: RecordingKey, index: number): string =>
   `${escape(tenant_id)}/${escape(session_id)}/${String(index).padStart(8, "0")}${suffix}`
+
+const objectOf = (segment: TimelineSegment): Uint8Array =>
+  Buffer.concat([encoder.encode(`${magic}${canonicalJson(infoOf(segment))}\n`), segment.bytes])
+
+/** The segments that a replacement holds; undefined when it is none. */
+const segmentsIn = (bytes: Uint8Array): ReadonlyArray<TimelineSegment> | undefined => {
+  const segments: Array<TimelineSegment> = []
+  for (let at = 0; at < bytes.length;) {
+    const parsed = parse(bytes.subarray(at))
+    if (parsed === undefined) return undefined
+    const start = at + parsed.start
+    at = start + parsed.info.length
+    const segment = { ...parsed.info, bytes: bytes.subarray(start, at) }
+    if (!isIntact(parsed.info, segment.bytes)) return undefined
+    segments.push(segment)
+  }
+  return segments
+}
 
 /** The info and where the bytes start; undefined when the bytes at hand do not hold it. */
 const parse = (bytes: Uint8Array): { readonly info: SegmentInfo; readonly start: number } | undefined => {

@@ -3,7 +3,7 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { RecordingKey, TimelineSegment } from "./TimelineSegment.ts"
-import { inOrder, isIntact, isSame, nameOf, SegmentInfo } from "./TimelineSegment.ts"
+import { inOrder, isIntact, isSame, isSameList, nameOf, SegmentInfo } from "./TimelineSegment.ts"
 import {
   SegmentConflict,
   SegmentDamaged,
@@ -123,7 +123,50 @@ export const layer = (
         return { ...info, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
       })
 
-      return TimelineStore.of({ name, put, list, get })
+      const insert = (segment: TimelineSegment, stored_ms: number) =>
+        sql`INSERT INTO rspp_timeline_segments (${columns}, stored_ms, bytes) VALUES (
+          ${segment.tenant_id}, ${segment.session_id}, ${segment.index}, ${segment.offset}, ${segment.length},
+          ${segment.sha256}, ${segment.first_sequence ?? null}, ${segment.last_sequence ?? null},
+          ${segment.closed ? 1 : 0}, ${stored_ms}, ${segment.bytes}
+        )`
+
+      /** What was deleted is not left lying in the file: as far as the database lets us say so. */
+      const forget = sql.onDialectOrElse({
+        pg: () => sql`VACUUM rspp_timeline_segments`,
+        orElse: () => sql`PRAGMA wal_checkpoint(TRUNCATE)`
+      })
+
+      const replace = Effect.fnUntraced(function*(
+        key: RecordingKey,
+        expected: ReadonlyArray<SegmentInfo>,
+        segments: ReadonlyArray<TimelineSegment>
+      ) {
+        for (const segment of segments) {
+          if (!isIntact(segment, segment.bytes)) return yield* damaged(`${nameOf(segment)} does not fit its hash`)
+        }
+        const stored_ms = yield* Clock.currentTimeMillis
+        const { session_id, tenant_id } = key
+        yield* sql.withTransaction(Effect.gen(function*() {
+          // Of two deletions the second waits here, and then sees what the first has left.
+          yield* sql.onDialectOrElse({
+            pg: () =>
+              sql`SELECT segment_index FROM rspp_timeline_segments
+                WHERE tenant_id = ${tenant_id} AND session_id = ${session_id} FOR UPDATE`,
+            orElse: () => Effect.succeed([])
+          })
+          if (!isSameList(yield* list(key), expected)) {
+            return yield* new SegmentConflict({
+              store: name,
+              message: `${name}: the recording of session ${session_id} was changed meanwhile`
+            })
+          }
+          yield* sql`DELETE FROM rspp_timeline_segments WHERE tenant_id = ${tenant_id} AND session_id = ${session_id}`
+          return yield* Effect.forEach(segments, (segment) => insert(segment, stored_ms), { discard: true })
+        })).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(failed(error))))
+        return yield* Effect.ignore(forget)
+      })
+
+      return TimelineStore.of({ name, put, list, get, replace, settle: () => Effect.void })
     })
   )
 

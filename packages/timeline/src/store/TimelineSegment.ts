@@ -59,6 +59,10 @@ export const isIntact = (info: SegmentInfo, bytes: Uint8Array): boolean =>
 export const isSame = (a: SegmentInfo, b: SegmentInfo): boolean =>
   a.index === b.index && a.offset === b.offset && a.length === b.length && a.sha256 === b.sha256
 
+/** True when both are the same segments, in the same order. */
+export const isSameList = (a: ReadonlyArray<SegmentInfo>, b: ReadonlyArray<SegmentInfo>): boolean =>
+  a.length === b.length && a.every((info, at) => b[at] !== undefined && isSame(info, b[at]))
+
 /** `segment 3 of session ses_1`, for messages. */
 export const nameOf = ({ index, session_id }: Pick<SegmentInfo, "session_id" | "index">): string =>
   `segment ${index} of session ${session_id}`

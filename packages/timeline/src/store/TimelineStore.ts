@@ -43,6 +43,8 @@ export type Put = "stored" | "present"
  * - I-PUT-ONCE a segment is stored once, however often it is put, and other bytes at its index are refused.
  * - I-PUT-HASH bytes that do not fit their hash are neither stored nor given out.
  * - I-PUT-WHOLE a segment is there whole or not at all, whenever a put breaks off.
+ * - I-REPLACE a recording that is replaced is the old one or the new one; where the store cannot do that in one step, a
+ *   replacement that broke off is finished by the next `settle`, and until then nothing of the old one can come back.
  *
  * A store keeps what it is given: what may leave the machine was decided when it was recorded.
  */
@@ -61,4 +63,15 @@ export class TimelineStore extends Context.Service<TimelineStore, {
     TimelineSegment,
     StoreUnavailable | StoreRefused | SegmentDamaged | SegmentMissing
   >
+  /**
+   * Puts these segments, none or more, in the place of all that is stored of a recording: for deletions. `expected` is what
+   * the caller has seen of it; {@link SegmentConflict} when something else is there by now, and then nothing is changed.
+   */
+  readonly replace: (
+    key: RecordingKey,
+    expected: ReadonlyArray<SegmentInfo>,
+    segments: ReadonlyArray<TimelineSegment>
+  ) => Effect.Effect<void, StoreUnavailable | StoreRefused | SegmentConflict | SegmentDamaged>
+  /** Finishes a replacement of this recording, or of any, that broke off. */
+  readonly settle: (key?: RecordingKey) => Effect.Effect<void, StoreUnavailable | StoreRefused | SegmentDamaged>
 }>()("rspp/TimelineStore") {}

@@ -165,6 +165,68 @@ export const storeConformance = (
         })
       ))
 
+    it.effect("replaces a recording by another, or by nothing, and no other recording with it", () =>
+      fresh(({ layer }) =>
+        use(layer, (store) =>
+          Effect.gen(function*() {
+            const other = { ...key, session_id: "ses_2" }
+            yield* Effect.forEach([...segmentsOf(5), ...segmentsOf(2, other)], store.put)
+            const fewer = segmentsOf(3, key, 8)
+            yield* store.replace(key, segmentsOf(5).map(infoOf), fewer)
+            assert.deepStrictEqual(yield* store.list(key), fewer.map(infoOf))
+            for (const segment of fewer) {
+              assert.isTrue(Buffer.from((yield* store.get(key, segment.index)).bytes).equals(segment.bytes))
+            }
+            yield* store.replace(key, fewer.map(infoOf), [])
+            assert.deepStrictEqual(yield* store.list(), segmentsOf(2, other).map(infoOf))
+            yield* store.settle()
+            yield* store.settle(key)
+            // And the place is free again.
+            assert.strictEqual(
+              yield* store.put(
+                segmentsOf(1)[0] ?? makeSegment({ ...key, index: 0, offset: 0, closed: true }, bytesOf(1, 1))
+              ),
+              "stored"
+            )
+          }))
+      ))
+
+    it.effect("replaces nothing that has changed since it was looked at, nor by bytes that do not fit their hash", () =>
+      fresh(({ layer }) =>
+        use(layer, (store) =>
+          Effect.gen(function*() {
+            const segments = segmentsOf(3)
+            yield* Effect.forEach(segments, store.put)
+            const seen = segments.slice(0, 2).map(infoOf)
+            assert.strictEqual((yield* Effect.flip(store.replace(key, seen, [])))._tag, "SegmentConflict")
+            const [wrong] = segmentsOf(1, key, 4)
+            if (wrong === undefined) return
+            const damaged = { ...wrong, bytes: bytesOf(wrong.length, 78) }
+            const error = yield* Effect.flip(store.replace(key, segments.map(infoOf), [damaged]))
+            assert.strictEqual(error._tag, "SegmentDamaged")
+            assert.deepStrictEqual(yield* store.list(key), segments.map(infoOf))
+          }))
+      ))
+
+    it.effect("lets one of several replacements of what they have seen happen, whole", () =>
+      fresh(({ layer }) =>
+        use(layer, (store) =>
+          Effect.gen(function*() {
+            const segments = segmentsOf(4)
+            yield* Effect.forEach(segments, store.put)
+            const candidates = [2, 3, 4, 5].map((seed) => segmentsOf(seed, key, seed))
+            const exits = yield* Effect.forEach(
+              candidates,
+              (candidate) => Effect.exit(store.replace(key, segments.map(infoOf), candidate)),
+              { concurrency: "unbounded" }
+            )
+            const won = exits.findIndex((exit) => Exit.isSuccess(exit))
+            assert.lengthOf(exits.filter((exit) => Exit.isSuccess(exit)), 1)
+            yield* store.settle()
+            assert.deepStrictEqual(yield* store.list(key), candidates[won]?.map(infoOf))
+          }))
+      ))
+
     it.effect("takes many segments at once", () =>
       fresh(({ layer }) =>
         use(layer, (store) =>
