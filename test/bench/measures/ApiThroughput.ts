@@ -43,6 +43,7 @@ const measure: Measure = {
           yield* Context.get(context, PipelineRegistry).publish({ tenant_id: "bench", spec })
           yield* Context.get(context, Rollout).put("bench", "bench", { stable_version: "1" })
           const sql = yield* SqlClient.SqlClient
+          const runBare = Effect.runPromiseWith(context)
           const handler = yield* Effect.acquireRelease(
             Effect.sync(() =>
               HttpRouter.toWebHandler(
@@ -76,7 +77,7 @@ const measure: Measure = {
           const figures = async (): Promise<ReadonlyArray<Figure>> => {
             tell(`${name}: bare`)
             const bare = await perSecond(() =>
-              Effect.runPromise(sql`SELECT tenant_id FROM rspp_tenants WHERE tenant_id = ${"bench"}`)
+              runBare(sql`SELECT tenant_id FROM rspp_tenants WHERE tenant_id = ${"bench"}`)
             )
             const figure = (what: string, value: number): Figure => ({
               name: `${what}, ${name}`,
