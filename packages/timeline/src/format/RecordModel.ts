@@ -231,14 +231,17 @@ export class RecordModel {
     return [shared, shared]
   }
 
-  /** The slot of a whole number at the field `index` of an object, the forms of whose fields begin at `base`. */
+  /** The slot of a whole number at the field `index` of an object, the forms of whose fields begin at `base`; about the `ordinal`-th in it. */
   slotOf(
     shape: Shape,
     combination: Combination,
     index: number,
     forms: ReadonlyArray<Form>,
-    base: number
+    base: number,
+    ordinal: number
   ): NumberSlot {
+    const likely = combination.slots[ordinal]
+    if (likely?.field === index) return likely
     for (const slot of combination.slots) if (slot.field === index) return slot
     const name = shape.keys[index] ?? ""
     let first: Form | undefined
