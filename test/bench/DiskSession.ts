@@ -137,7 +137,7 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
 }
 
 /**
- * Sessions that are to record there are started, ten a second, until `over`; each must be refused because the file system
+ * Sessions that are to record there are started, two a second, until `over`; each must be refused because the file system
  * is read-only. How many there were.
  */
 export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
@@ -157,7 +157,7 @@ export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
           return yield* Effect.die(new Error(`refused for another reason: ${failure.message}`))
         }
         times++
-        yield* Effect.sleep(100)
+        yield* Effect.sleep(500)
       }
       return times
     }).pipe(Effect.provide(layer))

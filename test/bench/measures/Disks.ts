@@ -122,7 +122,7 @@ const bad: ReadonlyArray<Bad> = [
   {
     name: "read-only, refused",
     how:
-      "a tmpfs that is mounted read-only: sessions that are to record there are refused, ten a second, beside the session that is measured",
+      "a tmpfs that is mounted read-only: sessions that are to record there are refused, two a second, beside the session that is measured",
     run: async () => {
       using disk = mounted("640k")
       disk.readOnly()
@@ -131,7 +131,7 @@ const bad: ReadonlyArray<Bad> = [
       const run = await inTemporary({}).finally(() => {
         over = true
       })
-      if (await refused < 3) throw new Error("too few sessions were tried")
+      if (await refused < 2) throw new Error("too few sessions were tried")
       return run
     },
     wrong: (run) => count(run, refusedEvidence) > 0 ? "a turn of the other session was ended" : undefined
