@@ -63,6 +63,25 @@ export const scenario: NamedScenario = {
       always: nothingSaid
     },
     {
+      name: "a store that is behind a recording at L1",
+      script: [
+        { when: { atMs: 400 }, act: { does: "type", words: 3 } },
+        { when: { atMs: 1000 }, act: { does: "fault", kind: "store.behind", forMs: 5600 } }
+      ],
+      spec: { recording_policy: { recording_level: "L1" } },
+      call: { reply: { sentences: [15], chunkMs: 1000, factor: 0.2 }, faultsUntilMs: 9000 },
+      holds: (told) => {
+        assert.deepStrictEqual(story(told).slice(0, 4), [
+          "turn_open",
+          "says L0 export_lag",
+          "told export_lag:L1_to_L0",
+          "limit L0"
+        ])
+        assert.include(story(told), "limit L1")
+        assert.strictEqual(told.evidence(told.turns[0]).recording_level, "L0")
+      }
+    },
+    {
       name: "pressure that comes back before the turn has closed",
       script: [
         { when: { atMs: 400 }, act: { does: "type", words: 3 } },
