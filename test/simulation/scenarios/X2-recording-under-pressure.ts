@@ -69,7 +69,12 @@ export const scenario: NamedScenario = {
         { when: { atMs: 1000 }, act: { does: "fault", kind: "store.behind", forMs: 5600 } }
       ],
       spec: { recording_policy: { recording_level: "L1" } },
-      call: { reply: { sentences: [15], chunkMs: 1000, factor: 0.2 }, faultsUntilMs: 9000 },
+      call: {
+        reply: { sentences: [15], chunkMs: 1000, factor: 0.2 },
+        faultsUntilMs: 9000,
+        ending: "hang_up",
+        hangUpMs: 8500
+      },
       holds: (told) => {
         assert.deepStrictEqual(story(told).slice(0, 4), [
           "turn_open",
