@@ -470,8 +470,23 @@ const contracts = Command.make("contracts").pipe(
 
 const doctor = Command.make(
   "doctor",
-  { json },
-  (flags) => Effect.flatMap(Effect.promise(() => import("./command/Doctor.ts")), ({ examine }) => examine(flags))
+  {
+    database: optional(
+      Flag.String("database").pipe(
+        Flag.withDescription(
+          "Look at a control plane's database instead: can it be reached, has it the tables, does its clock agree"
+        )
+      )
+    ),
+    json
+  },
+  ({ database, json }) =>
+    database === undefined
+      ? Effect.flatMap(Effect.promise(() => import("./command/Doctor.ts")), ({ examine }) => examine({ json }))
+      : Effect.flatMap(
+        Effect.promise(() => import("./command/DoctorDatabase.ts")),
+        ({ examineDatabase }) => examineDatabase({ database, json })
+      )
 ).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
 
 const kinds = optional(

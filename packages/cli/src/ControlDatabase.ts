@@ -21,7 +21,8 @@ export const databaseName = (database: DatabaseAddress): string =>
 /** Connections that a control plane holds to PostgreSQL: requests wait for one another beyond that. */
 const controlConnections = 10
 
-const client = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
+/** A client of a database that this program shares with others. */
+export const databaseClient = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
   database.kind === "sqlite"
     ? NodeSqlite.layer(database.path)
     : Postgres.layer(database.url, { maxConnections: controlConnections }).pipe(
@@ -56,5 +57,5 @@ export const controlOver = (database: DatabaseAddress, options: ControlOptions =
     Layer.provide(SqlLeaseStore.layer({ name: databaseName(database) })),
     Layer.provide(LeaseTokens.layer),
     Layer.provideMerge(ControlPlane.layerMemory()),
-    Layer.provideMerge(client(database))
+    Layer.provideMerge(databaseClient(database))
   )

@@ -6,7 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { rspp } from "./support/Program.ts"
+import { clockFinding, skewOf } from "../src/command/DoctorDatabase.ts"
+import { recording, rspp } from "./support/Program.ts"
 
 const bin = fileURLToPath(new URL("../bin/rspp.js", import.meta.url))
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-control-"))
@@ -135,6 +136,35 @@ describe("rspp control-plane", () => {
     120_000
   )
 
+  it(
+    "gives a session that rspp run takes its lease and its snapshots; what is changed meanwhile reaches it",
+    async () => {
+      const { session: { session_id } } = JSON.parse(
+        await ok(owner, "session", "create", "assistant", "--caller", "bob", "--json")
+      ) as { readonly session: { readonly session_id: string } }
+      const database = "sqlite:control.sqlite"
+      const call = rspp([
+        "run",
+        ...["--session", session_id, "--leases", database, "--snapshots", database, "--snapshot-scope", session_id],
+        ...["--pipeline", "1.yaml", "--input", recording("goforward"), "--timeline", "call.timeline", "--json"]
+      ], { cwd })
+      const deadline = Date.now() + 20_000
+      const placed = async () => (await as(owner, "session", "snapshots", session_id)).code === 0
+      while (!(await placed()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100))
+      writeFileSync(join(cwd, "admission.json"), JSON.stringify({ max_turns_per_session: 77 }))
+      await ok(owner, "policy", "admission", "admission.json", "--if-match", "r0")
+      expect((await call).code).toBe(0)
+      const { stdout } = await rspp(["timeline", "export", "call.timeline", "--format", "jsonl"], { cwd })
+      const admissions = stdout.split("\n").filter((line) => line.includes("\"admission_policy_snapshot\"")).join("\n")
+      expect(admissions).toContain("snap_admission_policy_snapshot_1")
+      expect(admissions).toMatch(/snap_admission_policy_snapshot_2.*77|77.*snap_admission_policy_snapshot_2/u)
+      expect((await rspp(["timeline", "verify", "call.timeline"], { cwd })).code).toBe(0)
+      expect((await rspp(["replay", "call.timeline"], { cwd })).code).toBe(0)
+      expect((await as(owner, "lease", "get", session_id)).code).toBe(3)
+    },
+    120_000
+  )
+
   it("refuses what a key may not do, and says which key could", async () => {
     const { code, stderr } = await as(owner, "tenant", "list")
     expect([code, stderr]).toEqual([1, expect.stringContaining("may not do tenant:list")])
@@ -169,6 +199,29 @@ describe("rspp control-plane", () => {
     expect(listed.stdout).toContain("assistant v1")
     expect(await second.stop()).toBe(130)
   }, 60_000)
+
+  it("is looked at by rspp doctor, which makes nothing", async () => {
+    const { code, stdout } = await rspp(["doctor", "--database", "sqlite:control.sqlite", "--json"], { cwd })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      findings: [{ check: "connectivity" }, { check: "migrations" }, { check: "clock_skew" }]
+    })
+    const gone = await rspp(["doctor", "--database", "sqlite:gone.sqlite"], { cwd })
+    expect([gone.code, gone.stdout]).toEqual([69, expect.stringContaining("there is no such file")])
+    writeFileSync(join(cwd, "empty.sqlite"), "")
+    const empty = await rspp(["doctor", "--database", "sqlite:empty.sqlite"], { cwd })
+    expect([empty.code, empty.stdout]).toEqual([69, expect.stringContaining("not there yet: 0001_audit, ")])
+    const nobody = await rspp(["doctor", "--database", "postgres://u:sesame@127.0.0.1:9/db"], { cwd })
+    expect([nobody.code, nobody.stdout]).toEqual([69, expect.stringContaining("postgres 127.0.0.1:9/db cannot be")])
+    expect(nobody.stdout).not.toContain("sesame")
+  }, 60_000)
+
+  it("is refused by rspp doctor when its clock is off by more than a second", () => {
+    expect([skewOf(100, 150, 200), skewOf(100, 90, 200), skewOf(100, 1500, 200)]).toEqual([0, -10, 1300])
+    expect([0, 1000, -1000, 1001, -1001].map((skew) => clockFinding(skew).ok)).toEqual([true, true, true, false, false])
+    expect(clockFinding(-5000).message).toContain("5000 ms behind")
+  })
 
   it("keeps no key in its database", () => {
     const bytes = ["control.sqlite", "control.sqlite-wal"].map((name) => readFileSync(join(cwd, name), "latin1")).join(

@@ -113,6 +113,7 @@ const Row = Schema.Struct({
 })
 type Row = typeof Row.Type
 
+const Count = Schema.Struct({ count: Long })
 const Head = Schema.Struct({ sequence: Long, hash: Schema.String })
 
 /** Over every column but the hash itself. */
@@ -130,36 +131,35 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* migrateControl
   const rows = rowsOf(table, Row)
+  const counts = rowsOf(table, Count)
   const heads = rowsOf("rspp_audit_head", Head)
   const columns = sql.literal(
     "sequence, at_ms, actor, request_id, tenant_id, action, subject, details, previous_hash, hash"
   )
 
-  const readHead = (lock: boolean) =>
-    heads(
-      sql`SELECT sequence, hash FROM rspp_audit_head WHERE head_id = 1 ${
-        sql.onDialectOrElse({
-          pg: () => sql.literal(lock ? "FOR UPDATE" : ""),
-          orElse: () => sql.literal("")
-        })
-      }`
-    ).pipe(Effect.flatMap(([head]) =>
-      head === undefined
-        ? Effect.fail(
-          new DatabaseFailure({
-            message: "the head of the audit log is gone; restore the database, or look for who removed it",
-            retryable: false,
-            cause: undefined
-          })
-        )
-        : Effect.succeed(head)
-    ))
+  const headOf = (lock: string) =>
+    heads(sql`SELECT sequence, hash FROM rspp_audit_head WHERE head_id = 1 ${sql.literal(lock)}`).pipe(
+      Effect.flatMap(([head]) =>
+        head === undefined
+          ? Effect.fail(
+            new DatabaseFailure({
+              message: "the head of the audit log is gone; restore the database, or look for who removed it",
+              retryable: false,
+              cause: undefined
+            })
+          )
+          : Effect.succeed(head)
+      )
+    )
+  const readHead = headOf("")
+  /** SQLite has its one lock with BEGIN IMMEDIATE. */
+  const lockHead = headOf(sql.onDialectOrElse({ pg: () => "FOR UPDATE", orElse: () => "" }))
 
   const write = Effect.fn("AuditLog.write")(<A, E, R>(change: Effect.Effect<Audited<A>, E | SqlError, R>) =>
     sql.withTransaction(
       Effect.gen(function*() {
-        // one change at a time, in every process: the head is the lock (SQLite has it with BEGIN IMMEDIATE)
-        let head = yield* readHead(true)
+        // one change at a time, in every process: the head is the lock
+        let head = yield* lockHead
         const { entries, result } = yield* change
         if (entries.length === 0) return result
         const { actor, request_id } = yield* Actor
@@ -206,9 +206,11 @@ const make = Effect.gen(function*() {
       head: last.hash,
       ...(problem === undefined ? {} : { problem })
     })
-    for (;;) {
+    // the log up to here; what others append meanwhile is for the next time
+    const head = yield* readHead
+    while (last.sequence < head.sequence) {
       const batch = yield* rows(sql`SELECT ${columns} FROM rspp_audit
-        WHERE sequence > ${last.sequence} ORDER BY sequence LIMIT ${verifyBatch}`)
+        WHERE sequence > ${last.sequence} AND sequence <= ${head.sequence} ORDER BY sequence LIMIT ${verifyBatch}`)
       for (const row of batch) {
         const problem = row.sequence !== last.sequence + 1
           ? `row ${last.sequence + 1} is missing`
@@ -220,24 +222,26 @@ const make = Effect.gen(function*() {
         if (problem !== undefined) return verdict({ sequence: last.sequence + 1, message: problem })
         last = row
       }
-      if (batch.length < verifyBatch) break
+      if (batch.length === 0) {
+        const message = `rows ${last.sequence + 1} to ${head.sequence} are missing at the end`
+        return verdict({ sequence: last.sequence + 1, message })
+      }
     }
-    const head = yield* readHead(false)
-    if (head.sequence === last.sequence && head.hash === last.hash) return verdict()
-    const message = head.sequence > last.sequence
-      ? `rows ${last.sequence + 1} to ${head.sequence} are missing at the end`
-      : `the head says ${head.sequence} rows with another hash than there are`
-    return verdict({ sequence: last.sequence + 1, message })
-  })
+    if (head.hash !== last.hash) {
+      return verdict({ sequence: last.sequence, message: "the head holds another hash than the last row" })
+    }
+    // in one statement, as a change and the head are committed together
+    const [beyond] = yield* counts(sql`SELECT COUNT(*) AS count FROM rspp_audit
+      WHERE sequence > (SELECT sequence FROM rspp_audit_head WHERE head_id = 1)`)
+    return beyond?.count === 0
+      ? verdict()
+      : verdict({ sequence: last.sequence + 1, message: `there are rows behind the head, ${last.sequence}` })
+  }).pipe(Effect.withSpan("AuditLog.verify"))
 
   return AuditLog.of({
     write,
     list,
-    length: Effect.map(readHead(false), ({ sequence }) => sequence),
-    // one view of rows and head, while others write
-    verify: sql.withTransaction(Effect.andThen(readHead(true), verify)).pipe(
-      failing,
-      Effect.withSpan("AuditLog.verify")
-    )
+    length: Effect.map(readHead, ({ sequence }) => sequence),
+    verify
   })
 })

@@ -20,7 +20,7 @@ export interface FeedOptions {
   readonly snapshotTtlMs: number
   /** How often changes of configuration and new sessions are looked for, ms. */
   readonly everyMs: number
-  /** How often what no audit row tells of (leases, health, the schedule of a rollout) is looked at, ms. */
+  /** How often what no audit row tells of (leases, health) is looked at, ms. */
   readonly factsEveryMs: number
 }
 
@@ -28,7 +28,7 @@ export interface FeedOptions {
 export const defaultFeedOptions: FeedOptions = {
   snapshotTtlMs: defaultControlPlaneOptions.snapshotTtlMs,
   everyMs: 250,
-  factsEveryMs: 2000
+  factsEveryMs: 3000
 }
 
 /** Sessions that are worked on at one time: a database has a few connections. */

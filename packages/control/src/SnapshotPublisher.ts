@@ -63,6 +63,9 @@ export class SnapshotPublisher extends Context.Service<SnapshotPublisher, {
   > = Layer.effect(SnapshotPublisher, Effect.suspend(() => make))
 }
 
+/** Published pipelines that stay read; each is some 30 KB. */
+const maxKnownPipelines = 256
+
 const make = Effect.gen(function*() {
   const control = yield* ControlPlane
   const sessions = yield* SessionDirectory
@@ -72,9 +75,22 @@ const make = Effect.gen(function*() {
   const health = yield* ProviderHealth
   const routing = yield* RoutingView
 
+  /** What is published never changes; deprecation does, and says nothing to a snapshot. */
+  const known = new Map<string, PublishedPipeline>()
+  const pipelineOf = Effect.fnUntraced(function*(tenant_id: string, pipeline_id: string, pipeline_version: string) {
+    const name = JSON.stringify([tenant_id, pipeline_id, pipeline_version])
+    const there = known.get(name)
+    if (there !== undefined) return there
+    const published = yield* registry.get(tenant_id, pipeline_id, pipeline_version)
+    const [oldest] = known.keys()
+    if (known.size >= maxKnownPipelines && oldest !== undefined) known.delete(oldest)
+    known.set(name, published)
+    return published
+  })
+
   const produce = Effect.fnUntraced(function*(tenant_id: string, session_id: string) {
     const session = yield* sessions.get(tenant_id, session_id)
-    const published: PublishedPipeline = yield* registry.get(tenant_id, session.pipeline_id, session.pipeline_version)
+    const published = yield* pipelineOf(tenant_id, session.pipeline_id, session.pipeline_version)
     const { pipeline } = published
     const decision = yield* policy.evaluate(tenant_id, facetsOf(session), pipeline)
     const { body: rules } = yield* admission.get(tenant_id)

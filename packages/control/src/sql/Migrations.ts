@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as Schedule from "effect/Schedule"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { DatabaseFailure } from "../ControlError.ts"
 import { auditTables } from "./AuditTables.ts"
-import { failing } from "./Database.ts"
+import { failing, Long, rowsOf } from "./Database.ts"
 import { leaseMigrations } from "./LeaseMigrations.ts"
 import { policyTables } from "./PolicyTables.ts"
 import { registryTables } from "./RegistryTables.ts"
@@ -25,6 +26,24 @@ const all = {
 
 /** The table that says which of them have been run. */
 const table = "rspp_control_migrations"
+
+/** Tables that this program knows and the database does not have, by the names of their migrations. Makes nothing. */
+export const missingMigrations: Effect.Effect<ReadonlyArray<string>, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(
+  function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [there] = yield* rowsOf(table, Schema.Struct({ count: Long }))(sql.onDialectOrElse({
+      pg: () =>
+        sql`SELECT COUNT(*) AS count FROM pg_tables WHERE tablename = ${table} AND schemaname = ANY(current_schemas(false))`,
+      orElse: () => sql`SELECT COUNT(*) AS count FROM sqlite_master WHERE type = 'table' AND name = ${table}`
+    }))
+    const names = Object.keys(all).sort()
+    if (there?.count !== 1) return names
+    const done = yield* rowsOf(table, Schema.Struct({ migration_id: Schema.Int }))(
+      sql`SELECT migration_id FROM ${sql(table)}`
+    )
+    return names.filter((name) => !done.some(({ migration_id }) => migration_id === Number.parseInt(name, 10)))
+  }
+)
 
 /** Names the lock of PostgreSQL that one process holds while it makes tables ("RSPP"). */
 const lockId = 0x52535050

@@ -6,6 +6,7 @@ import { Actor } from "../../src/Actor.ts"
 import { AuditLog } from "../../src/AuditLog.ts"
 import { PipelineRegistry, specOf } from "../../src/PipelineRegistry.ts"
 import { SpecNormalizer } from "../../src/SpecNormalizer.ts"
+import { migrateControl, missingMigrations } from "../../src/sql/Migrations.ts"
 import { onBothDatabases } from "./support/Databases.ts"
 
 const modules = (options: Parameters<typeof PipelineRegistry.layer>[0] = {}) =>
@@ -191,6 +192,19 @@ onBothDatabases("the pipeline registry", (make) => {
         { local: true }
       ))))
 
+  it.live("says which tables a database lacks, and makes none by asking", () =>
+    Effect.flatMap(make, ({ client }) =>
+      Effect.gen(function*() {
+        const none = yield* missingMigrations
+        assert.include(none, "0001_audit")
+        assert.isAbove(none.length, 9)
+        assert.deepStrictEqual(yield* missingMigrations, none)
+        yield* migrateControl
+        assert.deepStrictEqual(yield* missingMigrations, [])
+        yield* (yield* SqlClient.SqlClient)`DELETE FROM rspp_control_migrations WHERE migration_id = 2`
+        assert.deepStrictEqual(yield* missingMigrations, ["0002_pipelines"])
+      }).pipe(Effect.provide(client, { local: true }))))
+
   it.live("opens a new database from eight clients at once, and they publish one version of each", () =>
     Effect.flatMap(make, ({ client }) =>
       Effect.gen(function*() {
@@ -295,5 +309,27 @@ onBothDatabases("the audit log", (make) => {
       sql`INSERT INTO rspp_audit (sequence, at_ms, actor, tenant_id, action, subject, details, previous_hash, hash)
       SELECT 4, at_ms, actor, tenant_id, action, subject, details, hash, hash FROM rspp_audit WHERE sequence = 3`,
     4
+  )
+  planted(
+    "a head that was put back",
+    (sql) => sql`UPDATE rspp_audit_head SET sequence = 2, hash = (SELECT hash FROM rspp_audit WHERE sequence = 2)`,
+    3
+  )
+
+  test(
+    "can be verified while others write",
+    Effect.gen(function*() {
+      const registry = yield* PipelineRegistry
+      const audit = yield* AuditLog
+      const writes = Effect.forEach(
+        Array.from({ length: 30 }),
+        (_, at) => registry.publish({ tenant_id: "acme", spec: spec(`v${at}`) }),
+        { concurrency: 3 }
+      )
+      const reads = Effect.forEach(Array.from({ length: 30 }), () => audit.verify)
+      const [, verdicts] = yield* Effect.all([writes, reads], { concurrency: "unbounded" })
+      assert.isTrue(verdicts.every(({ intact }) => intact))
+      assert.deepInclude(yield* audit.verify, { intact: true, records: 30 })
+    })
   )
 })
