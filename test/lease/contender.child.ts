@@ -226,7 +226,11 @@ const contend = Effect.gen(function*() {
         Effect.ensuring(Effect.sync(() => lines.delete(session_id)))
       )
     })
-    const take = (session_id: string) => lines.has(session_id) ? Effect.void : Effect.forkChild(run(session_id))
+    // A session is opened for whoever seems free only: most of those that want it come too late.
+    const take = Effect.fnUntraced(function*(session_id: string) {
+      if (lines.has(session_id) || (yield* leases.current(session_id)) !== undefined) return
+      yield* Effect.forkChild(run(session_id))
+    })
     const ids = Array.from({ length: sessions }, (_, i) => `ses_${i}`)
     const unbegun = ids.filter((_, i) =>
       options.begins !== undefined && i % options.begins.every === options.begins.from
@@ -237,7 +241,7 @@ const contend = Effect.gen(function*() {
       for (const id of orphans.filter(() => chance.chance(triedPart)).slice(0, takenAtOnce)) yield* take(id)
       for (let look = 0; look < lookedAt; look++) {
         const id = ids[chance.between(0, sessions - 1)] ?? ""
-        if (!lines.has(id) && (yield* leases.current(id)) === undefined) yield* take(id)
+        yield* take(id)
       }
     })
     yield* Effect.repeat(Effect.ignore(round), Schedule.spaced(Math.floor(ttlMs / 10)))
@@ -257,4 +261,9 @@ const contend = Effect.gen(function*() {
   ))
 )
 
-await Effect.runPromise(Effect.flatMap(clock, (spied) => Effect.provideService(contend, Clock.Clock, spied)))
+await Effect.runPromise(
+  Effect.flatMap(clock, (spied) => Effect.provideService(contend, Clock.Clock, spied)).pipe(
+    // Begun while the database is away, it waits for it.
+    Effect.retry(Schedule.spaced(500))
+  )
+)
