@@ -41,6 +41,10 @@ crash: ## kill a recording process with SIGKILL again and again, and read what i
 	@sh scripts/install.sh all
 	@$(WITH) node test/crash/run.ts --runs $${RUNS:-1000}
 
+lease: ## 8 processes contend for 200 sessions on PostgreSQL while they are killed and stopped; FOR=N seconds, SEED=S
+	@sh scripts/install.sh all
+	@$(WITH) node test/lease/run.ts --seconds $${FOR:-600} --seed $${SEED:-1}
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -48,4 +52,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench replay sim sim-long mutants crash format install
+.PHONY: help run test verify bench replay sim sim-long mutants crash lease format install

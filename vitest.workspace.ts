@@ -3,7 +3,13 @@ import { defineConfig } from "vitest/config"
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
 
 /** Real models run here, or the whole program: these have the machine for themselves, after all the others. */
-const speech = ["packages/providers/test/**/*.test.ts", "packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
+const speech = [
+  "packages/providers/test/**/*.test.ts",
+  "packages/cli/test/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  // Processes that must have their turn in time.
+  "test/lease/hammer.test.ts"
+]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,

@@ -39,12 +39,13 @@ const walls: Readonly<
 > = {
   contracts: { ours: [], others: ["effect"] },
   runtime: { ours: ["contracts"], others: ["effect", "@noble/hashes"] },
-  control: { ours: ["contracts"] },
-  timeline: { ours: ["contracts", "runtime"] },
+  sql: { ours: [], others: ["effect", "@effect/sql-pg"] },
+  control: { ours: ["contracts", "sql"] },
+  timeline: { ours: ["contracts", "runtime", "sql"] },
   providers: { ours: ["contracts", "runtime"] },
   transports: { ours: ["contracts", "runtime"] },
   simulation: { ours: ["contracts", "runtime", "control", "timeline"] },
-  cli: { ours: ["contracts", "runtime", "control", "timeline", "providers", "transports", "simulation"] }
+  cli: { ours: ["contracts", "runtime", "sql", "control", "timeline", "providers", "transports", "simulation"] }
 }
 
 /** Packages that run anywhere: no Node API in their sources. */

@@ -6,7 +6,7 @@ import { Natural } from "./Quantity.ts"
 import { type Rule, ruleCheck } from "./Rule.ts"
 import { SignalScope } from "./Signal.ts"
 import { Milliseconds } from "./Time.ts"
-import { OrderingMarkers, SnapshotProvenance } from "./TurnPlan.ts"
+import { OrderingMarkers, RecordingLevel, SnapshotProvenance } from "./TurnPlan.ts"
 
 export const redactionActions = ["allow", "mask", "hash", "drop", "tokenize"] as const
 export const RedactionAction = Schema.Literals(redactionActions)
@@ -74,6 +74,8 @@ export const BaselineEvidence = Schema.Struct({
   cancel: Schema.optionalKey(CancelFacts),
   invocations: Schema.Array(InvocationFacts),
   payload_decisions: Schema.Array(PayloadDecision),
+  /** The lowest recording level that was in force between the turn's opening and its close; absent in older recordings. */
+  recording_level: Schema.optionalKey(RecordingLevel),
   migration_markers: Schema.Array(Id)
 }).annotate({ identifier: "BaselineEvidence" })
 export type BaselineEvidence = typeof BaselineEvidence.Type

@@ -5,6 +5,7 @@ import { Modality } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
 import { Natural, Positive } from "./Quantity.ts"
 import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
+import { RecordingLevel } from "./TurnPlan.ts"
 
 const command = <T extends string, F extends Schema.Struct.Fields>(type: T, fields: F) =>
   Schema.Struct({ type: Schema.Literal(type), ...fields })
@@ -94,6 +95,8 @@ export const SessionCommand = Schema.Union([
   command("fence_output", { turn_id: Id, authority_epoch: Natural, reason: Id }),
   command("append_evidence", { turn_id: Id }),
   command("seal_supplement", { turn_id: Id }),
+  // From here on nothing above this level is kept, whatever plans allow.
+  command("limit_recording", { level: RecordingLevel }),
   // What outlives this runtime has changed: it is to be kept.
   command("keep_state", { revision: Natural }),
   // A turn is wanted while the tenant's turns are limited; `turn_reserved` answers. What is granted is given back once.

@@ -7,11 +7,17 @@ import { Natural, Percent, Positive } from "./Quantity.ts"
 import { SignalScope } from "./Signal.ts"
 import { RememberedMessage } from "./SessionCommand.ts"
 import { Snapshot } from "./Snapshot.ts"
+import { RecordingLevel } from "./TurnPlan.ts"
 import { Milliseconds } from "./Time.ts"
 
 export const leaseStatuses = ["issued", "renewed", "rotated", "revoked", "expired"] as const
 export const LeaseStatus = Schema.Literals(leaseStatuses)
 export type LeaseStatus = typeof LeaseStatus.Type
+
+/** What makes a recorder go down a level (CONTRACT section 7), and that it need not any longer. */
+export const pressureReasons = ["append_queue_fill", "export_lag", "eased"] as const
+export const PressureReason = Schema.Literals(pressureReasons)
+export type PressureReason = typeof PressureReason.Type
 
 export const connectionStates = ["connected", "reconnecting", "disconnected", "ended", "silence", "stall"] as const
 export const ConnectionState = Schema.Literals(connectionStates)
@@ -108,6 +114,8 @@ export const SessionInput = Schema.Union([
   input("egress_fenced", { turn_id: Id, dropped_samples: Natural }),
   input("egress_paused", { turn_id: Id, samples: Natural }),
   input("evidence_appended", { turn_id: Id, result: Schema.Literals(["appended", "refused"]) }),
+  // The highest level at which the recorder keeps up: one below that in force, or, once the pressure has gone, a higher one.
+  input("recording_pressure", { level: RecordingLevel, reason: PressureReason }),
   input("typed_text", { handle: PayloadHandle, idempotency_key: Schema.optionalKey(Id) }),
   input("turn_reserved", { reservation_id: Id, granted: Schema.Boolean, reason: Schema.optionalKey(Id) }),
   input("session_reserved", { granted: Schema.Boolean, reason: Schema.optionalKey(Id) }),

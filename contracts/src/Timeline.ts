@@ -16,8 +16,11 @@ import { RecordingLevel, ResolvedTurnPlan } from "./TurnPlan.ts"
 
 export type { InvocationFacts } from "./Invocation.ts"
 
-/** Version of the timeline format that this code writes and reads. */
-export const timelineFormatVersion = 1
+/** Version of the timeline format that new recordings are written in. */
+export const timelineFormatVersion = 2
+
+/** Versions of the timeline format that are read. A recording is of the version that its header and its first line say. */
+export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatVersion]
 
 /**
  * What kernels do since a certain version and did not do before: a replay does it only where the recording's header has
@@ -31,14 +34,21 @@ export const timelineFormatVersion = 1
  *   an edge does; telemetry is shed past its watermark; admission is asked before an open turn makes way; circuits tell.
  * - 4: evidence says of sound at L1 that it was masked (it said that it was hashed, and no hash was kept); what is
  *   dropped keeps no hash in its handle either.
+ * - 5: evidence says at which level its turn was recorded.
  */
-export const behaviourFlags = { turnTaking: 1, durableState: 2, limits: 3, truthfulRedaction: 4 } as const
+export const behaviourFlags = {
+  turnTaking: 1,
+  durableState: 2,
+  limits: 3,
+  truthfulRedaction: 4,
+  levelInEvidence: 5
+} as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
-const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => version === timelineFormatVersion, {
-  expected: `format version ${timelineFormatVersion}`,
+const FormatVersion = Integer.check(Schema.makeFilter<number>((version) => readableFormatVersions.includes(version), {
+  expected: `format version ${readableFormatVersions.join(" or ")}`,
   rule: "enum",
-  toJsonSchema: () => ({ enum: [timelineFormatVersion] })
+  toJsonSchema: () => ({ enum: [...readableFormatVersions] })
 }))
 
 const record = <T extends string, F extends Schema.Struct.Fields>(name: T, fields: F) =>
@@ -121,6 +131,15 @@ export type PayloadRecord = typeof PayloadRecord.Type
 /** Caller audio kept at L2: the samples from `first_sample_index` on, 16 kHz mono s16le. */
 export const CallerAudioRecord = record("caller_audio", { first_sample_index: Natural, pcm_base64: Id })
 export type CallerAudioRecord = typeof CallerAudioRecord.Type
+/** Turns that follow each other and were recorded below the level that their plans allow. */
+export const LoweredTurns = Schema.Struct({
+  first_turn: Id,
+  last_turn: Id,
+  turns: Positive,
+  /** The lowest level at which one of them was recorded. */
+  level: RecordingLevel
+}).annotate({ identifier: "LoweredTurns" })
+export type LoweredTurns = typeof LoweredTurns.Type
 /**
  * What a recording does not have of its session, as its recorder knows when it closes it. A replay mode that needs
  * something of it refuses and names it.
@@ -135,7 +154,9 @@ export const RecordingManifest = Schema.Struct({
   /** Payload, caller audio and telemetry records that were made and had to go for lack of room. */
   detail_dropped: Natural,
   /** Any other records that were lost to overload or the disk. */
-  records_lost: Natural
+  records_lost: Natural,
+  /** Turns that pressure on the recorder had recorded below their plan's level, oldest first; absent when there were none. */
+  lowered_turns: Schema.optionalKey(Schema.Array(LoweredTurns))
 }).annotate({ identifier: "RecordingManifest" })
 export type RecordingManifest = typeof RecordingManifest.Type
 const held = {

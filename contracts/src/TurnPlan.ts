@@ -17,6 +17,11 @@ export const AdaptiveActions = uniqueList(AdaptiveAction)
 export const recordingLevels = ["L0", "L1", "L2"] as const
 export const RecordingLevel = Schema.Literals(recordingLevels)
 export type RecordingLevel = typeof RecordingLevel.Type
+/** Whether `a` keeps less than `b`. */
+export const isLowerLevel = (a: RecordingLevel, b: RecordingLevel): boolean =>
+  recordingLevels.indexOf(a) < recordingLevels.indexOf(b)
+/** The level that keeps less. */
+export const lowerLevel = (a: RecordingLevel, b: RecordingLevel): RecordingLevel => isLowerLevel(b, a) ? b : a
 
 export const replayModes = [
   "re_simulate_nodes",

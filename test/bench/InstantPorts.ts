@@ -7,12 +7,15 @@ import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { Recorder } from "@rspp/runtime/ports/Recorder"
+import type { SessionRecorder } from "@rspp/runtime/ports/Recorder"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { AudioOutput, TransportIngress } from "@rspp/runtime/ports/Transport"
 import { Transport } from "@rspp/runtime/ports/Transport"
 import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { RecordAssembler } from "@rspp/timeline/recorder/RecordAssembler"
 import { Effect, Layer, Queue, Stream } from "effect"
 
@@ -29,6 +32,11 @@ export interface PortOptions {
   /** Edges come from the benchmark, not from a detector. */
   readonly edgesByHand?: boolean
   readonly sessionConfig?: Record<string, unknown>
+  /**
+   * What becomes of the records. By default they are made, counted and let go. `nothing`: none is made. A directory: the
+   * file recorder writes each session's recording there, as `rspp run` does. Or a recorder of the benchmark's own.
+   */
+  readonly recording?: "nothing" | { readonly directory: string } | ((exchange: Exchange) => Layer.Layer<Recorder>)
 }
 
 /** One call, as the benchmark holds it. */
@@ -198,6 +206,64 @@ const recorder = (exchange: Exchange) =>
       })
   })
 
+/** Counts the turns of a recorder that is not asked what it makes. */
+const counting = (line: Line, recorder: SessionRecorder): SessionRecorder => ({
+  ...recorder,
+  outputs: (outputs) => {
+    for (const output of outputs) {
+      if (output.record !== "signal") continue
+      if (output.signal.signal === "commit") line.commits++
+      else if (output.signal.signal === "close") line.turnsClosed++
+    }
+    recorder.outputs(outputs)
+  }
+})
+
+/** Keeps nothing, and has room for all evidence. */
+const noRecorder = (exchange: Exchange) =>
+  Layer.succeed(Recorder, {
+    open: ({ header, onAppended }) =>
+      Effect.gen(function*() {
+        const answers = yield* Queue.bounded<string>(256)
+        yield* Effect.forkScoped(
+          Effect.forever(Effect.map(Queue.take(answers), (turnId) => onAppended(turnId, "appended")))
+        )
+        return counting(exchange.line(header.session_id), {
+          audio: () => {},
+          input: () => {},
+          outputs: (outputs) => {
+            for (const output of outputs) {
+              if (output.record === "command" && output.command.type === "append_evidence") {
+                Queue.offerUnsafe(answers, output.command.turn_id)
+              }
+            }
+          },
+          payload: () => {},
+          callerAudio: () => {},
+          closing: () => {}
+        })
+      })
+  })
+
+const fileRecorder = (exchange: Exchange, directory: string) =>
+  Layer.effect(
+    Recorder,
+    Effect.map(Recorder, (recorder) =>
+      Recorder.of({
+        open: (session) =>
+          Effect.map(recorder.open(session), (one) => counting(exchange.line(session.header.session_id), one))
+      }))
+  ).pipe(Layer.provide(FileRecorder.layer({ to: { directory } })), Layer.provide(NodeFileSystem.layer))
+
+const recorderOf = (exchange: Exchange, { recording }: PortOptions) =>
+  recording === undefined
+    ? recorder(exchange)
+    : recording === "nothing"
+    ? noRecorder(exchange)
+    : typeof recording === "function"
+    ? recording(exchange)
+    : fileRecorder(exchange, recording.directory)
+
 /** Providers that have their answer at once, as a stream of one piece. */
 const providers = ({ beforeFinal, voiceMs }: PortOptions) =>
   ProviderManager.layerOf({
@@ -239,7 +305,7 @@ export const benchSessions = (exchange: Exchange, options: PortOptions, only?: L
     const ports = Layer.mergeAll(
       transport(exchange, options),
       only === undefined ? detector : byHand(only),
-      recorder(exchange),
+      recorderOf(exchange, options),
       segmenter,
       providers(options),
       controlPlaneFeed(spec).pipe(

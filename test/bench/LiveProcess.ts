@@ -1,9 +1,13 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Effect, Fiber, FiberSet } from "effect"
 import { Callers, cycleFrames } from "./Callers.ts"
 import type { Fed } from "./Callers.ts"
 import { heapAfterCollection } from "./Figure.ts"
 import { benchSessions, Exchange } from "./InstantPorts.ts"
+import type { PortOptions } from "./InstantPorts.ts"
 import { PlainPipeline, PlainQueue } from "./PlainPipeline.ts"
 
 /** What one process with so many live sessions came to. */
@@ -16,6 +20,10 @@ export interface LiveResult {
   readonly delayMax: number
   /** CPU of the one JavaScript thread ÷ time that passed. */
   readonly cpu: number
+  /** CPU of the whole process, writing and compressing on other threads included ÷ time that passed. */
+  readonly processCpu: number
+  /** Bytes that all recordings grew by, with the `filed` kind. */
+  readonly recordedBytes: number
   /** Resident memory that the sessions added, in KB a session. */
   readonly residentKb: number
   /** Live heap and buffers after a collection, in KB a session. */
@@ -38,7 +46,7 @@ interface Load {
   readonly end: () => Promise<void>
 }
 
-const real = async (sessions: number): Promise<Load> => {
+const real = async (sessions: number, recording?: PortOptions["recording"]): Promise<Load> => {
   const exchange = new Exchange()
   const lines = Array.from({ length: sessions }, (_, i) => exchange.line(`ses_${i}`))
   let broken: string | undefined
@@ -46,7 +54,8 @@ const real = async (sessions: number): Promise<Load> => {
     const { layer, run } = yield* benchSessions(exchange, {
       nowMs: () => performance.now(),
       output: "paced",
-      voiceMs: 1200
+      voiceMs: 1200,
+      ...(recording === undefined ? {} : { recording })
     })
     return yield* Effect.gen(function*() {
       const fibers = yield* FiberSet.make<unknown, unknown>()
@@ -112,7 +121,14 @@ const plain = async (sessions: number): Promise<Load> => {
   return { fed, counts: () => ({ lost: 0, out, turns }), end: () => Promise.resolve() }
 }
 
-export const liveRun = async (kind: "real" | "plain", sessions: number, seconds: number): Promise<LiveResult> => {
+/**
+ * `real`: sessions whose records are made and let go. `unrecorded`: none is made. `filed`: the file recorder keeps them.
+ * `plain`: callers on plain queues.
+ */
+export const kinds = ["real", "unrecorded", "filed", "plain"] as const
+export type Kind = typeof kinds[number]
+
+export const liveRun = async (kind: Kind, sessions: number, seconds: number): Promise<LiveResult> => {
   // What an idle loop shows is the sampling itself.
   const idle = monitorEventLoopDelay({ resolution: resolutionMs })
   idle.enable()
@@ -121,19 +137,25 @@ export const liveRun = async (kind: "real" | "plain", sessions: number, seconds:
   const base = idle.percentile(50) / 1e6
   const heapBefore = heapAfterCollection()
   const residentBefore = process.memoryUsage().rss
-  const load = await (kind === "real" ? real : plain)(sessions)
+  const directory = kind === "filed" ? mkdtempSync(join(tmpdir(), "rspp-bench-")) : undefined
+  const recording = kind === "unrecorded" ? "nothing" : directory === undefined ? undefined : { directory }
+  const load = await (kind === "plain" ? plain(sessions) : real(sessions, recording))
   const callers = new Callers(load.fed)
   callers.start()
   await pause(warmUpMs)
   const before = load.counts()
   const delay = monitorEventLoopDelay({ resolution: resolutionMs })
   const cpuBefore = process.threadCpuUsage()
+  const processBefore = process.cpuUsage()
+  const bytesBefore = recordedIn(directory)
   const began = performance.now()
   delay.enable()
   await pause(seconds * 1000)
   delay.disable()
   const lasted = performance.now() - began
   const { system, user } = process.threadCpuUsage(cpuBefore)
+  const processAfter = process.cpuUsage(processBefore)
+  const recordedBytes = recordedIn(directory) - bytesBefore
   const resident = process.memoryUsage().rss
   const after = load.counts()
   callers.stop()
@@ -145,6 +167,7 @@ export const liveRun = async (kind: "real" | "plain", sessions: number, seconds:
     throw new Error(`${turns} turns in ${lasted} ms, ${Math.round(expected)} were due: the sessions did not keep up`)
   }
   await load.end()
+  if (directory !== undefined) rmSync(directory, { recursive: true })
   const beyond = (ns: number) => Math.max(0, ns / 1e6 - base)
   return {
     sessions,
@@ -153,6 +176,8 @@ export const liveRun = async (kind: "real" | "plain", sessions: number, seconds:
     delayP99: beyond(delay.percentile(99)),
     delayMax: beyond(delay.max),
     cpu: (system + user) / 1000 / lasted,
+    processCpu: (processAfter.system + processAfter.user) / 1000 / lasted,
+    recordedBytes,
     residentKb: (resident - residentBefore) / 1024 / sessions,
     heapKb: (heap - heapBefore) / 1024 / sessions,
     framesIn: Math.round(sessions * lasted / 20),
@@ -162,9 +187,18 @@ export const liveRun = async (kind: "real" | "plain", sessions: number, seconds:
   }
 }
 
+/** Bytes of the recordings there, without the room that is taken ahead: up to the last byte that is not zero. */
+const recordedIn = (directory: string | undefined): number => {
+  if (directory === undefined) return 0
+  return readdirSync(directory).reduce((sum, name) => {
+    const bytes = readFileSync(join(directory, name))
+    return sum + bytes.findLastIndex((byte) => byte !== 0) + 1
+  }, 0)
+}
+
 if (import.meta.main) {
   const [, , kind, sessions, seconds] = process.argv
-  const result = await liveRun(kind === "plain" ? "plain" : "real", Number(sessions), Number(seconds))
+  const result = await liveRun(kinds.find((one) => one === kind) ?? "real", Number(sessions), Number(seconds))
   console.log(JSON.stringify(result))
   process.exit(0)
 }

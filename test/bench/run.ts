@@ -2,8 +2,8 @@
 //
 // Each benchmark runs in a process of its own, one after the other; the bare loop that a figure is compared with runs in
 // the same process. --json prints the results as one JSON object; --write-page also writes docs/benchmarks.md from it.
-// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: no benchmark of that name, or --only with
-// --write-page: the page is of one run of all of them.
+// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: a wrong flag, no benchmark of that name, or --only
+// with --write-page: the page is of one run of all of them.
 import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
@@ -17,10 +17,13 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   frames: () => import("./measures/AudioFrames.ts"),
   turns: () => import("./measures/TurnOverhead.ts"),
   cancel: () => import("./measures/CancelToFence.ts"),
+  disks: () => import("./measures/Disks.ts"),
   live: () => import("./measures/LiveSessions.ts"),
   soak: () => import("./measures/Soak.ts"),
   simulation: () => import("./measures/SimulationSpeed.ts"),
   replay: () => import("./measures/ReplaySpeed.ts"),
+  leases: () => import("./measures/LeaseThroughput.ts"),
+  snapshots: () => import("./measures/SnapshotLatency.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
 
@@ -73,9 +76,26 @@ const inOwnProcess = (name: string): Promise<Result> =>
 const git = (...command: ReadonlyArray<string>): string =>
   execFileSync("git", command, { cwd: root, encoding: "utf8" }).trim()
 
+const usage = `node test/bench/run.ts [--only NAME] [--json] [--write-page]
+
+  --only NAME    one of ${Object.keys(measures).join(", ")}
+  --json         the results as one JSON object
+  --write-page   also write ${pagePath} from them
+`
+
 const main = async (): Promise<number> => {
   const only = valueOf("--only")
   const names = Object.keys(measures)
+  if (args.includes("--help")) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const known = new Set(["--only", "--json", "--write-page"])
+  const unknown = args.find((arg, i) => !known.has(arg) && args[i - 1] !== "--only")
+  if (unknown !== undefined) {
+    process.stderr.write(`There is no ${unknown}.\n${usage}`)
+    return 2
+  }
   if (only !== undefined && !names.includes(only)) {
     process.stderr.write(`No benchmark is called "${only}"; there are ${names.join(", ")}.\n`)
     return 2

@@ -1,13 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { call, replay, validation } from "@rspp/cli/Composition"
+import { controlOver } from "@rspp/cli/ControlDatabase"
 import { ContractValidation } from "@rspp/cli/ContractValidation"
 import { LocalRunner } from "@rspp/cli/LocalRunner"
 import { embeddedPipeline, normalizeSpec } from "@rspp/cli/PipelineFile"
 import { modules } from "@rspp/contracts/Module"
 import type { ModuleCode } from "@rspp/contracts/Module"
+import { AdmissionPolicy } from "@rspp/control/AdmissionPolicy"
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { PipelineRegistry } from "@rspp/control/PipelineRegistry"
+import { PolicyEvaluation } from "@rspp/control/PolicyEvaluation"
+import { ProviderHealth } from "@rspp/control/ProviderHealth"
+import { Rollout } from "@rspp/control/Rollout"
+import { RoutingView } from "@rspp/control/RoutingView"
+import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
 import { ContractGuard } from "@rspp/runtime/authority/ContractGuard"
@@ -76,14 +84,17 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
   "RK-24": [ContractGuard],
   "RK-25": [LocalAdmission],
   "RK-26": [ExecutionPool],
+  "CP-01": [PipelineRegistry],
   "CP-02": [SpecNormalizer],
   "CP-03": [GraphCompiler],
-  // the facts of these four come as snapshots of the control plane in memory
-  "CP-04": [ControlPlane],
-  "CP-05": [ControlPlane],
+  // what they say comes to a runtime as snapshots of the control plane
+  "CP-04": [PolicyEvaluation, ControlPlane],
+  "CP-05": [AdmissionPolicy, ControlPlane],
+  "CP-06": [SecurityTenancy],
   "CP-07": [LeaseAuthority],
-  "CP-08": [ControlPlane],
-  "CP-10": [ControlPlane],
+  "CP-08": [RoutingView, ControlPlane],
+  "CP-09": [Rollout],
+  "CP-10": [ProviderHealth, ControlPlane],
   "OR-01": [SessionTracer],
   "OR-02": [Recorder],
   "OR-03": [Replayer],
@@ -96,7 +107,8 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
 const program = Effect.gen(function*() {
   const spec = yield* normalizeSpec(embeddedPipeline)
   const options = { spec, script: makeCallScript([{ text: "hello" }]), timeline: join(tmpdir(), "never-written") }
-  return yield* Layer.build(Layer.mergeAll(call(options), replay, validation))
+  const database = { kind: "sqlite", path: ":memory:" } as const
+  return yield* Layer.build(Layer.mergeAll(call(options), replay, validation, Layer.orDie(controlOver(database))))
 }).pipe(Effect.provide(Layer.mergeAll(validation, FileSystem.layerNoop({}), Path.layer)))
 
 describe("the modules of the contract", () => {

@@ -1,7 +1,7 @@
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import { runSeed } from "@rspp/simulation/Run"
 import type { SessionResult } from "@rspp/simulation/Run"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { readdirSync } from "node:fs"
 import { optionsOf } from "../simulation/Call.ts"
 import type { NamedScenario, ScenarioCase } from "../simulation/Call.ts"
@@ -35,7 +35,7 @@ const recordingBytes = (header: TimelineHeader, { disk, records }: SessionResult
   const groups = written === records.length
     ? disk.map((emission) => emission.records)
     : records.map((record) => [record])
-  return Buffer.concat([preamble, encodeFrame([header]), ...groups.map((group) => encodeFrame(group))])
+  return encodeTimeline(header, groups)
 }
 
 /** The recordings of a case exactly as it is written, at the level of its spec. */
@@ -55,10 +55,10 @@ export const recordInFull = (id: string, one: ScenarioCase): ReadonlyArray<Simul
 }
 
 /** The largest file that is kept of a scenario which has a smaller one. */
-export const maxFileBytes = 200 * 1024
+export const maxFileBytes = 20 * 1024
 
 /** All simulated files together; the smallest of each scenario are taken first. */
-export const maxSimulatedBytes = 4.75 * 1024 * 1024
+export const maxSimulatedBytes = 384 * 1024
 
 /**
  * The recordings of one case of a scenario, as it is written, with its first seed: one for each session that was recorded.

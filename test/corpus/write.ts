@@ -1,7 +1,10 @@
 // Writes the simulated part of the corpus anew: `node test/corpus/write.ts`. The same sources give the same bytes.
-// Where the format's version has no golden recordings yet, it writes those too; what is there is never changed.
+// Where the format's version has no golden recordings yet, it writes those too; what is there is never changed. The real
+// calls of an earlier version are written in this one, with the same records.
 import { timelineFormatVersion } from "@rspp/contracts/Timeline"
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { decode } from "./Corpus.ts"
 import { chosen, goldenIds, namedScenarios, recordCase } from "./Simulated.ts"
 import type { SimulatedRecording } from "./Simulated.ts"
 import { turnTaking } from "./TurnTaking.ts"
@@ -31,4 +34,12 @@ if (!existsSync(golden)) {
       )
     )
   )
+}
+
+const real = new URL("real/", import.meta.url)
+for (const name of readdirSync(real).filter((file) => file.endsWith(".timeline"))) {
+  const { header, records } = decode(readFileSync(new URL(name, real)))
+  if (header.format_version === timelineFormatVersion) continue
+  const bytes = encodeTimeline({ ...header, format_version: timelineFormatVersion }, records.map((record) => [record]))
+  write(real, [{ name, bytes }])
 }

@@ -1,7 +1,7 @@
 // Holds: what was flushed survives kill -9. `make crash` does the same a thousand times.
 import { RandomStreams } from "@rspp/simulation/RandomStreams"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -84,8 +84,8 @@ describe("the examination of what is left", () => {
       const left = records.filter(({ record }, index) =>
         record !== kind || (kind === "command" && index !== records.findIndex((one) => one.record === "command"))
       )
-      const frames = [header, ...left].map((record) => encodeFrame([record]))
-      writeFileSync(path, Buffer.concat([preamble, ...frames, new Uint8Array(killed.safe.bytes)]))
+      const bytes = encodeTimeline(header, left.map((record) => [record]))
+      writeFileSync(path, Buffer.concat([bytes, new Uint8Array(killed.safe.bytes)]))
     }
     const lost = await harmed(without("evidence"))
     assert.isTrue(
@@ -121,7 +121,9 @@ describe("the examination of what is left", () => {
     assert.include(again.stderr, "exists already")
     assert.include(whole.stdout, "whole, there is nothing to repair")
     const [torn, made] = [readFileSync(killed.path), readFileSync(repaired)]
-    const end = made.lastIndexOf(`{"last_sequence"`) - 8
+    const end = Number(
+      /truncated at byte (\d+)/u.exec((await rspp(directory, "timeline", "verify", killed.path)).stdout)?.[1]
+    )
     assert.isTrue(made.subarray(0, end).equals(torn.subarray(0, end)), "what could be read is unchanged")
   }, 120_000)
 })

@@ -4,6 +4,8 @@
 // that byte, with so many evidence records in it. It is told by the disk itself, at the lowest port, so that neither the
 // recorder nor its file can claim more than was written.
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import * as MemoryTransport from "@rspp/transports/loopback/MemoryTransport"
@@ -12,18 +14,16 @@ import { writeSync } from "node:fs"
 import { layerOf, scriptedSpec, speech } from "../support/ScriptedCall.ts"
 import { Session } from "@rspp/runtime/session/Session"
 
-const evidence = Buffer.from(`"record":"evidence"`)
-const occurrences = (bytes: Buffer): number => {
-  let count = 0
-  for (let at = bytes.indexOf(evidence); at >= 0; at = bytes.indexOf(evidence, at + 1)) count++
-  return count
-}
-
 /** The file, and on standard output what of it is safe. Room that is taken in advance is written as zeros, and no news. */
 const toldOf = (file: FileSystem.File): FileSystem.File => {
   let position = 0
   let written = 0
   let known = 0
+  // Of what the disk has taken, record by record: in the bytes themselves nothing can be counted.
+  const decoder = new TimelineDecoder((record) => {
+    if ((record as TimelineRecord).record === "evidence") known++
+    return undefined
+  })
   return Object.create(file, {
     seek: {
       value: (offset: bigint, from: FileSystem.SeekMode) => {
@@ -39,7 +39,7 @@ const toldOf = (file: FileSystem.File): FileSystem.File => {
             position += data.length
             if (data.every((byte) => byte === 0)) return
             written = Math.max(written, position)
-            known += occurrences(data)
+            decoder.push(data)
           }))
     },
     sync: {

@@ -2,6 +2,7 @@ import { authorityMutants } from "./AuthorityMutants.ts"
 import { evidenceMutants } from "./EvidenceMutants.ts"
 import { graphMutants } from "./GraphMutants.ts"
 import { kernelMutants } from "./KernelMutants.ts"
+import { levelMutants } from "./LevelMutants.ts"
 import { listeningMutants } from "./ListeningMutants.ts"
 import type { Mutant } from "./Mutant.ts"
 import { outputMutants } from "./OutputMutants.ts"
@@ -19,5 +20,6 @@ export const catalogue: ReadonlyArray<Mutant> = [
   ...listeningMutants,
   ...kernelMutants,
   ...evidenceMutants,
+  ...levelMutants,
   ...graphMutants
 ]

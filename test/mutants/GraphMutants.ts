@@ -168,11 +168,11 @@ export const graphMutants: ReadonlyArray<Mutant> = [
     what: "the rest of a sentence goes on though a part of it was lost, where it must go whole",
     find: "      if (this.#grouped && this.#work.sync.isDoomed(this.edge.edge_id, syncIdsOf(item))) {",
     replace: "      if (this.#stray(item)) {",
-    also: {
+    also: [{
       file: graph("EdgeRun"),
       find: "  /** No more will come. */\n  end(): void {",
       replace: "  #stray(item: Item): boolean {\n    return item.handle.length < 0\n  }\n\n  end(): void {"
-    }
+    }]
   },
   {
     id: "gap-not-told",

@@ -1,6 +1,7 @@
 import type { Mutant } from "./Mutant.ts"
 
 const context = "packages/runtime/src/kernel/KernelContext.ts"
+const timers = "packages/runtime/src/session/SessionTimers.ts"
 const router = "packages/runtime/src/events/LaneRouter.ts"
 const identity = "packages/runtime/src/events/Identity.ts"
 
@@ -33,11 +34,28 @@ export const kernelMutants: ReadonlyArray<Mutant> = [
     what: "a timer that was replaced fires for the one that took its place",
     find: "if (this.#timers.get(timer)?.generation !== generation) return false",
     replace: "if (!this.#timers.has(timer) && generation > 0) return false",
-    also: {
-      file: "packages/runtime/src/session/Session.ts",
-      find: "        forkTimer(\n          timer,",
-      replace: "        forkTimer(\n          `${timer} ${generation}`,"
-    }
+    also: [
+      {
+        file: timers,
+        find: "    this.#armed.set(timer, { timer, generation, dueMs })\n",
+        replace: "    this.#armed.set(`${timer} ${generation}`, { timer, generation, dueMs })\n"
+      },
+      { file: timers, find: "    if (this.#armed.get(armed.timer) !== armed) return\n", replace: "" }
+    ]
+  },
+  {
+    id: "timer-overslept",
+    file: timers,
+    what: "a timer that is due before the one that is slept for fires with it",
+    find: "    if (this.#earliestMs >= this.#wakesMs) return\n",
+    replace: "    if (this.#earliestMs >= this.#wakesMs || this.#wakesMs < 1e9) return\n"
+  },
+  {
+    id: "timer-lost-in-a-tie",
+    file: timers,
+    what: "of timers that are due together only the first fires",
+    find: "    for (const armed of due.sort((a, b) => a.dueMs - b.dueMs)) {",
+    replace: "    for (const armed of due.sort((a, b) => a.dueMs - b.dueMs).slice(0, 1)) {"
   },
   {
     id: "timer-not-disarmed",

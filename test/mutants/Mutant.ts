@@ -13,8 +13,8 @@ export interface Mutant extends Edit {
   readonly id: string
   /** What breaks, for a person. */
   readonly what: string
-  /** A second place, where the kernel keeps the rule twice and breaking one alone changes nothing. */
-  readonly also?: Edit
+  /** Further places, where the rule is kept more than once and breaking one alone changes nothing. */
+  readonly also?: ReadonlyArray<Edit>
 }
 
 /** What a mutant replaces stands nowhere in its file, or more than once: the list has to be brought up to date. */
@@ -27,8 +27,7 @@ export class StaleMutant extends Error {
   }
 }
 
-export const editsOf = (mutant: Mutant): ReadonlyArray<Edit> =>
-  mutant.also === undefined ? [mutant] : [mutant, mutant.also]
+export const editsOf = (mutant: Mutant): ReadonlyArray<Edit> => [mutant, ...mutant.also ?? []]
 
 /** The text of the edit's file with the defect in it. Fails with {@link StaleMutant}. */
 export const planted = (id: string, { file, find, replace }: Edit, text: string): string => {

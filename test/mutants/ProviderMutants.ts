@@ -57,21 +57,21 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     id: "turn-budget-never-armed",
     file: budget,
     what: "a turn may take as long as it likes to its first output",
-    find: "    context.arm(`budget.turn:${plan.turn_id}`, context.now + turn_budget_ms)\n",
+    find: "    context.arm(timer, context.now + turn_budget_ms)\n",
     replace: ""
   },
   {
     id: "turn-budget-not-settled",
     file: budget,
     what: "the budget to the first output runs on after the first output",
-    find: `for (const budget of ["turn", "turn_soft", "path", "path_soft"]) this.#context`,
-    replace: `for (const budget of ["turn_soft", "path_soft"]) this.#context`
+    find: "    for (const timer of timers) this.#context.disarm(timer)",
+    replace: `    for (const timer of timers) if (timer.includes("_soft:")) this.#context.disarm(timer)`
   },
   {
     id: "first-result-never-late",
     file: budget,
     what: "a provider call may take as long as it likes to its first result",
-    find: "    context.arm(`budget.call:${invocation}`, now + capMs)\n",
+    find: "    context.arm(call.firstTimer, now + capMs)\n",
     replace: ""
   },
   {

@@ -3,7 +3,8 @@ import { assert, describe, layer } from "@effect/vitest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
 import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
+import { preambleOf } from "@rspp/timeline/format/TimelineFormat"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { conversation } from "@rspp/timeline/test/support/Script"
 import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
@@ -11,7 +12,7 @@ import type { ScriptedTimeline } from "@rspp/timeline/test/support/ScriptedSessi
 import { Effect, Layer } from "effect"
 
 const bytesOf = ({ header, records }: ScriptedTimeline): Uint8Array =>
-  Buffer.concat([preamble, ...[header, ...records].map((record) => encodeFrame([record]))])
+  encodeTimeline(header, records.map((record) => [record]))
 
 const decoded = (bytes: Uint8Array): Timeline => {
   const decoder = new TimelineDecoder()
@@ -44,8 +45,9 @@ describe("a recording in a file", () => {
       Effect.gen(function*() {
         const bytes = bytesOf(scriptedSession(yield* SessionKernel, conversation(1)))
         const replayer = yield* Replayer
-        const headerEnd = preamble.length + 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(preamble.length)
-        for (let at = headerEnd; at < bytes.length; at += 997) {
+        const first = preambleOf(2).length
+        const headerEnd = first + 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(first)
+        for (let at = headerEnd; at < bytes.length; at += 47) {
           const copy = Uint8Array.from(bytes)
           copy[at] = (copy[at] ?? 0) ^ 1
           const report = yield* replayer.replay(decoded(copy))

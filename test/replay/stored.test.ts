@@ -39,7 +39,7 @@ const call = {
 /** Small segments, and no patience: what happens in minutes with the real ones happens here within a test. */
 const limits = {
   ...shipperLimits,
-  segmentBytes: 4096,
+  segmentBytes: 1024,
   holdMs: 20,
   firstPauseMs: 5,
   answerMs: 300,
@@ -68,13 +68,16 @@ const recorderTo = (file: string, store: StoreLayer) =>
 /** What the call leaves on disk when nothing is shipped. */
 const alone = (directory: string) =>
   Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
     const file = `${directory}/alone.timeline`
     yield* Effect.provide(VirtualTime.run(playScriptedCall(call)), FileRecorder.layer({ to: () => file }), {
       local: true
     })
-    return yield* fs.readFile(file)
+    return file
   })
+
+/** The header and every record: which of them share a block depends on when the writer came round. */
+const recordsIn = (file: string) =>
+  Effect.map(read(file, { validate: true }), ({ header, records }) => [header, ...records])
 
 const stored = Effect.gen(function*() {
   const store = yield* TimelineStore
@@ -108,7 +111,7 @@ describe("a call that is shipped while it is recorded", () => {
             yield* fs.writeFile(back, yield* Effect.provide(stored, open(directory), { local: true }))
             const local = Buffer.from(yield* fs.readFile(file))
             assert.isTrue(local.equals(yield* fs.readFile(back)))
-            assert.isTrue(local.equals(yield* alone(directory)))
+            assert.deepStrictEqual(yield* recordsIn(file), yield* recordsIn(yield* alone(directory)))
             const timeline = yield* read(back, { validate: true })
             assert.isUndefined(timeline.tear)
             const turns = evidenceCompleteness(timeline.records)
@@ -160,10 +163,10 @@ describe("a store that fails while a call goes on", () => {
               const lag = yield* ExportLag
               yield* VirtualTime.run(playScriptedCall(call))
               // The call has ended, its file is whole, and not a moment was waited for the store.
-              assert.isTrue(Buffer.from(quiet).equals(yield* fs.readFile(file)))
+              assert.deepStrictEqual(yield* recordsIn(file), yield* recordsIn(quiet))
               const [waiting] = yield* shipper.reports
               assert.strictEqual(waiting?.state, "shipping")
-              assert.isBelow(waiting?.stored_bytes ?? 0, quiet.length)
+              assert.isBelow(waiting?.stored_bytes ?? 0, waiting?.recorded_bytes ?? 0)
               yield* Effect.sleep(30)
               const before = lag.lagMs(scriptedSessionId)
               yield* Effect.sleep(100)
@@ -174,7 +177,7 @@ describe("a store that fails while a call goes on", () => {
               assert.strictEqual(report?.state, "stored")
               assert.strictEqual(lag.lagMs(scriptedSessionId), 0)
               assert.isAbove(report?.longest_lag_ms ?? 0, 50)
-              assert.isTrue((yield* stored).equals(Buffer.from(quiet)))
+              assert.isTrue((yield* stored).equals(Buffer.from(yield* fs.readFile(file))))
               assert.isAtMost(most, limits.concurrentPuts)
             }).pipe(Effect.provide(recorderTo(file, store), { local: true }))
           })

@@ -193,6 +193,12 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence:
         "cancel with lease loss in one instant: authority loss prevails over the cancel, and the turn ends once",
       file: "X1-cancel-and-lease-loss.ts"
+    },
+    {
+      id: "X2",
+      sentence:
+        "a disk or a store that does not keep up: `recording_level_downgraded`, one step at a time, and up again at a turn boundary; a turn ends for it only when not even its evidence has room",
+      file: "X2-recording-under-pressure.ts"
     }
   ],
   open: []

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
 import { checkReplay } from "@rspp/simulation/Recordings"
 import { runSeed } from "@rspp/simulation/Run"
@@ -40,8 +40,7 @@ const replaysFromItsFile = (title: string, result: SeedResult): void => {
   const [session] = result.sessions
   if (session?.header === undefined) return assert.fail(`${title}: nothing was recorded`)
   const decoder = new TimelineDecoder()
-  const frames = session.records.map((record) => encodeFrame([record]))
-  decoder.push(Buffer.concat([preamble, encodeFrame([session.header]), ...frames]))
+  decoder.push(encodeTimeline(session.header, session.records.map((record) => [record])))
   const read = decoder.finish()
   if (read.is !== "timeline") return assert.fail(`${title}: the recording cannot be read: ${read.is}`)
   const { header, records, tear } = read.timeline

@@ -9,6 +9,7 @@ import { scenario as f6 } from "./scenarios/F6-transport.ts"
 import { scenario as f7 } from "./scenarios/F7-authority.ts"
 import { scenario as f8 } from "./scenarios/F8-old-writer.ts"
 import { scenario as x1 } from "./scenarios/X1-cancel-and-lease-loss.ts"
+import { scenario as x2 } from "./scenarios/X2-recording-under-pressure.ts"
 
 held(f1)
 held(f2)
@@ -19,3 +20,4 @@ held(f6)
 held(f7)
 held(f8)
 held(x1)
+held(x2)

@@ -4,6 +4,8 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { exitCodeHelp } from "./ExitCode.ts"
+import * as Control from "./ControlCommands.ts"
+import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
@@ -53,6 +55,33 @@ const run = Command.make(
     store: optional(
       Flag.String("store").pipe(
         Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
+      )
+    ),
+    leases: optional(
+      Flag.String("leases").pipe(
+        Flag.withDescription("Hold the session's lease in a database that others share: sqlite:PATH or postgres://…")
+      )
+    ),
+    leaseTtl: optional(
+      Flag.Int("lease-ttl").pipe(
+        Flag.withDescription("How long a lease in --leases lasts without renewal, in ms; default 10000")
+      )
+    ),
+    snapshots: optional(
+      Flag.String("snapshots").pipe(
+        Flag.withDescription(
+          "Follow the snapshots that rspp snapshots publish has put there: dir:PATH, sqlite:PATH or postgres://…"
+        )
+      )
+    ),
+    snapshotScope: optional(
+      Flag.String("snapshot-scope").pipe(
+        Flag.withDescription("Which of the --snapshots; default: those under the pipeline's id")
+      )
+    ),
+    maxStaleness: optional(
+      Flag.Int("max-staleness").pipe(
+        Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
       )
     ),
     pipeline: optional(
@@ -563,10 +592,61 @@ const sim = Command.make(
   Command.withSubcommands([shrink, meta])
 )
 
+const publish = Command.make(
+  "publish",
+  {
+    to: Flag.String("to").pipe(Flag.withDescription("Where: dir:PATH, sqlite:PATH or postgres://…")),
+    scope: optional(
+      Flag.String("scope").pipe(Flag.withDescription("Under which name; default: the pipeline's id"))
+    ),
+    pipeline: optional(
+      Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
+    ),
+    ttl: optional(
+      Flag.Int("ttl").pipe(Flag.withDescription("How long each counts as fresh, in ms; default 600000"))
+    ),
+    once: Flag.Boolean("once").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Publish each once and end; default: issue them anew until interrupted")
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/SnapshotsPublish.ts")),
+      ({ publishSnapshots }) => publishSnapshots(flags)
+    )
+).pipe(
+  Command.withDescription("Publish what runtimes decide from, where they follow it with rspp run --snapshots")
+)
+
+const snapshots = Command.make("snapshots").pipe(
+  Command.withDescription("What runtimes decide from: the six snapshots of the control plane"),
+  Command.withSubcommands([publish])
+)
+
 /** The whole command line. */
 export const rspp = Command.make("rspp").pipe(
   Command.withDescription(
     `Realtime Speech Pipeline Platform: runs voice agents, records every call, and executes it again. ${exitCodeHelp}`
   ),
-  Command.withSubcommands([run, demo, replay, timeline, contracts, sim, doctor])
+  Command.withSubcommands([
+    run,
+    demo,
+    replay,
+    timeline,
+    contracts,
+    spec,
+    snapshots,
+    sim,
+    doctor,
+    Control.controlPlane,
+    Control.pipeline,
+    Control.policy,
+    Control.rollout,
+    Control.session,
+    Control.lease,
+    Control.tenant,
+    Control.audit
+  ])
 )

@@ -32,6 +32,10 @@ import { Context, Effect, Layer } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { sharedLeases } from "./LeaseDatabase.ts"
+import type { SharedLeases } from "./LeaseDatabase.ts"
+import { sharedSnapshots } from "./SnapshotAddress.ts"
+import type { SharedSnapshots } from "./SnapshotAddress.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
@@ -52,6 +56,10 @@ export interface CompositionOptions {
   readonly durability?: Durability
   /** Where the timeline is shipped to while it is written. */
   readonly store?: StoreAddress
+  /** Where the session's lease is held; in this process only by default. */
+  readonly leases?: SharedLeases
+  /** Where the session's snapshots are published; made in this process by default. */
+  readonly snapshots?: SharedSnapshots
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -71,7 +79,7 @@ export interface CompositionOptions {
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
  *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
- *     └─ ControlPlaneFeed   ← control                     leases and snapshots, in this process
+ *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
 const segmenter = Layer.succeed(SentenceSegmenter, {
@@ -134,6 +142,16 @@ export const control = Layer.mergeAll(
   LeaseAuthority.layerMemory().pipe(Layer.provide(LeaseTokens.layer))
 )
 
+/** Port ← control: leases and snapshots. */
+const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
+  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope)
+  return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
+}
+
+/** The same for a call whose lease others may want too. */
+const controlOf = ({ leases }: CompositionOptions) =>
+  leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
 const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
   const file = FileRecorder.layer({
@@ -153,8 +171,8 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
-    Layer.provideMerge(ControlPlaneFeed.layer(options.spec)),
-    Layer.provideMerge(control),
+    Layer.provideMerge(feed(options)),
+    Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),

@@ -1,39 +1,79 @@
 import { ControlPlane } from "@rspp/control/ControlPlane"
+import type { LeaseChange } from "@rspp/control/LeaseAuthority"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
+import type { InputOf } from "@rspp/contracts/SessionInput"
 import { ControlPlaneFailure, ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
-/** This program as a placement of sessions. */
-const placementId = "local"
+/** This program as a placement of sessions, when nobody else can take them. */
+const onlyPlacement = "local"
 
 /**
- * The runtime's view of the control plane in this process: a session's lease, held and renewed, and its six snapshots.
+ * The runtime's view of the control plane: a session's lease, held and renewed, and its six snapshots.
+ *
+ * Snapshots are those of the control plane in this process; with a {@link SnapshotFollower} in the context and a `scope`
+ * they are those that somebody else publishes there, and the session goes on deciding from the last ones while that is away.
+ *
+ * `placementId` names this process among those that share the leases. A lease that only ran out, because its store was
+ * away or this process stood still, is taken again under a new epoch if nobody else has it by then. A session that was
+ * given to another placement hears that its epoch is revoked, never the other's lease.
  */
 export const layer = (
-  spec: NormalizedSpec
+  spec: NormalizedSpec,
+  placementId: string = onlyPlacement,
+  scope?: string
 ): Layer.Layer<ControlPlaneFeed, never, ControlPlane | LeaseAuthority> =>
   Layer.effect(
     ControlPlaneFeed,
     Effect.gen(function*() {
       const control = yield* ControlPlane
       const leases = yield* LeaseAuthority
+      const follower = Option.getOrUndefined(yield* Effect.serviceOption(SnapshotFollower))
       return ControlPlaneFeed.of({
         open: ({ onLease, onSnapshot, session_id }) =>
           Effect.gen(function*() {
-            yield* leases.subscribe(session_id, (change) => onLease({ type: "lease", ...change }))
-            const lease = yield* leases.hold(session_id, placementId)
+            /** The epoch under which this placement has the session, once it has. */
+            let own = 0
+            yield* leases.subscribe(session_id, (change) => {
+              const input = inputOf(change, own, placementId)
+              if (input === undefined) return
+              own = Math.max(own, input.authority_epoch)
+              onLease(input, change.as_of_ns)
+            })
+            const lease = yield* leases.hold(session_id, placementId, { regain: true })
+            if (follower !== undefined && scope !== undefined) return yield* follower.follow(scope, onSnapshot)
             yield* control.openSession({
               session_id,
               placement_id: placementId,
               authority_epoch: lease.authority_epoch,
               spec
             })
-            yield* control.subscribe(session_id, onSnapshot)
+            return yield* control.subscribe(session_id, onSnapshot)
           }).pipe(
             Effect.mapError((cause) => new ControlPlaneFailure({ message: cause.message, cause }))
           )
       })
     })
   )
+
+/** What a change of the session's lease means here; nothing, if it is of a time before this placement had the session. */
+const inputOf = (
+  { authority_epoch, lease_token, placement_id, status, ttl_ms }: LeaseChange,
+  own: number,
+  placementId: string
+): InputOf<"lease"> | undefined => {
+  if (placement_id === placementId) {
+    return {
+      type: "lease",
+      authority_epoch,
+      status,
+      ttl_ms,
+      ...(lease_token === undefined ? {} : { lease_token })
+    }
+  }
+  return own === 0 ? undefined : { type: "lease", authority_epoch: own, status: "revoked", ttl_ms: 0 }
+}

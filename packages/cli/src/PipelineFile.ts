@@ -26,6 +26,9 @@ const bindable = (external: ReadonlyArray<string>) => ({
   external: [...builtInNodes.map(({ id }) => id), ...external]
 })
 
+/** Providers that pipelines can bind; the nodes files of those who run them are not known here. */
+export const knownProviders = { stt: idsOf("stt"), llm: idsOf("llm"), tts: idsOf("tts") }
+
 /**
  * The pipeline of a call: read from a spec file, or the embedded one, with everything filled in that it leaves out.
  *

@@ -122,7 +122,7 @@ describe("a timeline that is not whole", () => {
     const bytes = readFileSync(join(cwd, "int.timeline"))
     writeFileSync(join(cwd, "empty.timeline"), "")
     writeFileSync(join(cwd, "other.timeline"), "RIFF, or something else")
-    writeFileSync(join(cwd, "version.timeline"), Buffer.concat([Buffer.from("rspp-timeline 2\n"), bytes.subarray(16)]))
+    writeFileSync(join(cwd, "version.timeline"), Buffer.concat([Buffer.from("rspp-timeline 3\n"), bytes.subarray(16)]))
     writeFileSync(join(cwd, "cut.timeline"), bytes.subarray(0, bytes.length >> 1))
     const changed = Buffer.from(bytes)
     const middle = bytes.length >> 1

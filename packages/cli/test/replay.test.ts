@@ -1,7 +1,7 @@
 // `rspp replay` as a user runs it: modes, many files, expectations, reports, places.
 import { validate } from "@rspp/contracts/Artifact"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -161,7 +161,7 @@ describe("rspp replay of a directory", () => {
         : record
     )
     mkdirSync(join(cwd, "planted"))
-    const bytes = Buffer.concat([preamble, ...[header, ...planted].map((record) => encodeFrame([record]))])
+    const bytes = encodeTimeline(header, planted.map((record) => [record]))
     writeFileSync(join(cwd, "planted/late.timeline"), bytes)
     copyFileSync(join(cwd, "calls/deep/seed-3.timeline"), join(cwd, "planted/good.timeline"))
     const diverged = await rspp(["replay", "planted", "--report", "planted-out"], { cwd })

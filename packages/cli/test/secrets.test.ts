@@ -1,4 +1,5 @@
 // Holds I-NO-SECRETS: known secrets are put wherever one can get in, and every output of the real program is searched.
+import { plainText } from "@rspp/timeline/test/format/support/PlainText"
 import { simpleGraph, simpleProviders } from "@rspp/control/SimpleGraph"
 import { schemaVersion } from "@rspp/contracts/Identity"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -65,12 +66,15 @@ const levels = ["L0", "L1", "L2"] as const
 const modes = ["speak", "fail"] as const
 const environment = { SENTENCE: sentence, NODE_TOKEN: secrets.ofNode }
 
+const textOf = (path: string): string =>
+  path.endsWith(".timeline") ? plainText(readFileSync(path)) : readFileSync(path, "latin1")
+
 const everything = (ended: Ended): ReadonlyMap<string, string> =>
   new Map([
     ["standard output", ended.stdout],
     ["standard error", ended.stderr],
     ...readdirSync(cwd).filter((name) => /\.(?:timeline|trace|jsonl|perfetto|log)$/u.test(name))
-      .map((name) => [name, readFileSync(join(cwd, name), "latin1")] as const)
+      .map((name) => [name, textOf(join(cwd, name))] as const)
   ])
 
 describe("secrets", () => {
@@ -148,7 +152,7 @@ describe("secrets", () => {
   it("got in: the node's words were recorded, its failure and its log line were told", () => {
     expect(ended["show"]?.stdout).toMatch(/Done\. \[secret\]/u)
     for (const level of levels) {
-      expect(readFileSync(join(cwd, `${level}-fail.timeline`), "latin1")).toContain("[secret]")
+      expect(textOf(join(cwd, `${level}-fail.timeline`))).toContain("[secret]")
     }
     expect(ended["L0-speak"]?.stderr).toContain("working with [secret]")
   })

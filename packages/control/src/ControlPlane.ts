@@ -73,7 +73,7 @@ export const minSnapshotTtlMs = 1000
 export const defaultMaxTurnsPerSession = 100_000
 
 /** Snapshots are issued anew after this part of their TTL, so that a session never sees a stale one while it runs. */
-const reissueAtPartOfTtl = 0.4
+export const reissueAtPartOfTtl = 0.4
 
 /**
  * The control plane as a runtime sees it: six versioned snapshots for each open session (CP-04, CP-05, CP-08, CP-10 and

@@ -2,11 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Scope } from "effect"
 import { makeSubscribers } from "./internal/Subscribers.ts"
 import { LeaseStore } from "./LeaseStore.ts"
-import type { LeaseRow } from "./LeaseStore.ts"
+import type { LeaseRow, LeaseStoreFailure } from "./LeaseStore.ts"
 import { LeaseTokens } from "./LeaseTokens.ts"
 
 /** The session's lease is held by a placement and has not run out. Raised by `acquire` and `hold`. */
@@ -47,9 +48,16 @@ export interface Lease {
 export interface LeaseChange {
   readonly authority_epoch: number
   readonly status: "issued" | "renewed" | "rotated" | "revoked" | "expired"
+  /** Counts from `as_of_ns`. */
   readonly ttl_ms: number
   /** Present while the epoch is live; never logged. */
   readonly lease_token?: string
+  readonly placement_id: string
+  /**
+   * Time of Effect's monotonic clock, ns, at or before which the store said so. A holder that was held up between the
+   * store's answer and this news still knows when its lease ends.
+   */
+  readonly as_of_ns: bigint
 }
 
 export interface LeaseOptions {
@@ -62,6 +70,12 @@ export const defaultLeaseOptions: LeaseOptions = { ttlMs: 10_000 }
 
 /** Below this, a renewal that waits for one slow tick of an event loop comes too late. */
 export const minLeaseTtlMs = 100
+
+/** Part of the TTL after which `hold` asks a store again that did not answer: several times before the lease ends. */
+const retryAtPartOfTtl = 0.05
+
+/** With short TTLs a store is not asked more often than this, ms. */
+const minRetryMs = 20
 
 /** Part of the TTL after which `hold` renews. The contract asks for less than half; the rest is room for retries. */
 const renewAtPartOfTtl = 0.4
@@ -83,24 +97,32 @@ const maxRounds = 64
  * - **L4** subscribers hear of changes in the order in which they took effect; a change that a later one has overtaken
  *   is not told any more.
  *
- * Times come from Effect's clock, tokens from {@link LeaseTokens}. An expiry is noticed by the next call that touches
- * the session; a runtime does not wait for that, but drains by itself when its TTL is over.
+ * Times are the store's ({@link LeaseStore}), tokens come from {@link LeaseTokens}. An expiry is noticed by the next call
+ * that touches the session; a runtime does not wait for that, but drains by itself when its TTL is over. Subscribers hear
+ * of what this process does, and of what others have done when a call here finds it.
+ *
+ * A store that does not answer fails the call with `LeaseStoreFailure`; what it was asked may still have happened.
  */
 export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   /** Takes a session that nobody holds; the new epoch is one higher than the last. */
-  readonly acquire: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld>
+  readonly acquire: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld | LeaseStoreFailure>
   /** Extends the lease to a full TTL from now. */
-  readonly renew: (lease: Lease) => Effect.Effect<Lease, LeaseLost>
+  readonly renew: (lease: Lease) => Effect.Effect<Lease, LeaseLost | LeaseStoreFailure>
   /** Hands a session to a placement: ends `expected_epoch` (live or not) and issues the next one. */
   readonly rotate: (
     session_id: string,
     expected_epoch: number,
     placement_id: string
-  ) => Effect.Effect<Lease, LeaseConflict>
+  ) => Effect.Effect<Lease, LeaseConflict | LeaseStoreFailure>
   /** Ends `expected_epoch`. Doing it twice is harmless. */
-  readonly revoke: (session_id: string, expected_epoch: number) => Effect.Effect<void, LeaseConflict>
+  readonly revoke: (
+    session_id: string,
+    expected_epoch: number
+  ) => Effect.Effect<void, LeaseConflict | LeaseStoreFailure>
   /** The live lease, if there is one, with the TTL that is left. */
-  readonly current: (session_id: string) => Effect.Effect<Lease | undefined>
+  readonly current: (session_id: string) => Effect.Effect<Lease | undefined, LeaseStoreFailure>
+  /** Sessions whose holder is gone: see {@link LeaseStore}. Whoever can run them may try to take them. */
+  readonly orphans: (limit: number) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
   /**
    * Calls `onChange` with the live lease (as `issued`, with the TTL that is left) and then with every change, until the
    * scope closes. `onChange` is called synchronously and must not throw.
@@ -108,13 +130,20 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   readonly subscribe: (
     session_id: string,
     onChange: (change: LeaseChange) => void
-  ) => Effect.Effect<void, never, Scope.Scope>
+  ) => Effect.Effect<void, LeaseStoreFailure, Scope.Scope>
   /**
    * `acquire`, renewed in the background after 40 % of the TTL for as long as the scope, and revoked when it closes (within
-   * {@link releaseWithinMs}; past it the lease runs out by itself). When the lease is lost, renewing stops and subscribers
-   * have been told.
+   * {@link releaseWithinMs}; past it the lease runs out by itself). A store that does not answer is asked again each 5 %
+   * of the TTL. When the lease is lost, renewing stops and subscribers have been told.
+   *
+   * With `regain`, a lease that only ran out (the store was away, or this process stood still) is taken again, under a new
+   * epoch, if nobody else has taken it: subscribers hear of that as `issued` or `rotated`.
    */
-  readonly hold: (session_id: string, placement_id: string) => Effect.Effect<Lease, LeaseHeld, Scope.Scope>
+  readonly hold: (
+    session_id: string,
+    placement_id: string,
+    options?: { readonly regain?: boolean }
+  ) => Effect.Effect<Lease, LeaseHeld | LeaseStoreFailure, Scope.Scope>
 }>()("rspp/LeaseAuthority") {
   /** Needs a store and a source of tokens. */
   static readonly layerNoDeps = (
@@ -137,12 +166,10 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   const subscribers = makeSubscribers<LeaseChange>()
   const toldRevision = new Map<string, number>()
 
-  const now = Effect.map(Clock.currentTimeMillis, Math.floor)
-
-  const tell = (row: LeaseRow, status: LeaseChange["status"]): void => {
+  const tell = (row: LeaseRow, status: LeaseChange["status"], asOfNs: bigint, ttl = ttlMs): void => {
     if (row.revision <= (toldRevision.get(row.session_id) ?? 0)) return // L4
     toldRevision.set(row.session_id, row.revision)
-    subscribers.publish(row.session_id, changeOf(row, status, row.state === "held" ? ttlMs : 0))
+    subscribers.publish(row.session_id, changeOf(row, status, row.state === "held" ? ttl : 0, asOfNs))
   }
 
   /**
@@ -151,22 +178,22 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
    */
   const change = <E>(
     session_id: string,
-    decide: (row: LeaseRow | undefined, nowMs: number) => Effect.Effect<Decision, E>
-  ): Effect.Effect<LeaseRow, E> =>
+    decide: (row: LeaseRow | undefined, nowMs: number, asOfNs: bigint) => Effect.Effect<Decision, E>
+  ): Effect.Effect<LeaseRow, E | LeaseStoreFailure> =>
     Effect.gen(function*() {
       for (let round = 0; round < maxRounds; round++) {
-        const row = yield* store.read(session_id)
-        const nowMs = yield* now
+        const asOfNs = yield* Clock.monotonicTimeNanos
+        const { now_ms: nowMs, row } = yield* store.read(session_id)
         if (row?.state === "held" && nowMs >= row.expires_at_ms) {
           const expired = { ...row, state: "expired" as const, revision: row.revision + 1 }
-          if (yield* store.compareAndSet(row.revision, expired)) tell(expired, "expired")
+          if (yield* store.compareAndSet(row.revision, expired)) tell(expired, "expired", asOfNs)
           continue
         }
-        const decision = yield* decide(row, nowMs)
+        const decision = yield* decide(row, nowMs, asOfNs)
         if (decision === "keep") return row!
         const next = { ...decision.row, revision: (row?.revision ?? 0) + 1 }
         if (yield* store.compareAndSet(row?.revision ?? 0, next)) {
-          tell(next, decision.status)
+          tell(next, decision.status, asOfNs)
           return next
         }
       }
@@ -204,7 +231,7 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
 
   const renew = Effect.fn("LeaseAuthority.renew")((lease: Lease) =>
     Effect.map(
-      change<LeaseLost>(lease.session_id, (row, nowMs) => {
+      change<LeaseLost>(lease.session_id, (row, nowMs, asOfNs) => {
         const reason = row === undefined
           ? "unknown"
           : row.authority_epoch !== lease.authority_epoch || row.lease_token !== lease.lease_token
@@ -214,6 +241,10 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
           : row.state
         if (row !== undefined && reason === undefined) {
           return Effect.succeed({ row: { ...row, expires_at_ms: nowMs + ttlMs }, status: "renewed" })
+        }
+        // whoever ended it may be another process
+        if (row !== undefined) {
+          tell(row, row.state === "held" ? "rotated" : row.state, asOfNs, row.expires_at_ms - nowMs)
         }
         return Effect.fail(
           new LeaseLost({
@@ -259,11 +290,11 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
     )
   )
 
-  const current = (session_id: string): Effect.Effect<Lease | undefined> =>
+  const current = (session_id: string): Effect.Effect<Lease | undefined, LeaseStoreFailure> =>
     Effect.map(
-      Effect.all([store.read(session_id), now]),
-      ([row, nowMs]) =>
-        row?.state === "held" && nowMs < row.expires_at_ms ? leaseOf(row, row.expires_at_ms - nowMs) : undefined
+      store.read(session_id),
+      ({ now_ms, row }) =>
+        row?.state === "held" && now_ms < row.expires_at_ms ? leaseOf(row, row.expires_at_ms - now_ms) : undefined
     )
 
   const subscribe = Effect.fnUntraced(function*(session_id: string, onChange: (change: LeaseChange) => void) {
@@ -272,37 +303,89 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
       heard = true
       onChange(change)
     })
+    const as_of_ns = yield* Clock.monotonicTimeNanos
     const lease = yield* current(session_id)
     // a change that came while the store was read is newer than what was read
     if (heard || lease === undefined) return
-    const { authority_epoch, lease_token, ttl_ms } = lease
-    onChange({ authority_epoch, status: "issued", ttl_ms, lease_token })
+    const { authority_epoch, lease_token, placement_id, ttl_ms } = lease
+    onChange({ authority_epoch, status: "issued", ttl_ms, lease_token, placement_id, as_of_ns })
   })
 
-  const keepRenewing = Effect.fnUntraced(function*(lease: Lease) {
+  /** Renews for ever; ends when the lease is lost and may not, or cannot, be taken again. */
+  const keepRenewing = Effect.fnUntraced(function*(held: { lease: Lease; untilNs: bigint }, regain: boolean) {
+    const ttlNs = BigInt(ttlMs) * 1_000_000n
+    let waitMs = Math.floor(ttlMs * renewAtPartOfTtl)
+    /** It ran out and has not been taken again. */
+    let ended = false
     for (;;) {
-      yield* Effect.sleep(Math.floor(ttlMs * renewAtPartOfTtl))
-      yield* renew(lease)
+      yield* Effect.sleep(waitMs)
+      const askedNs = yield* Clock.monotonicTimeNanos
+      const { lease } = held
+      const taken: Effect.Effect<Lease, LeaseLost | LeaseHeld | LeaseConflict | LeaseStoreFailure> = ended
+        ? acquire(lease.session_id, lease.placement_id)
+        // A holder whose own count is over may have told itself so: the same epoch would be of no use to it any more.
+        : regain && askedNs >= held.untilNs
+        ? rotateOwn(lease)
+        : renew(lease)
+      const answer = yield* Effect.result(taken)
+      if (Result.isSuccess(answer)) {
+        ended = false
+        waitMs = Math.floor(ttlMs * renewAtPartOfTtl)
+        const late = (yield* Clock.monotonicTimeNanos) >= held.untilNs &&
+          answer.success.authority_epoch === lease.authority_epoch
+        held.lease = answer.success
+        held.untilNs = askedNs + ttlNs
+        // renewed in time at the store, but heard of too late here: begin a new epoch at once
+        if (late && regain) {
+          held.untilNs = askedNs
+          waitMs = 0
+        }
+        continue
+      }
+      const error = answer.failure
+      if (error._tag === "LeaseStoreFailure") {
+        waitMs = Math.max(minRetryMs, Math.floor(ttlMs * retryAtPartOfTtl))
+        continue
+      }
+      if (error._tag !== "LeaseLost") {
+        // Somebody took it between two of our questions: this tells subscribers who has it.
+        return yield* Effect.ignore(renew(lease))
+      }
+      if (!regain || error.reason !== "expired") return
+      ended = true
+      waitMs = 0
     }
   })
 
-  const hold = Effect.fn("LeaseAuthority.hold")(function*(session_id: string, placement_id: string) {
-    const lease = yield* Effect.acquireRelease(
-      acquire(session_id, placement_id),
+  /** Ends the caller's own epoch and begins the next, if the lease is still the caller's and has not run out. */
+  const rotateOwn = (lease: Lease) =>
+    Effect.flatMap(renew(lease), () => rotate(lease.session_id, lease.authority_epoch, lease.placement_id))
+
+  const hold = Effect.fn("LeaseAuthority.hold")(function*(
+    session_id: string,
+    placement_id: string,
+    { regain = false }: { readonly regain?: boolean } = {}
+  ) {
+    const askedNs = yield* Clock.monotonicTimeNanos
+    const held = yield* Effect.acquireRelease(
+      Effect.map(acquire(session_id, placement_id), (lease) => ({
+        lease,
+        untilNs: askedNs + BigInt(ttlMs) * 1_000_000n
+      })),
       // Another placement may hold the session by now: then there is nothing of ours left to end. Where the store is out
       // of reach the lease ends by itself, and whoever closes the scope must not wait for that.
       (held) =>
-        revoke(session_id, held.authority_epoch).pipe(
+        Effect.suspend(() => revoke(session_id, held.lease.authority_epoch)).pipe(
           Effect.ignore,
           Effect.interruptible,
           Effect.timeoutOption(releaseWithinMs)
         )
     )
-    yield* Effect.forkScoped(Effect.ignore(keepRenewing(lease)))
-    return lease
+    yield* Effect.forkScoped(keepRenewing(held, regain))
+    return held.lease
   })
 
-  return LeaseAuthority.of({ acquire, renew, rotate, revoke, current, subscribe, hold })
+  return LeaseAuthority.of({ acquire, renew, rotate, revoke, current, orphans: store.orphans, subscribe, hold })
 })
 
 type Decision = "keep" | { readonly row: Omit<LeaseRow, "revision">; readonly status: LeaseChange["status"] }
@@ -316,8 +399,15 @@ const leaseOf = ({ session_id, placement_id, authority_epoch, lease_token }: Lea
 })
 
 const changeOf = (
-  { authority_epoch, state, lease_token }: LeaseRow,
+  { authority_epoch, lease_token, placement_id, state }: LeaseRow,
   status: LeaseChange["status"],
-  ttl_ms: number
-): LeaseChange =>
-  state === "held" ? { authority_epoch, status, ttl_ms, lease_token } : { authority_epoch, status, ttl_ms }
+  ttl_ms: number,
+  as_of_ns: bigint
+): LeaseChange => ({
+  authority_epoch,
+  status,
+  ttl_ms,
+  placement_id,
+  as_of_ns,
+  ...(state === "held" ? { lease_token } : {})
+})

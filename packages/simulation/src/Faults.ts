@@ -73,6 +73,8 @@ export const faultKinds = {
   "recorder.refused": chance(0.2, 1, "evidence is refused"),
   "recorder.slow": chance(0.05, 0.8, "the answer about evidence takes up to 2 s"),
   "recorder.full": episode(0.3, 2, [1000, 20_000], "the disk is full"),
+  "recorder.stalled": episode(0.5, 3, [1000, 40_000], "the disk takes nothing for a while, and what is recorded waits"),
+  "store.behind": episode(1, 8, [500, 20_000], "the store takes nothing of what is on the disk"),
   "recorder.torn": chance(1, 1, "the process dies while it writes: the file ends in the middle of a record"),
   "node.slow": chance(0.05, 0.5, "a custom node takes 0.3 to 6 s for an item"),
   "node.crash": chance(0.05, 0.5, "a custom node throws, dies, fails or refuses an item"),

@@ -2,7 +2,8 @@ import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { TimelineEncoder } from "@rspp/timeline/format/TimelineEncoder"
+import { preambleOf } from "@rspp/timeline/format/TimelineFormat"
 import type { Emission } from "@rspp/timeline/recorder/RecordAssembler"
 import { StrictReplay } from "@rspp/timeline/replay/StrictReplay"
 import * as Effect from "effect/Effect"
@@ -39,7 +40,9 @@ export interface TornFile {
 
 /** What is left of a recording. The seed says where it ends: behind its header, in the middle of a record or not. */
 export const torn = (header: TimelineHeader, disk: ReadonlyArray<Emission>, stream: RandomStream): TornFile => {
-  const frames = [preamble, encodeFrame([header]), ...disk.map(({ records }) => encodeFrame(records))]
+  const encoder = new TimelineEncoder(header.format_version)
+  const preamble = preambleOf(header.format_version)
+  const frames = [preamble, encoder.encode([[header]]), ...disk.map(({ records }) => encoder.encode([records]))]
   const bytes = Buffer.concat(frames)
   const least = preamble.length + (frames[1]?.length ?? 0)
   const at = stream.between(least, bytes.length - 1)

@@ -177,7 +177,7 @@ export const runSeed = (seed: number, options: SeedOptions = {}): SeedResult => 
       }
       if (call.faults.strikesLast("recorder.torn")) {
         // Where the disk was full for a while records are missing, and there is nothing to replay.
-        const complete = !call.faults.struck.has("recorder.full")
+        const complete = !call.faults.struck.has("recorder.full") && timeline.lost === 0
         violations.push(...checkTorn(torn(header, disk, call.faults.stream("recorder.torn")), complete))
       }
     }

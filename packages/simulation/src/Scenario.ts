@@ -172,7 +172,8 @@ export const drawScenario = (
   const unlimited = specOf(streams.of("scenario/spec"), plan)
   const written = options.limits === false ? unlimited : limited(unlimited, limits)
   const policy = options.limits === false ? undefined : drawPolicy(streams.of("scenario/policy"))
-  const plain = withTurnTaking(written, streams.of("scenario/turn_taking"))
+  const spoken = withTurnTaking(written, streams.of("scenario/turn_taking"))
+  const plain = atLevel(spoken, streams.of("scenario/level"), plan)
   return {
     sessionId: `ses_${streams.of("scenario/id").hex(12)}`,
     spec: options.graph === false ? plain : graphedSpec(plain, streams),
@@ -201,6 +202,14 @@ export const drawScenario = (
     // Edges are full only where there is something to fill them.
     replySentences: timing.pick(plan.rates["runtime.full_edge"] === undefined ? [1, 1, 2, 3, 6] : [3, 4, 6, 6, 8])
   }
+}
+
+/** Where a recorder may come under pressure there is mostly something that it can leave out. */
+const atLevel = (spec: Record<string, unknown>, stream: RandomStream, plan: FaultPlan): Record<string, unknown> => {
+  const recording_level = stream.pick<RecordingLevel>(["L2", "L2", "L2", "L1"])
+  const high = stream.chance(0.85)
+  const pressed = plan.rates["recorder.stalled"] !== undefined || plan.rates["store.behind"] !== undefined
+  return pressed && high ? { ...spec, recording_policy: { recording_level } } : spec
 }
 
 /** What the operator allows, where that is less than what pipelines ask for. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { writeFileSync, writeSync } from "node:fs"
-import { encodeFrame, preamble } from "@rspp/timeline/format/TimelineFormat"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { clock } from "@rspp/timeline/export/TimelineText"
 import { difference, seedBytes } from "./Meta.ts"
 import type { Difference } from "./Meta.ts"
@@ -73,6 +73,5 @@ const print = (text: string): void => {
 const writeTimeline = (path: string, { sessions }: SeedResult): void => {
   const [session] = sessions
   if (session?.header === undefined) return
-  const frames = [preamble, encodeFrame([session.header]), ...session.records.map((record) => encodeFrame([record]))]
-  writeFileSync(path, Buffer.concat(frames), { flag: "wx" })
+  writeFileSync(path, encodeTimeline(session.header, session.records.map((record) => [record])), { flag: "wx" })
 }

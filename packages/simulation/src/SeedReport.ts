@@ -57,6 +57,7 @@ export const otherRules: Readonly<Record<string, string>> = {
   W00: "The world runs to its end: no deadlock, no endless run, no use of the real machine.",
   W01: "What leaves through the transport is what the session may say.",
   W02: "A seed ends.",
+  W03: "A recorder says that it is under pressure when its buffer or its store is, and only then.",
   L00: "The program of the run ends well.",
   L01: "Nothing is left when the session has ended: no fiber, no timer.",
   L02: "The session ends as it should.",

@@ -139,6 +139,12 @@ export const sometimes = {
   "speculation.session_ended": "… was given up with the session",
   "speculation.empty": "… gave nothing",
   "speculation.failed": "… failed",
+  "level.append_queue_fill.L1": "a full append buffer lowered the recording level to L1",
+  "level.append_queue_fill.L0": "… to L0",
+  "level.export_lag.L1": "a store that was behind lowered the recording level to L1",
+  "level.export_lag.L0": "… to L0",
+  "level.rises": "the recording level rose again where a turn opened or had closed",
+  "level.came_back": "pressure came back before the level had risen again",
   "sync.discontinuity": "a gap in what belongs together was told",
   "sync.group_lost": "a group was lost with a part of it",
   "sync.partly_delivered": "a part of a group that was lost had gone on already",
@@ -186,6 +192,8 @@ export const marksOf = (
   const owners = new Map<string, string>()
   const stageOf = (turnId: string | undefined) => turnId === undefined ? undefined : turns.get(turnId)
   let lostMs: number | undefined
+  /** The recorder has said that the pressure is gone, and the level has not risen yet. */
+  let eased = false
   /** What the session took in last: the cause of what follows. */
   let cause = ""
   for (const record of records) {
@@ -226,6 +234,11 @@ export const marksOf = (
             }
             break
           }
+          case "recording_pressure":
+            if (input.reason === "eased") eased = true
+            else if (eased) marks.add("level.came_back")
+            if (input.reason !== "eased") eased = false
+            break
           case "media_loss":
             marks.add("loss.media")
             break
@@ -251,6 +264,10 @@ export const marksOf = (
       }
       case "command": {
         const { command, runtime_timestamp_ms: atMs } = record
+        if (command.type === "limit_recording" && cause !== "recording_pressure") {
+          eased = false
+          marks.add("level.rises")
+        }
         if (command.type === "reserve_turn") marks.add("admission.reserved")
         else if (command.type === "reserve_session") marks.add("admission.session")
         if (command.type === "end_session" && command.reason === "idle") marks.add("idle.hang_up")
@@ -407,6 +424,12 @@ export const marksOf = (
           case "drop_notice":
             if (target_lane === "TelemetryLane") marks.add("lane.telemetry_lost")
             break
+          case "recording_level_downgraded": {
+            const [trigger, steps] = reason?.split(":") ?? []
+            const to = steps?.endsWith("_to_L1") === true ? "L1" : "L0"
+            if (trigger === "append_queue_fill" || trigger === "export_lag") marks.add(`level.${trigger}.${to}`)
+            break
+          }
           case "circuit_event":
             marks.add("circuit")
             break

@@ -1,7 +1,6 @@
 import { LeaseStore } from "@rspp/control/LeaseStore"
 import { layerMemory, SessionStateStore } from "@rspp/runtime/ports/SessionStateStore"
 import type { SessionStateStoreService } from "@rspp/runtime/ports/SessionStateStore"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -67,9 +66,8 @@ export const stateStoreOf = ({ name, stores }: Placement, world: World): Session
 export const whenFree = ({ stores }: Placement, session_id: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (;;) {
-      const row = yield* stores.leases.read(session_id)
-      const now = yield* Clock.currentTimeMillis
-      if (row !== undefined && (row.state !== "held" || now >= row.expires_at_ms)) return
+      const { now_ms, row } = yield* Effect.orDie(stores.leases.read(session_id))
+      if (row !== undefined && (row.state !== "held" || now_ms >= row.expires_at_ms)) return
       yield* Effect.sleep(lookEveryMs)
     }
   })

@@ -273,6 +273,16 @@ const calls = {
         }
       })
     }),
+  /** The store is behind: the level goes down both steps, and up again, in a call that has something to keep. */
+  behind: () =>
+    find(["store.behind"], [
+      isSignal("recording_level_downgraded", { reason: "export_lag:L2_to_L1" }),
+      isSignal("recording_level_downgraded", { reason: "export_lag:L1_to_L0" }),
+      isCommand("limit_recording", { level: "L2" }),
+      (record) => record.record === "payload" && record.payload_class === "text_raw" && record.action === "mask",
+      ({ record }) => record === "caller_audio",
+      (record) => record.record === "end" && (record.not_captured?.lowered_turns?.length ?? 0) > 0
+    ]),
   /** Snapshots are stale for a while. */
   unsnapped: () =>
     find(["control.stale_snapshots"], [
@@ -406,6 +416,14 @@ const abortReason = (reason: string): Change => (records) => {
     (record) => record.record === "evidence" && record.evidence.turn_id === turn
   )(records)
 }
+/** Of recording levels. */
+const isDowngrade = isSignal("recording_level_downgraded")
+const isLimit = (level: string) => isCommand("limit_recording", { level })
+const manifest = (change: (manifest: Record<string, unknown>) => void): Change => (records) => {
+  const end = records.at(-1)
+  if (end?.record === "end" && end.not_captured !== undefined) change(end.not_captured)
+}
+
 /** A step that nothing comes of, at the time of the record. */
 const aStep = (before: TimelineRecord): TimelineRecord => ({
   record: "input",
@@ -1695,8 +1713,83 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       const { provider_invocation_id } = start.command
       endsOutputIn(records, () => ({ type: "item_done", provider_invocation_id }))
     }]
+  ],
+  C36: [
+    ["a level that goes down untold", "behind", remove(isDowngrade)],
+    ["a downgrade that is not carried out", "behind", remove(isLimit("L1"))],
+    ["two steps at once", "behind", (records) => {
+      signal(isDowngrade, (own) => void (own.reason = "export_lag:L2_to_L0"))(records)
+      command(isLimit("L1"), (own) => void (own["level"] = "L0"))(records)
+      input(isInput("recording_pressure"), (own) => void (own["level"] = "L0"))(records)
+    }],
+    [
+      "another trigger than the recorder's",
+      "behind",
+      signal(isDowngrade, (own) => {
+        own.reason = "append_queue_fill:L2_to_L1"
+      })
+    ],
+    [
+      "a downgrade without a trigger",
+      "behind",
+      input(isInput("recording_pressure"), (own) => {
+        own["type"] = "audio_ended"
+      })
+    ],
+    [
+      "a downgrade for a pressure that has gone",
+      "behind",
+      input(isInput("recording_pressure"), (own) => {
+        own["reason"] = "eased"
+      })
+    ],
+    ["a level that rises within a turn", "behind", (records) => {
+      const [limit] = records.splice(at(records, isLimit("L2")), 1)
+      const place = at(records, isInput("recording_pressure", { reason: "eased" }))
+      if (limit !== undefined) records.splice(place + 1, 0, { ...limit, ...stampOf(records[place]) } as TimelineRecord)
+    }],
+    ["a level that does not rise where it may", "behind", remove(isLimit("L2"))],
+    ["a recorder that goes down two steps", "behind", (records) => {
+      const first = at(records, isInput("recording_pressure", { level: "L1" }))
+      const record = records[first]
+      if (record?.record === "input" && record.input.type === "recording_pressure") {
+        records[first] = { ...record, input: { ...record.input, level: "L0" } }
+      }
+    }],
+    ["a level that rises though the recorder is behind", "behind", (records) => {
+      for (const record of records) {
+        if (isInput("recording_pressure", { reason: "eased" })(record)) {
+          input((one) => one === record, (own) => void (own["type"] = "audio_ended"))(records)
+        }
+      }
+    }],
+    ["the caller's audio behind a downgrade", "behind", (records) => {
+      const audio = records[at(records, ({ record }) => record === "caller_audio")]
+      if (audio !== undefined) records.splice(at(records, isLimit("L1")) + 1, 0, structuredClone(audio))
+    }],
+    ["text as it was said behind a downgrade", "behind", (records) => {
+      const place = at(records, (one) => one.record === "payload" && one.action === "mask")
+      const record = records[place]
+      if (record?.record === "payload") records[place] = { ...record, action: "allow" }
+    }],
+    ["masked text at L0", "behind", (records) => {
+      const text = records[at(records, (one) => one.record === "payload" && one.action === "mask")]
+      if (text !== undefined) records.splice(at(records, isLimit("L0")) + 1, 0, structuredClone(text))
+    }],
+    ["evidence of a level that did not hold", "behind", (records) => {
+      const place = at(records, (one) => one.record === "evidence" && one.evidence.recording_level !== "L2")
+      const record = records[place]
+      if (record?.record === "evidence") {
+        records[place] = { record: "evidence", evidence: { ...record.evidence, recording_level: "L2" } }
+      }
+    }],
+    ["evidence that says no level", "behind", evidence((own) => void delete own.recording_level)],
+    ["an end that says a higher level", "behind", manifest((own) => void (own["level"] = "L2"))],
+    ["an end that leaves out what was lowered", "behind", manifest((own) => void delete own["lowered_turns"])]
   ]
 }
+const stampOf = (record: TimelineRecord | undefined): object =>
+  record !== undefined && "runtime_timestamp_ms" in record ? { runtime_timestamp_ms: record.runtime_timestamp_ms } : {}
 
 /** The first step in which output ends, as a step of another input. */
 const endsOutputIn = (records: Records, inputOf: () => SessionInput): void => {

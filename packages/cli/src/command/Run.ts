@@ -6,6 +6,9 @@ import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.t
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { makePlacementId, parseLeases } from "../LeaseDatabase.ts"
+import { parseSnapshots } from "../SnapshotAddress.ts"
+import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
@@ -17,13 +20,18 @@ export interface RunFlags extends CallerFlags {
   readonly stereo: string | undefined
   readonly timeline: string | undefined
   readonly store: string | undefined
+  readonly session: string | undefined
+  readonly leases: string | undefined
+  readonly leaseTtl: number | undefined
+  readonly snapshots: string | undefined
+  readonly snapshotScope: string | undefined
+  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
   readonly durability: "terminal" | "interval" | "none" | undefined
   readonly keys: string | undefined
   readonly trace: string | undefined
-  readonly session: string | undefined
   readonly json: boolean
 }
 
@@ -54,6 +62,8 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     }
   }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
+  const leases = yield* readLeases(flags)
+  const snapshots = yield* readSnapshots(flags, spec.pipeline.pipeline_id)
   const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
@@ -85,6 +95,8 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       live: !flags.json,
       timeline,
       ...(store === undefined ? {} : { store }),
+      ...(leases === undefined ? {} : { leases }),
+      ...(snapshots === undefined ? {} : { snapshots }),
       ...(nodes === undefined ? {} : { nodes }),
       ...files,
       ...(flags.durability === undefined
@@ -113,3 +125,65 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     return yield* judgeCall(summary, caller.script)
   }))
 })
+
+/** A session id that can be a file name. */
+const sessionPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/u
+
+const usage = (message: string, hint: string) => Effect.fail(new CliFailure({ exit: "usage", message, hint }))
+
+/** What is said of the session's lease, as far as it is said. */
+const readLeases = Effect.fnUntraced(function*({ leaseTtl, leases, session, speed }: RunFlags) {
+  if (session !== undefined && !sessionPattern.test(session)) {
+    return yield* usage(
+      `the session cannot be called ${session}`,
+      "A session id is letters, digits, _, - and ., at most 128, and begins with a letter or a digit."
+    )
+  }
+  if (leases === undefined) {
+    if (leaseTtl === undefined) return undefined
+    return yield* usage("--lease-ttl is of --leases", "Say where the leases are: --leases sqlite:PATH or postgres://…")
+  }
+  if (speed === "max") {
+    return yield* usage("a shared lease runs in real time", "Leave out --speed max or --leases.")
+  }
+  const ttlMs = leaseTtl ?? defaultLeaseOptions.ttlMs
+  if (ttlMs < minSharedTtlMs || ttlMs > maxSharedTtlMs) {
+    return yield* usage(
+      `a lease of ${ttlMs} ms is not allowed`,
+      `--lease-ttl is ${minSharedTtlMs} to ${maxSharedTtlMs} ms.`
+    )
+  }
+  return { database: yield* parseLeases(leases), ttlMs, placementId: makePlacementId() }
+})
+
+/** Below this, one slow answer of a database costs a call its lease. */
+const minSharedTtlMs = 500
+/** Ten minutes without an owner is no takeover any more. */
+const maxSharedTtlMs = 600_000
+
+/** Where snapshots are followed, as far as it is said. */
+const readSnapshots = Effect.fnUntraced(
+  function*({ maxStaleness, snapshotScope, snapshots, speed }: RunFlags, pipelineId: string) {
+    if (snapshots === undefined) {
+      if (maxStaleness === undefined && snapshotScope === undefined) return undefined
+      return yield* usage(
+        "--snapshot-scope and --max-staleness are of --snapshots",
+        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH or postgres://…"
+      )
+    }
+    if (speed === "max") {
+      return yield* usage("snapshots are followed in real time", "Leave out --speed max or --snapshots.")
+    }
+    if (maxStaleness !== undefined && maxStaleness < 0) {
+      return yield* usage(
+        "--max-staleness cannot be negative",
+        "It is in ms; without it snapshots count for their TTL."
+      )
+    }
+    return {
+      address: yield* parseSnapshots(snapshots),
+      scope: snapshotScope ?? pipelineId,
+      options: maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }
+    }
+  }
+)

@@ -1,17 +1,7 @@
 import * as Effect from "effect/Effect"
 import { Scheduler } from "effect/Scheduler"
 import type { SchedulerDispatcher } from "effect/Scheduler"
-
-/** One dispatcher for all bells of a scheduler: a thousand sessions that are rung together cost one turn of its loop. */
-const dispatchers = new WeakMap<Scheduler, SchedulerDispatcher>()
-
-const dispatcherOf = (scheduler: Scheduler): SchedulerDispatcher => {
-  const known = dispatchers.get(scheduler)
-  if (known !== undefined) return known
-  const made = scheduler.makeDispatcher()
-  dispatchers.set(scheduler, made)
-  return made
-}
+import { dispatcherOf } from "./TaskDispatcher.ts"
 
 /**
  * Wakes one waiting fiber. Ringing is synchronous and never runs the waiter: it runs as a task of its own, so that who

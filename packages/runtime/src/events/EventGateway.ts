@@ -1,6 +1,6 @@
-import type { EventRecord, Lane, PayloadClass } from "@rspp/contracts/Event"
+import type { Lane, PayloadClass } from "@rspp/contracts/Event"
 import type { DecisionOutcome } from "@rspp/contracts/Outcome"
-import type { ControlSignal, SignalName, SignalEmitter } from "@rspp/contracts/Signal"
+import type { SignalName, SignalEmitter } from "@rspp/contracts/Signal"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { KernelContext } from "../kernel/KernelContext.ts"
@@ -80,36 +80,36 @@ export class EventGateway extends Context.Service<EventGateway, {
   static readonly layer = EventGateway.layerNoDeps.pipe(Layer.provideMerge(Identity.layer))
 }
 
+const none: SignalFields = {}
+
 const openGateway = (context: KernelContext, eventId: (sequence: number) => string): SessionGateway => {
   const { header } = context
-  const envelope = (sequence: number, lane: Lane, payloadClass: PayloadClass) => ({
-    schema_version: "v1.0",
-    session_id: header.session_id,
-    pipeline_version: header.pipeline_version,
-    event_id: eventId(sequence),
-    causal_parent_id: eventId(context.causeSequence),
-    lane,
-    transport_sequence: null,
-    runtime_sequence: sequence,
-    runtime_timestamp_ms: context.now,
-    wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now,
-    payload_class: payloadClass
-  })
-  const emit: SessionGateway["signal"] = (name, emittedBy, fields = {}) => {
+  // What all have in common comes first, as one literal: what is spread after it costs little then.
+  const emit: SessionGateway["signal"] = (name, emittedBy, fields = none) => {
     const sequence = context.takeSequence()
-    const event_scope = fields.event_scope ?? (fields.turn_id === undefined ? "session" : "turn")
+    const event_id = eventId(sequence)
     context.outputs.push({
       record: "signal",
       signal: {
+        schema_version: "v1.0",
+        session_id: header.session_id,
+        pipeline_version: header.pipeline_version,
+        event_id,
+        causal_parent_id: eventId(context.causeSequence),
+        lane: "ControlLane",
+        transport_sequence: null,
+        runtime_sequence: sequence,
+        runtime_timestamp_ms: context.now,
+        wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now,
+        payload_class: "metadata",
         authority_epoch: context.epoch,
-        ...envelope(sequence, "ControlLane", "metadata"),
-        ...fields,
-        event_scope,
+        event_scope: fields.turn_id === undefined ? "session" : "turn",
         signal: name,
-        emitted_by: emittedBy
-      } as ControlSignal
+        emitted_by: emittedBy,
+        ...fields
+      }
     })
-    return eventId(sequence)
+    return event_id
   }
   const governor = new LaneGovernor(context, emit)
   return {
@@ -122,17 +122,25 @@ const openGateway = (context: KernelContext, eventId: (sequence: number) => stri
     event: (fields) => {
       if (fields.lane === "TelemetryLane" && !governor.telemetry(fields.edge_id)) return eventId(context.causeSequence)
       const sequence = context.takeSequence()
-      const { lane, payload_class, ...rest } = fields
+      const event_id = eventId(sequence)
       context.outputs.push({
         record: "event",
         event: {
+          schema_version: "v1.0",
+          session_id: header.session_id,
+          pipeline_version: header.pipeline_version,
+          event_id,
+          causal_parent_id: eventId(context.causeSequence),
+          transport_sequence: null,
+          runtime_sequence: sequence,
+          runtime_timestamp_ms: context.now,
+          wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now,
           authority_epoch: context.epoch,
-          ...envelope(sequence, lane, payload_class),
-          ...rest,
-          event_scope: fields.turn_id === undefined ? "session" : "turn"
-        } as EventRecord
+          event_scope: fields.turn_id === undefined ? "session" : "turn",
+          ...fields
+        }
       })
-      return eventId(sequence)
+      return event_id
     },
     decision: (fields) => {
       const sequence = context.takeSequence()
@@ -140,11 +148,11 @@ const openGateway = (context: KernelContext, eventId: (sequence: number) => stri
         record: "decision",
         runtime_sequence: sequence,
         decision: {
-          ...fields,
           session_id: header.session_id,
           event_id: eventId(sequence),
           runtime_timestamp_ms: context.now,
-          wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now
+          wall_clock_timestamp_ms: header.wall_clock_start_ms + context.now,
+          ...fields
         }
       })
       return eventId(sequence)

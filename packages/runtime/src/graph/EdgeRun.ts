@@ -360,7 +360,7 @@ export class EdgeRun {
   #add(item: Item, place: Place, joins?: string): void {
     const { context } = this.#work
     const event = this.#work.tell(this.edge, item, this.#producer, joins)
-    this.#waiting.push({ ...item, place, event, sinceMs: context.now, arrival: this.#work.nextArrival() })
+    this.#waiting.push({ place, event, sinceMs: context.now, arrival: this.#work.nextArrival(), ...item })
   }
 }
 

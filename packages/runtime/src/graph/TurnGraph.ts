@@ -234,11 +234,11 @@ export class TurnGraph implements TurnWork {
 
   call(run: NodeRun, options: Omit<StartOptions, "turnId" | "softMs" | "nodeId">): Invocation {
     const invocation = this.invocations.start({
-      ...options,
       nodeId: run.of.node.node_id,
       turnId: this.turn.turnId,
       softMs: this.turn.plan.budgets.node_budget_ms_default,
-      fairnessKey: this.#fairnessKey(run.of)
+      fairnessKey: this.#fairnessKey(run.of),
+      ...options
     })
     this.#owners.set(invocation.id, run)
     return invocation

@@ -2,9 +2,11 @@ import type { Modality } from "@rspp/contracts/Invocation"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionInput } from "@rspp/contracts/SessionInput"
 import type { SessionCommand } from "@rspp/contracts/SessionCommand"
+import type { InvocationFacts } from "@rspp/contracts/Timeline"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Mutable } from "effect/Types"
 import { Identity } from "../events/Identity.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
@@ -138,7 +140,7 @@ const openLedger = (
         decision: "none"
       }
       live.set(id, invocation)
-      context.command({
+      const command: Mutable<StartCommand> = {
         type: "start_invocation",
         provider_invocation_id: id,
         node_id: options.nodeId,
@@ -146,15 +148,16 @@ const openLedger = (
         provider_id: options.provider,
         authority_epoch: context.epoch,
         idempotency_key: key,
-        cap_ms: capMs(options.provider),
-        ...(options.turnId === undefined ? {} : { turn_id: options.turnId }),
-        ...(options.segmentId === undefined ? {} : { segment_id: options.segmentId }),
-        ...(options.fromSample === undefined ? {} : { from_sample: options.fromSample }),
-        ...(options.text === undefined ? {} : { text: options.text }),
-        ...(options.conversation === undefined ? {} : { conversation: options.conversation }),
-        ...(options.emits === undefined ? {} : { emits: options.emits }),
-        ...(options.fairnessKey === undefined ? {} : { fairness_key: options.fairnessKey })
-      })
+        cap_ms: capMs(options.provider)
+      }
+      if (options.turnId !== undefined) command.turn_id = options.turnId
+      if (options.segmentId !== undefined) command.segment_id = options.segmentId
+      if (options.fromSample !== undefined) command.from_sample = options.fromSample
+      if (options.text !== undefined) command.text = options.text
+      if (options.conversation !== undefined) command.conversation = options.conversation
+      if (options.emits !== undefined) command.emits = options.emits
+      if (options.fairnessKey !== undefined) command.fairness_key = options.fairnessKey
+      context.command(command)
       // A recogniser is asked for its final only when the caller falls silent.
       if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)
       return invocation
@@ -182,34 +185,36 @@ const openLedger = (
       if (invocation === undefined) return undefined
       live.delete(invocation.id)
       budgets.invocationSettled(invocation.id)
-      const cancelled = invocation.cancelSentMs !== undefined
       const timedOut = invocation.cancelReason === "timeout"
       const reason = input.reason ?? invocation.cancelReason
+      const facts: Mutable<InvocationFacts> = {
+        provider_invocation_id: invocation.id,
+        node_id: invocation.nodeId,
+        modality: invocation.modality,
+        provider_id: invocation.provider,
+        idempotency_key: invocation.key,
+        authority_epoch: invocation.epoch,
+        outcome_class: timedOut ? "timeout" : input.outcome_class,
+        retryable: input.retryable || timedOut,
+        retry_decision: invocation.decision,
+        attempts: invocation.attempts,
+        started_ms: invocation.startedMs,
+        late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
+        final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
+        total_latency_ms: atMs - invocation.startedMs
+      }
+      if (invocation.turnId !== undefined) facts.turn_id = invocation.turnId
+      if (invocation.firstResultMs !== undefined) facts.first_result_ms = invocation.firstResultMs
+      if (invocation.cancelSentMs !== undefined) {
+        facts.cancel_sent_ms = invocation.cancelSentMs
+        facts.cancel_ack_ms = context.now
+      }
+      if (reason !== undefined) facts.reason = reason
       context.outputs.push({
         record: "invocation",
         runtime_sequence: context.takeSequence(),
         runtime_timestamp_ms: context.now,
-        invocation: {
-          provider_invocation_id: invocation.id,
-          ...(invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }),
-          node_id: invocation.nodeId,
-          modality: invocation.modality,
-          provider_id: invocation.provider,
-          idempotency_key: invocation.key,
-          authority_epoch: invocation.epoch,
-          outcome_class: timedOut ? "timeout" : input.outcome_class,
-          retryable: input.retryable || timedOut,
-          retry_decision: invocation.decision,
-          attempts: invocation.attempts,
-          started_ms: invocation.startedMs,
-          ...(invocation.firstResultMs === undefined ? {} : { first_result_ms: invocation.firstResultMs }),
-          ...(invocation.cancelSentMs === undefined ? {} : { cancel_sent_ms: invocation.cancelSentMs }),
-          ...(cancelled ? { cancel_ack_ms: context.now } : {}),
-          late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
-          final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
-          total_latency_ms: atMs - invocation.startedMs,
-          ...(reason === undefined ? {} : { reason })
-        }
+        invocation: facts
       })
       return invocation
     }

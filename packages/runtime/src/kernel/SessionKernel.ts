@@ -32,6 +32,7 @@ import type { SessionBudgets } from "../limits/Budget.ts"
 import { Budget } from "../limits/Budget.ts"
 import type { SessionAdmission } from "../limits/LocalAdmission.ts"
 import { LocalAdmission } from "../limits/LocalAdmission.ts"
+import { RecordingLimit } from "../limits/RecordingLimit.ts"
 import type { Heard, SessionListening } from "../listening/Listening.ts"
 import type { SessionIdleUser } from "../listening/IdleUser.ts"
 import { IdleUser, idleTimer } from "../listening/IdleUser.ts"
@@ -125,6 +126,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const snapshots = new SnapshotStore(header)
           const admitted = admission.open(context)
           const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
+          const recording = new RecordingLimit(context, gateway)
           const turns = new TurnLifecycle({
             context,
             gateway,
@@ -139,6 +141,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             bargeIn: barge,
             conversation,
             speculation: ahead,
+            recording,
             run: (turn, begun) =>
               graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation }, begun)
           })
@@ -166,6 +169,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             turns,
             conversation,
             speculation: ahead,
+            recording,
             keys: identity.openKeys()
           })
         }
@@ -235,6 +239,7 @@ interface KernelModules {
   readonly turns: TurnLifecycle
   readonly conversation: SessionConversation
   readonly speculation: SessionSpeculation
+  readonly recording: RecordingLimit
   readonly keys: SeenKeys
 }
 
@@ -292,6 +297,7 @@ class Kernel implements KernelSession {
       case "snapshot":
         snapshots.accept(input.snapshot, context.now)
         this.#m.circuits.look()
+        this.#m.recording.snapshotCame(input.snapshot)
         if (!this.#over) this.#m.admission.policyCame(snapshots.get("admission_policy_snapshot"))
         return
       case "session_reserved":
@@ -404,6 +410,9 @@ class Kernel implements KernelSession {
         return
       case "evidence_appended":
         turns.evidence(input.turn_id, input.result)
+        return
+      case "recording_pressure":
+        this.#m.recording.pressed(input, turns.active?.turnId)
         return
       case "media_loss":
         this.#mediaLoss(input)

@@ -42,6 +42,10 @@ export const warningPart = 0.75
 
 /** One call's limits. */
 interface Call {
+  /** The names of its timers, made once. */
+  readonly firstTimer: string
+  readonly softTimer: string
+  readonly phaseTimer: string
   readonly startedMs: number
   /** When its first result is due, and its warning; undefined once they are settled. */
   firstDue: number | undefined
@@ -78,8 +82,8 @@ class Budgets implements SessionBudgets {
   readonly #calls = new Map<string, Call>()
   /** Edges with something that waits, and when its head will have waited for as long as the edge may add. */
   readonly #edges = new Map<string, number>()
-  /** Turns whose envelopes run. */
-  readonly #envelopes = new Set<string>()
+  /** Turns whose envelopes run, with the timers of each. */
+  readonly #envelopes = new Map<string, Array<string>>()
 
   constructor(context: KernelContext, gateway: SessionGateway) {
     this.#context = context
@@ -92,58 +96,70 @@ class Budgets implements SessionBudgets {
 
   turnOpened = (plan: ResolvedTurnPlan): void => {
     const context = this.#context
-    this.#envelopes.add(plan.turn_id)
+    const timer = `budget.turn:${plan.turn_id}`
+    const timers = [timer]
+    this.#envelopes.set(plan.turn_id, timers)
     const { turn_budget_ms } = plan.budgets
-    context.arm(`budget.turn:${plan.turn_id}`, context.now + turn_budget_ms)
-    if (this.#limits) this.#warn(`budget.turn_soft:${plan.turn_id}`, turn_budget_ms)
+    context.arm(timer, context.now + turn_budget_ms)
+    if (this.#limits) this.#warn(`budget.turn_soft:${plan.turn_id}`, turn_budget_ms, timers)
     this.pathStarted(plan)
   }
 
   pathStarted = (plan: ResolvedTurnPlan): void => {
     const context = this.#context
     const { path_budget_ms_default, turn_budget_ms } = plan.budgets
-    context.arm(`budget.path:${plan.turn_id}`, context.now + path_budget_ms_default)
+    const timers = this.#envelopes.get(plan.turn_id)
+    const timer = `budget.path:${plan.turn_id}`
+    timers?.push(timer)
+    context.arm(timer, context.now + path_budget_ms_default)
     // Where both are the same, one warning says it.
     if (this.#limits && path_budget_ms_default < turn_budget_ms) {
-      this.#warn(`budget.path_soft:${plan.turn_id}`, path_budget_ms_default)
+      this.#warn(`budget.path_soft:${plan.turn_id}`, path_budget_ms_default, timers)
     }
   }
 
   turnSettled = (turnId: string): void => {
-    if (!this.#envelopes.delete(turnId)) return
-    for (const budget of ["turn", "turn_soft", "path", "path_soft"]) this.#context.disarm(`budget.${budget}:${turnId}`)
+    const timers = this.#envelopes.get(turnId)
+    if (timers === undefined) return
+    this.#envelopes.delete(turnId)
+    for (const timer of timers) this.#context.disarm(timer)
   }
 
   invocationStarted = (invocation: string, capMs: number, softMs: number | undefined): void => {
     const context = this.#context
     const { now } = context
     const soft = softMs !== undefined && softMs < capMs ? now + softMs : undefined
-    const known = this.#calls.get(invocation)
-    if (known === undefined) {
-      this.#calls.set(invocation, {
+    let call = this.#calls.get(invocation)
+    if (call === undefined) {
+      call = {
+        firstTimer: `budget.call:${invocation}`,
+        softTimer: `budget.node:${invocation}`,
+        phaseTimer: `budget.phase:${invocation}`,
         startedMs: now,
         firstDue: now + capMs,
         softDue: soft,
         lastMs: undefined,
         heldSinceMs: undefined,
         heldMs: 0
-      })
+      }
+      this.#calls.set(invocation, call)
     } else {
-      known.firstDue = now + capMs
-      known.softDue = soft
+      call.firstDue = now + capMs
+      call.softDue = soft
     }
-    context.arm(`budget.call:${invocation}`, now + capMs)
-    if (soft !== undefined) context.arm(`budget.node:${invocation}`, soft)
+    context.arm(call.firstTimer, now + capMs)
+    if (soft !== undefined) context.arm(call.softTimer, soft)
   }
 
   invocationResulted = (invocation: string, streams: boolean): void => {
-    this.#firstSettled(invocation)
     const call = this.#calls.get(invocation)
-    if (call === undefined || !streams || !this.#limits) return
+    if (call === undefined) return
+    this.#firstSettled(call)
+    if (!streams || !this.#limits) return
     const first = call.lastMs === undefined
     call.lastMs = this.#context.now
     // One timer for all results: when it fires, it is seen how long ago the last one came.
-    if (first && call.heldSinceMs === undefined) this.#armPhase(invocation, call)
+    if (first && call.heldSinceMs === undefined) this.#armPhase(call)
   }
 
   invocationHeld = (invocation: string, held: boolean): void => {
@@ -160,21 +176,23 @@ class Budgets implements SessionBudgets {
     call.heldMs += forMs
     if (call.firstDue !== undefined) {
       call.firstDue += forMs
-      context.arm(`budget.call:${invocation}`, call.firstDue)
+      context.arm(call.firstTimer, call.firstDue)
     }
     if (call.softDue !== undefined) {
       call.softDue += forMs
-      context.arm(`budget.node:${invocation}`, call.softDue)
+      context.arm(call.softTimer, call.softDue)
     }
     if (call.lastMs === undefined) return
     call.lastMs = now
-    this.#armPhase(invocation, call)
+    this.#armPhase(call)
   }
 
   invocationSettled = (invocation: string): void => {
-    this.#firstSettled(invocation)
+    const call = this.#calls.get(invocation)
+    if (call === undefined) return
     this.#calls.delete(invocation)
-    this.#context.disarm(`budget.phase:${invocation}`)
+    this.#firstSettled(call)
+    if (call.lastMs !== undefined) this.#context.disarm(call.phaseTimer)
   }
 
   edgeWaiting = (turnId: string, edgeId: string, budgetMs: number, latencyMs: number): void => {
@@ -230,19 +248,17 @@ class Budgets implements SessionBudgets {
     }
   }
 
-  #warn(timer: string, budgetMs: number): void {
+  #warn(timer: string, budgetMs: number, timers: Array<string> | undefined): void {
+    timers?.push(timer)
     this.#context.arm(timer, this.#context.now + Math.ceil(budgetMs * warningPart))
   }
 
-  #firstSettled(invocation: string): void {
-    const call = this.#calls.get(invocation)
-    if (call !== undefined) {
-      if (call.firstDue === undefined) return
-      call.firstDue = undefined
-      call.softDue = undefined
-    }
-    this.#context.disarm(`budget.call:${invocation}`)
-    this.#context.disarm(`budget.node:${invocation}`)
+  #firstSettled(call: Call): void {
+    if (call.firstDue === undefined) return
+    call.firstDue = undefined
+    call.softDue = undefined
+    this.#context.disarm(call.firstTimer)
+    this.#context.disarm(call.softTimer)
   }
 
   /** What runs out while the call is held is looked at again when it goes on. */
@@ -250,9 +266,9 @@ class Budgets implements SessionBudgets {
     return this.#limits && this.#calls.get(invocation)?.heldSinceMs !== undefined
   }
 
-  #armPhase(invocation: string, call: Call): void {
+  #armPhase(call: Call): void {
     this.#context.arm(
-      `budget.phase:${invocation}`,
+      call.phaseTimer,
       Math.min((call.lastMs ?? call.startedMs) + this.#betweenMs, call.startedMs + call.heldMs + this.#totalMs)
     )
   }
@@ -263,7 +279,7 @@ class Budgets implements SessionBudgets {
     const { now } = this.#context
     if (now >= call.startedMs + call.heldMs + this.#totalMs) return this.#callLate(invocation, "total")
     if (now >= (call.lastMs ?? call.startedMs) + this.#betweenMs) return this.#callLate(invocation, "between_chunks")
-    this.#armPhase(invocation, call)
+    this.#armPhase(call)
     return none
   }
 

@@ -22,6 +22,11 @@ export class ControlPlaneFeed extends Context.Service<ControlPlaneFeed, {
     readonly session_id: string
     readonly pipeline: NormalizedPipeline
     readonly onSnapshot: (snapshot: Snapshot) => void
-    readonly onLease: (lease: InputOf<"lease">) => void
+    /**
+     * `asOfNs`: time of the monotonic clock, ns, before the authority was asked for what it now says; the TTL counts from
+     * then, so that no delay of the answer, and no pause of this process, makes a lease longer than it is. Left out by a
+     * feed whose news takes no time.
+     */
+    readonly onLease: (lease: InputOf<"lease">, asOfNs?: bigint) => void
   }) => Effect.Effect<void, ControlPlaneFailure, Scope.Scope>
 }>()("rspp/ControlPlaneFeed") {}

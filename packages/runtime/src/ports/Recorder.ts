@@ -1,5 +1,7 @@
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
+import type { PressureReason } from "@rspp/contracts/SessionInput"
 import type { InputRecord, TimelineHeader } from "@rspp/contracts/Timeline"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import type { Effect, Scope } from "effect"
@@ -14,6 +16,12 @@ export class RecorderFailure extends Schema.TaggedError<RecorderFailure>()("Reco
 /** Why a session's recording was closed. */
 export type CloseReason = "ended" | "interrupted" | "failed" | `broken:${string}`
 
+/** What a recorder can still keep up with, and why that has changed. */
+export interface RecordingPressure {
+  readonly level: RecordingLevel
+  readonly reason: PressureReason
+}
+
 /**
  * The recorder of one session. Every call is synchronous, bounded and never waits: the writer works behind it.
  *
@@ -26,7 +34,8 @@ export interface SessionRecorder {
   /**
    * What the kernel put out in one step. A command `append_evidence` is answered with `onAppended` (room for the
    * turn's evidence and its terminal markers is kept, or refused); with the terminal and close that follow it, the
-   * evidence is written as one group. `seal_supplement` writes the turn's supplement, if there is one.
+   * evidence is written as one group. `seal_supplement` writes the turn's supplement, if there is one. From
+   * `limit_recording` on nothing above its level is kept.
    */
   readonly outputs: (outputs: ReadonlyArray<KernelOutput>) => void
   /** Text or speech behind a handle, kept as the recording level and the payload's class allow. */
@@ -46,5 +55,10 @@ export class Recorder extends Context.Service<Recorder, {
   readonly open: (options: {
     readonly header: TimelineHeader
     readonly onAppended: (turnId: string, result: "appended" | "refused") => void
+    /**
+     * Told when the recorder has to go down one level, and when it may go up again; it goes when the kernel says so. Where
+     * nobody is told it keeps its level.
+     */
+    readonly onPressure?: (pressure: RecordingPressure) => void
   }) => Effect.Effect<SessionRecorder, RecorderFailure, Scope.Scope>
 }>()("rspp/Recorder") {}

@@ -51,7 +51,7 @@ export class Conversation extends Context.Service<Conversation, {
         const handle_id = segment.handle.id
         if (!bounded) return { handle_id, chars: shareOf(segment) }
         const { chars, max, min } = heardOf(segment)
-        return { handle_id, chars, ...(min < max ? { chars_min: min, chars_max: max } : {}) }
+        return min < max ? { handle_id, chars, chars_min: min, chars_max: max } : { handle_id, chars }
       }
       const lines: Array<{ readonly turnId?: string; line: Lines[number] }> = []
       let version = 0
@@ -60,7 +60,7 @@ export class Conversation extends Context.Service<Conversation, {
         parts: handles.map((handle) => ({ handle_id: handle.id, chars: handle.length }))
       })
       const trim = () => {
-        if (lines.length > rememberedLines) lines.splice(0, lines.length - rememberedLines)
+        while (lines.length > rememberedLines) lines.shift()
       }
       return {
         version: () => version,
@@ -79,10 +79,13 @@ export class Conversation extends Context.Service<Conversation, {
         },
         lines: (asked, next) => {
           const last = asked === undefined ? undefined : lines.findLast(({ line }) => line.role === "user")
-          return [
-            ...lines.map((entry) => entry === last ? userLine(asked ?? []) : entry.line),
-            ...(next === undefined ? [] : [userLine([next])])
-          ].filter((line) => line.parts.length > 0)
+          const given: Array<Lines[number]> = []
+          for (const entry of lines) {
+            const line = entry === last ? userLine(asked ?? []) : entry.line
+            if (line.parts.length > 0) given.push(line)
+          }
+          if (next !== undefined) given.push(userLine([next]))
+          return given
         },
         userSaid: (handle) => {
           version++
@@ -91,7 +94,7 @@ export class Conversation extends Context.Service<Conversation, {
         },
         agentSaid: (turn) => {
           const parts = turn.segments.map(partOf).filter((part) => part.chars > 0)
-          const known = lines.find((entry) => entry.turnId === turn.turnId)
+          const known = lines.findLast((entry) => entry.turnId === turn.turnId)
           if (known !== undefined) {
             if (!sameParts(known.line.parts, parts)) version++
             known.line = { role: "assistant", parts }

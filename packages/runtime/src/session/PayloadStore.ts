@@ -29,8 +29,10 @@ export type Keep = "conversation" | "passing" | "interim" | "no"
  * egress took goes with its turn.
  */
 export class PayloadStore {
-  /** Keyed once; each text works on a copy. */
+  /** Keyed once; each text works on a copy, in the room of the one before. */
   readonly #mac: ReturnType<typeof hmac.create>
+  readonly #working: ReturnType<typeof hmac.create>
+  readonly #digest = new Uint8Array(sha256.outputLen)
   readonly #texts = new Map<string, string>()
   readonly #passing = new Map<string, string>()
   readonly #interims = new Map<string, string>()
@@ -42,6 +44,7 @@ export class PayloadStore {
   constructor(key: string, scrub: (text: string) => string = (text) => text) {
     this.#scrub = scrub
     this.#mac = hmac.create(sha256, utf8ToBytes(key))
+    this.#working = hmac.create(sha256, utf8ToBytes(key))
   }
 
   text(content: string, facts?: PayloadHandle["facts"], keep: Keep = "conversation"): PayloadHandle {
@@ -53,7 +56,7 @@ export class PayloadStore {
       id,
       payload_class: "text_raw",
       length: content.length,
-      hash: bytesToHex(this.#mac.clone().update(utf8ToBytes(content)).digest()),
+      hash: this.#hash(content),
       ...(facts === undefined
         ? {}
         : { facts: facts.label === undefined ? facts : { ...facts, label: this.#scrub(facts.label) } })
@@ -70,6 +73,11 @@ export class PayloadStore {
       length: samples.length,
       facts: { duration_ms: Math.round(samples.length / samplesPerMs) }
     }
+  }
+
+  #hash(content: string): string {
+    this.#mac._cloneInto(this.#working).update(utf8ToBytes(content)).digestInto(this.#digest)
+    return bytesToHex(this.#digest)
   }
 
   readText(id: string): string | undefined {

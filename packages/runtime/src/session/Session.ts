@@ -4,7 +4,7 @@ import type { CommandOf, SessionCommand } from "@rspp/contracts/SessionCommand"
 import { completeSessionConfig } from "@rspp/contracts/SessionConfig"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
 import { egressQueueMaxMs } from "@rspp/contracts/Time"
-import { behaviourFlags } from "@rspp/contracts/Timeline"
+import { behaviourFlags, timelineFormatVersion } from "@rspp/contracts/Timeline"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -47,6 +47,7 @@ import { VoiceActivity } from "../ports/VoiceActivity.ts"
 import { PayloadStore } from "./PayloadStore.ts"
 import { openStateKeeper } from "./StateKeeper.ts"
 import { SessionObservers } from "./SessionObserver.ts"
+import { SessionTimers } from "./SessionTimers.ts"
 import { openTranscripts } from "./TranscriptWriter.ts"
 
 /** Version of the program, as recordings state it. */
@@ -160,7 +161,7 @@ export const makeHeader = (
   return {
     record: "header",
     schema_version: "v1.0",
-    format_version: 1,
+    format_version: timelineFormatVersion,
     rspp_version: rsppVersion,
     session_id: options.session_id,
     tenant_id: options.tenant_id,
@@ -222,7 +223,8 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const kernel = (yield* SessionKernel).open(header)
   const recorder: SessionRecorder = yield* (yield* Recorder).open({
     header,
-    onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result })
+    onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result }),
+    onPressure: (pressure) => control({ type: "recording_pressure", ...pressure })
   })
   for (const observer of observers) observer.opened?.(header, (id) => payloads.readText(id))
 
@@ -256,8 +258,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   const reservations = (yield* AdmissionLedger).open(options.tenant_id, options.session_id)
   yield* Effect.addFinalizer(() => Effect.sync(reservations.close))
   const transcripts = yield* openTranscripts({ closingMs: shutdownBudgetMs })
-  const timers = yield* FiberMap.make<string>()
-  const forkTimer = yield* FiberMap.runtime(timers)<never>()
+  const timers = yield* SessionTimers.open({
+    nowMs: timebase.nowMs,
+    fire: (timer, generation) => control({ type: "timer", timer, generation })
+  })
 
   const speech = yield* (yield* VoiceActivity).open({
     settings: pipeline.session_config.voice_activity,
@@ -339,22 +343,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         return runner.pause(command.provider_invocation_id)
       case "resume_invocation":
         return runner.resume(command.provider_invocation_id)
-      case "arm_timer": {
-        const { timer, generation } = command
-        forkTimer(
-          timer,
-          Effect.andThen(
-            Effect.sleep(Math.max(0, command.due_ms - timebase.nowMs())),
-            Effect.sync(() => control({ type: "timer", timer, generation }))
-          )
-        )
-        return
-      }
-      case "disarm_timer": {
-        const fiber = FiberMap.getUnsafe(timers, command.timer)
-        if (fiber._tag === "Some") fiber.value.interruptUnsafe()
-        return
-      }
+      case "arm_timer":
+        return timers.arm(command.timer, command.generation, command.due_ms)
+      case "disarm_timer":
+        return timers.disarm(command.timer)
       case "enqueue_output": {
         const samples = payloads.takeAudio(command.handle_id)
         if (samples === undefined) return
@@ -389,6 +381,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
         return keepState()
       case "end_output":
       case "append_evidence":
+      case "limit_recording":
         // The recorder acts on these when it gets the outputs; there is nothing else to do.
         return
       case "seal_supplement":
@@ -468,6 +461,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     for (const output of outputs) {
       if (output.record === "command" && output.command.type !== "fence_output") dispatch(output.command)
     }
+    timers.settle()
   }
 
   let audioEnded = false
@@ -556,10 +550,10 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     session_id: options.session_id,
     pipeline,
     onSnapshot: (snapshot) => control({ type: "snapshot", snapshot }),
-    onLease: (change: InputOf<"lease">) => {
+    onLease: (change: InputOf<"lease">, asOfNs = clock.monotonicTimeNanosUnsafe()) => {
       lease.epoch = Math.max(lease.epoch, change.authority_epoch)
       const held = change.status !== "revoked" && change.status !== "expired"
-      lease.deadlineNanos = held ? clock.monotonicTimeNanosUnsafe() + BigInt(change.ttl_ms) * 1_000_000n : 0n
+      lease.deadlineNanos = held ? asOfNs + BigInt(change.ttl_ms) * 1_000_000n : 0n
       control(change)
     }
   })

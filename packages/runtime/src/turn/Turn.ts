@@ -61,7 +61,6 @@ export interface Turn {
 export const makeTurn = (
   fields: Pick<Turn, "turnId" | "epoch" | "plan" | "openMs" | "userHandle">
 ): Turn => ({
-  ...fields,
   state: "Active",
   firstOutputMs: undefined,
   segments: [],
@@ -71,7 +70,8 @@ export const makeTurn = (
   cancelled: false,
   fenceRequested: false,
   fenced: false,
-  paused: false
+  paused: false,
+  ...fields
 })
 
 /** True while some of the turn's speech may still reach the caller. */

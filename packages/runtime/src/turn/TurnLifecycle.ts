@@ -9,6 +9,7 @@ import type { TurnGraph } from "../graph/TurnGraph.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionAdmission } from "../limits/LocalAdmission.ts"
+import type { RecordingLimit } from "../limits/RecordingLimit.ts"
 import type { PlanResolver } from "../plan/PlanResolver.ts"
 import type { SnapshotStore } from "../plan/SnapshotStore.ts"
 import type { SessionConversation } from "../session/Conversation.ts"
@@ -35,6 +36,7 @@ export interface LifecycleParts {
   readonly bargeIn: SessionBargeIn
   readonly conversation: SessionConversation
   readonly speculation: SessionSpeculation
+  readonly recording: RecordingLimit
   readonly run: (turn: Turn, ahead: ReadonlyMap<string, AheadCall>) => TurnGraph
 }
 
@@ -279,12 +281,13 @@ export class TurnLifecycle {
   }
 
   #terminal(turn: Turn, kind: "commit" | "abort", reason?: string): void {
-    const { bargeIn, context, conversation, gateway } = this.#parts
+    const { bargeIn, context, conversation, gateway, recording } = this.#parts
     this.#active?.reply.closed()
     gateway.signal(kind, "RK-03", { turn_id: turn.turnId, ...(reason === undefined ? {} : { reason }) })
     this.#move(turn, kind)
     gateway.signal("close", "RK-03", { turn_id: turn.turnId })
     this.#move(turn, "close")
+    recording.boundary()
     conversation.agentSaid(turn)
     // Nothing of it is to be heard any more: the caller who speaks now cuts in on the next turn, not on this one.
     if (!isSpeaking(turn)) bargeIn.forget(turn)
@@ -300,7 +303,7 @@ export class TurnLifecycle {
   }
 
   #open(intent: TurnIntent): void {
-    const { admission, context, conversation, gateway, invocations } = this.#parts
+    const { admission, context, conversation, gateway, invocations, recording } = this.#parts
     const turnId = this.#parts.identity.turnId(++this.#ordinal)
     this.#transition(turnId, "turn_open_proposed")
     const decision = this.#arbitrate(intent, turnId)
@@ -317,6 +320,8 @@ export class TurnLifecycle {
       reason: "within_quota"
     })
     admission.opened(this.#admissionPolicy)
+    recording.boundary()
+    recording.planned(decision.plan.recording_policy.recording_level)
     context.outputs.push({
       record: "plan",
       runtime_sequence: context.takeSequence(),

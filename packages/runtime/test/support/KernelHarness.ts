@@ -531,6 +531,7 @@ export class KernelHarness {
       case "keep_state":
       case "end_output":
       case "seal_supplement":
+      case "limit_recording":
       case "end_session":
         return
     }

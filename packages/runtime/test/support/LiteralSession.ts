@@ -92,7 +92,7 @@ export const literalHeader = (
 ): TimelineHeader => ({
   record: "header",
   schema_version: "v1.0",
-  format_version: 1,
+  format_version: 2,
   rspp_version: "0.1.0",
   session_id: "s1",
   tenant_id: "t1",

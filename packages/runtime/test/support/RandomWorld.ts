@@ -502,6 +502,7 @@ export class RandomWorld {
       case "keep_state":
       case "end_output":
       case "seal_supplement":
+      case "limit_recording":
       case "end_session":
         return
     }

@@ -20,6 +20,7 @@ import { holdsAndGoesOn } from "./HoldsAndGoesOn.ts"
 import { inOrder } from "./InOrder.ts"
 import { lateAsAgreed } from "./LateAsAgreed.ts"
 import { leaseRises } from "./LeaseRises.ts"
+import { levelKept } from "./LevelKept.ts"
 import { legalLifecycle } from "./LegalLifecycle.ts"
 import { lossHasNotice } from "./LossHasNotice.ts"
 import { nothingAfterFence } from "./NothingAfterFence.ts"
@@ -72,7 +73,8 @@ export const checkers: ReadonlyArray<Checker> = [
   graphRoutes,
   aheadSilent,
   groupsWhole,
-  onlyWhatIsWanted
+  onlyWhatIsWanted,
+  levelKept
 ]
 
 /** What a timeline breaks. */

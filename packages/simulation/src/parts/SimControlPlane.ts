@@ -43,7 +43,8 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
               Effect.sync(() => {
                 if (written) call.truth.leaseWritten(row, call.scenario.leaseTtlMs)
               }))
-          )
+          ),
+        orphans: (limit) => Effect.andThen(reach, inner.orphans(limit))
       })
     })
   ).pipe(
@@ -106,7 +107,8 @@ const open = (
     const late = new Set<WorldTimer>()
     let epoch = 0
     yield* Effect.addFinalizer(() => Effect.sync(() => late.forEach((timer) => call.world.callOff(timer))))
-    yield* leases.subscribe(session_id, (change) => {
+    yield* leases.subscribe(session_id, (told) => {
+      const { as_of_ns: _asOf, placement_id: _placement, ...change } = told
       const deliver = () =>
         tell(() => {
           call.truth.leased(change)

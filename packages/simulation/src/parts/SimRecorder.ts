@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Pipe } from "./Pipe.ts"
 import type { SimCall } from "./SimCall.ts"
+import { SimDisk } from "./SimDisk.ts"
 
 /** What one session left: everything that happened, and what its disk kept of it. */
 export interface SimTimeline {
@@ -16,17 +17,20 @@ export interface SimTimeline {
   readonly records: Array<TimelineRecord>
   /** What was written to the simulated disk, in groups as they were written. */
   readonly disk: Array<Emission>
+  /** Records that had no room in front of it. */
+  lost: number
 }
 
-export const emptyTimeline = (): SimTimeline => ({ header: undefined, records: [], disk: [] })
+export const emptyTimeline = (): SimTimeline => ({ header: undefined, records: [], disk: [], lost: 0 })
 
 /**
  * The recorder of a simulated session: the assembler of the real recorders over a simulated disk. Where the disk is full
- * nothing but a turn's ending is written and evidence is refused; answers may be refused or late.
+ * nothing but a turn's ending is written and evidence is refused; where it stands still, or its store does, the buffer
+ * and the gauge of the real recorder are at work; answers may be refused or late.
  */
 export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =>
   Layer.succeed(Recorder, {
-    open: ({ header, onAppended }) =>
+    open: ({ header, onAppended, onPressure }) =>
       Effect.gen(function*() {
         const { faults, scenario, world } = call
         if (scenario.refused === "recorder") {
@@ -38,13 +42,30 @@ export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =
           Effect.sync(() => new Pipe(world)),
           (pipe) => Effect.sync(() => pipe.close())
         )
-        const assembler = new RecordAssembler(header, {
+        const pressures = yield* Effect.acquireRelease(
+          Effect.sync(() => new Pipe(world)),
+          (pipe) => Effect.sync(() => pipe.close())
+        )
+        const disk: SimDisk = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            new SimDisk(call, {
+              level: header.recording_level,
+              into: into.disk,
+              reservedBytes: () => assembler.reservedBytes,
+              // Never in the same step: what a recorder says is an input of its own.
+              onPressure: (pressure) => pressures.push(1e-6, () => onPressure?.(pressure))
+            })
+          ),
+          (open) => Effect.sync(() => open.close())
+        )
+        const assembler: RecordAssembler = new RecordAssembler(header, {
           emit: (emission) => {
             for (const record of emission.records) into.records.push(record)
-            if (faults.during("recorder.full") === undefined || emission.tier === "baseline") into.disk.push(emission)
+            disk.append(emission)
           },
           appendRequested: (turnId, ready) => {
-            const room = ready && faults.during("recorder.full") === undefined && !faults.strikes("recorder.refused")
+            const room = ready && disk.hasRoom() && faults.during("recorder.full") === undefined &&
+              !faults.strikes("recorder.refused")
             const slowMs = faults.strikes("recorder.slow") ? faults.stream("recorder.slow").between(1, 2000) : 0
             // Never in the same step: an answer is an input of its own.
             answers.push(Math.max(slowMs, 1e-6), () => onAppended(turnId, room ? "appended" : "refused"))
@@ -54,7 +75,9 @@ export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =
           Effect.sync(() => {
             assembler.finish()
             const why = Exit.isSuccess(exit) ? "ended" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
-            const end = assembler.end(reason ?? why, into.records.length + 1)
+            disk.close()
+            into.lost = disk.lost.records
+            const end = assembler.end(reason ?? why, into.records.length + 1, disk.lost)
             into.records.push(end)
             into.disk.push({ tier: "baseline", records: [end] })
           })

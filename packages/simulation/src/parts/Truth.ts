@@ -61,7 +61,7 @@ export class Truth {
   }
 
   /** The session is told of its lease: from this instant on egress goes by it. */
-  leased({ authority_epoch, status, ttl_ms }: LeaseChange): void {
+  leased({ authority_epoch, status, ttl_ms }: Pick<LeaseChange, "authority_epoch" | "status" | "ttl_ms">): void {
     this.#epoch = Math.max(this.#epoch, authority_epoch)
     this.#deadlineMs = status === "revoked" || status === "expired" ? 0 : this.#nowMs() + ttl_ms
   }

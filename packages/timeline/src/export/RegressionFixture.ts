@@ -1,7 +1,7 @@
 import type { PayloadClass } from "@rspp/contracts/Event"
 import type { EndRecord, TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import type { Timeline } from "../format/TimelineDecoder.ts"
-import { encodeFrame, preamble } from "../format/TimelineFormat.ts"
+import { encodeTimeline } from "../format/TimelineEncoder.ts"
 import { maskText } from "../recorder/Redaction.ts"
 
 /** Classes whose content may stay: nothing of them was said by a person (CONTRACT section 11). */
@@ -63,4 +63,4 @@ const endAfter = ({ not_captured, ...end }: EndRecord, records: number): EndReco
 /** A timeline as the bytes of a file, each record in a frame of its own. */
 export const timelineBytes = (
   { header, records }: { readonly header: TimelineHeader; readonly records: ReadonlyArray<TimelineRecord> }
-): Uint8Array => Buffer.concat([preamble, encodeFrame([header]), ...records.map((record) => encodeFrame([record]))])
+): Uint8Array => encodeTimeline(header, records.map((record) => [record]))

@@ -1,6 +1,10 @@
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
-import type { TearReason } from "./TimelineFormat.ts"
-import { frameFollows, readFrame, readPreamble } from "./TimelineFormat.ts"
+import { decodeJson } from "./JsonFrame.ts"
+import { decodeBlock } from "./RecordBlock.ts"
+import { RecordDecoder } from "./RecordDecoder.ts"
+import { readPreamble } from "./TimelineFormat.ts"
+import type { TearReason } from "./TimelineFrame.ts"
+import { frameFollows, readFrame } from "./TimelineFrame.ts"
 
 /** Where a timeline stops being readable. A timeline that was closed properly has none. */
 export interface Tear {
@@ -48,7 +52,10 @@ export class TimelineDecoder<E = never> {
   #offset = 0
   /** Pending bytes without which nothing more can be read. */
   #needed = 1
-  #started = false
+  /** Of the format; undefined before the first line was read. */
+  #version: number | undefined
+  /** What version 2 knows from the blocks before. */
+  #decoder: RecordDecoder | undefined
   #ended = false
   #rejection: Rejection | undefined
   #tear: Tear | undefined
@@ -73,7 +80,7 @@ export class TimelineDecoder<E = never> {
     | { readonly is: "failed"; readonly failure: E }
   {
     if (this.#failure !== undefined) return { is: "failed", failure: this.#failure }
-    if (!this.#started) {
+    if (this.#version === undefined) {
       const empty = this.#offset === 0 && this.#pending.length === 0
       return { is: "rejected", rejection: this.#rejection ?? (empty ? { is: "empty" } : { is: "other" }) }
     }
@@ -107,7 +114,7 @@ export class TimelineDecoder<E = never> {
 
   #advance(): void {
     let at = 0
-    if (!this.#started) {
+    if (this.#version === undefined) {
       const first = readPreamble(this.#pending)
       if (first.is === "short") {
         this.#needed = this.#pending.length + 1
@@ -117,7 +124,7 @@ export class TimelineDecoder<E = never> {
         this.#rejection = first
         return
       }
-      this.#started = true
+      this.#version = first.version
       at = first.next
       this.#offset = at
     }
@@ -137,12 +144,33 @@ export class TimelineDecoder<E = never> {
         this.#tearOff(frame.reason)
         break
       }
-      if (!this.#accept(frame.records as ReadonlyArray<TimelineRecord>)) break
+      const records = this.#recordsOf(frame.payload)
+      if (records === undefined) {
+        this.#tearOff("garbage")
+        break
+      }
+      if (!this.#accept(records)) break
       this.#offset += frame.next - at
       at = frame.next
       this.#needed = 1
     }
     this.#pending = this.#pending.subarray(at)
+  }
+
+  /** What a whole frame holds; undefined when that is no records. */
+  #recordsOf(payload: Uint8Array): ReadonlyArray<TimelineRecord> | undefined {
+    try {
+      const records = this.#version === 1 ? decodeJson(payload) : this.#blockOf(payload)
+      return records.length > 0 && records.every(isRecord) ? records : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  #blockOf(payload: Uint8Array): ReadonlyArray<unknown> {
+    const { body: { control, data }, head } = decodeBlock(payload)
+    if (head.afresh) this.#decoder = new RecordDecoder()
+    return this.#decoder?.decode(head.records, control, data) ?? []
   }
 
   /** Takes the records of one frame, all or none. */
@@ -168,3 +196,7 @@ export class TimelineDecoder<E = never> {
     return true
   }
 }
+
+/** By its looks: whether it keeps the contract, a validating read says. */
+const isRecord = (value: unknown): value is TimelineRecord =>
+  typeof value === "object" && value !== null && "record" in value && typeof value.record === "string"

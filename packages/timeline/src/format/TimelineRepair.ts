@@ -1,7 +1,7 @@
 import type { EndRecord, TimelineRecord } from "@rspp/contracts/Timeline"
 import { sequencesOf, timeOf } from "@rspp/contracts/TimelineStamp"
 import type { Timeline } from "./TimelineDecoder.ts"
-import { encodeFrame } from "./TimelineFormat.ts"
+import { TimelineEncoder } from "./TimelineEncoder.ts"
 
 /** The reason of an end record that no recorder wrote: the recording had been cut off. */
 export const repairedReason = "repaired"
@@ -44,8 +44,9 @@ export const endOf = (records: ReadonlyArray<TimelineRecord>): EndRecord => {
  * The bytes of a torn file, repaired: those before the tear, unchanged, and an end record behind them, unless they have one
  * and only something was put behind it.
  */
-export const repaired = (bytes: Uint8Array, { records, tear }: Timeline): Uint8Array => {
+export const repaired = (bytes: Uint8Array, { header, records, tear }: Timeline): Uint8Array => {
   if (tear === undefined) return bytes
   const kept = bytes.subarray(0, tear.offset)
-  return records.at(-1)?.record === "end" ? kept : Buffer.concat([kept, encodeFrame([endOf(records)])])
+  if (records.at(-1)?.record === "end") return kept
+  return Buffer.concat([kept, new TimelineEncoder(header.format_version).encode([[endOf(records)]])])
 }

@@ -3,7 +3,8 @@ import type { RemovedRecord, TimelineRecord } from "@rspp/contracts/Timeline"
 import { Effect, FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { TimelineDecoder } from "../format/TimelineDecoder.ts"
-import { encodeFrame, preamble } from "../format/TimelineFormat.ts"
+import { TimelineEncoder } from "../format/TimelineEncoder.ts"
+import { preambleOf } from "../format/TimelineFormat.ts"
 import { replaceFile } from "./SafeFile.ts"
 
 /** The class of what a record keeps of a payload; undefined for every other record, and for what is removed already. */
@@ -52,8 +53,9 @@ export const withoutPayloads = (
     return undefined
   })
   decoder.push(bytes)
-  decoder.finish()
-  return frames(groups.values())
+  const read = decoder.finish()
+  // Whoever calls has read the file: what is no timeline has no records to remove.
+  return read.is === "timeline" ? frames(read.timeline.header.format_version, groups.values()) : [bytes]
 }
 
 /**
@@ -70,7 +72,8 @@ export const removePayloads = Effect.fn("Removal.payloads")(function*(
   yield* replaceFile(path, withoutPayloads(yield* fs.readFile(path), isMeant, why))
 })
 
-function* frames(groups: Iterable<ReadonlyArray<TimelineRecord>>): Generator<Uint8Array> {
-  yield preamble
-  for (const group of groups) yield encodeFrame(group)
+function* frames(version: number, groups: Iterable<ReadonlyArray<TimelineRecord>>): Generator<Uint8Array> {
+  const encoder = new TimelineEncoder(version)
+  yield preambleOf(version)
+  for (const group of groups) yield encoder.encode([group])
 }

@@ -3,6 +3,8 @@ import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { BaselineEvidence, CancelFacts, EvidenceSupplement } from "@rspp/contracts/Evidence"
 import type { ControlSignal } from "@rspp/contracts/Signal"
 import type { InvocationFacts, TimelineRecord } from "@rspp/contracts/Timeline"
+import { isLowerLevel, lowerLevel } from "@rspp/contracts/TurnPlan"
+import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import { sequenceGaps } from "../format/SequenceGaps.ts"
 
 /** What is wrong with the evidence of one accepted turn. */
@@ -37,6 +39,9 @@ interface TurnRecords {
   readonly records: Array<Placed<TimelineRecord>>
   /** Invocations that were started for the turn. */
   readonly started: Array<string>
+  /** The lowest recording level while it was open, and whether pressure brought it below what the plan allows. */
+  level: RecordingLevel | undefined
+  limited: boolean
 }
 
 const migrationSignals = ["lease_rotated", "migration_start", "migration_finish", "session_handoff"]
@@ -73,17 +78,31 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
       supplements: [],
       invocations: [],
       records: [],
-      started: []
+      started: [],
+      level: undefined,
+      limited: false
     }
     turns.set(id, turn)
     return turn
   }
   const open = () => [...turns.values()].filter((turn) => turn.opens.length > 0 && turn.closes.length === 0)
+  /** What plan and policy allow, and what pressure leaves of it. */
+  let allowed: RecordingLevel = "L2"
+  let limit: RecordingLevel = "L2"
+  const levelHolds = () => {
+    for (const turn of open()) {
+      turn.level = lowerLevel(turn.level ?? "L2", lowerLevel(allowed, limit))
+      turn.limited ||= isLowerLevel(limit, allowed)
+    }
+  }
   const signal = (at: number, value: ControlSignal): void => {
     const placed = { at, value }
     const turn = value.turn_id === undefined ? undefined : turnOf(value.turn_id)
     if (value.signal === "turn_open_proposed") intents.push(placed)
-    if (value.signal === "turn_open") turn?.opens.push(placed)
+    if (value.signal === "turn_open") {
+      turn?.opens.push(placed)
+      levelHolds()
+    }
     if (value.signal === "commit" || value.signal === "abort") turn?.terminals.push(placed)
     if (value.signal === "close") turn?.closes.push(placed)
     if (value.signal === "cancel") {
@@ -109,6 +128,7 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
       }
       case "plan":
         turnOf(record.plan.turn_id).records.push({ at, value: record })
+        allowed = record.plan.recording_policy.recording_level
         break
       case "decision":
         if (record.decision.turn_id !== undefined) turnOf(record.decision.turn_id).records.push({ at, value: record })
@@ -132,11 +152,19 @@ const collect = (records: ReadonlyArray<TimelineRecord>): ReadonlyMap<string, Tu
           const owner = owners.get(command.provider_invocation_id)
           if (owner !== undefined) turnOf(owner).records.push({ at, value: record })
         }
+        if (command.type === "limit_recording") {
+          limit = command.level
+          levelHolds()
+        }
         if (command.type === "seal_supplement") turnOf(command.turn_id).records.push({ at, value: record })
         break
       }
       case "input": {
         const { input } = record
+        if (input.type === "snapshot" && input.snapshot.snapshot_kind === "policy_resolution_snapshot") {
+          allowed = lowerLevel(allowed, input.snapshot.body.max_recording_level)
+          levelHolds()
+        }
         const owner = input.type === "egress_fenced"
           ? input.turn_id
           : input.type === "voice_chunk" || input.type === "text_delta" || input.type === "segment" ||
@@ -254,6 +282,10 @@ const compare = (turn: TurnRecords, evidence: BaselineEvidence, findings: Findin
     evidence.migration_markers,
     turn.migrations.map(({ value }) => `${value.signal}:${value.event_id}`)
   )
+  // Recordings that were made before do not say it.
+  if (evidence.recording_level !== undefined || turn.limited) {
+    findings.same("recording_level", evidence.recording_level, turn.level)
+  }
   compareInvocations(turn, evidence, findings)
   compareCancel(turn, evidence, findings)
   const classes = new Set(evidence.payload_decisions.map((decision) => decision.payload_class))

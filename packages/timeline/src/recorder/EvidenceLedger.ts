@@ -9,9 +9,11 @@ import type {
 import { schemaVersion } from "@rspp/contracts/Identity"
 import type { ControlSignal, SignalName } from "@rspp/contracts/Signal"
 import type { InputRecord, InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
+import { isLowerLevel, lowerLevel } from "@rspp/contracts/TurnPlan"
 import type { RecordingLevel, ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
-import { lowerLevel, redactionFor } from "./Redaction.ts"
+import { redactionFor } from "./Redaction.ts"
 
 /** Closed turns whose supplement is still open; past it the oldest is sealed. One or two is usual. */
 export const maxUnsealedTurns = 64
@@ -52,6 +54,9 @@ interface TurnFacts {
   readonly invocations: Array<InvocationFacts>
   readonly decisions: Map<string, Mutable<PayloadDecision>>
   readonly migrations: Array<string>
+  /** The lowest level between opening and close, and whether pressure brought it below what the plan allows. */
+  level: RecordingLevel | undefined
+  lowered: boolean
   /** The cancel as the evidence had it, and how many invocations it named. */
   written: { readonly cancel: CancelFacts | undefined; readonly invocations: number } | undefined
 }
@@ -82,16 +87,27 @@ export class EvidenceLedger {
   /** When the intents that have not become a turn were proposed, oldest first. */
   readonly #intents: Array<number> = []
   #prelude = new Map<string, Mutable<PayloadDecision>>()
-  #level: RecordingLevel
+  /** What header, policy and plan allow, and what pressure leaves of it. */
+  #allowed: RecordingLevel
+  #limit: RecordingLevel = "L2"
 
   constructor(header: TimelineHeader) {
     this.#header = header
-    this.#level = header.recording_level
+    this.#allowed = header.recording_level
   }
 
-  /** The level in force: the header's, lowered by the policy snapshot at once and by the plan from its turn on. */
+  /**
+   * The level in force: the header's, lowered by the policy snapshot at once and by the plan from its turn on, and never
+   * above the limit that the kernel has set for pressure.
+   */
   get level(): RecordingLevel {
-    return this.#level
+    return lowerLevel(this.#allowed, this.#limit)
+  }
+
+  /** The level of a closed turn that pressure brought below its plan's; `undefined` for any other turn. */
+  loweredTo(turnId: string): RecordingLevel | undefined {
+    const turn = this.#turns.get(turnId)
+    return turn?.lowered === true ? turn.level : undefined
   }
 
   /** Bytes that the evidence of all turns that are not closed may take (an upper bound). */
@@ -137,7 +153,8 @@ export class EvidenceLedger {
       }
       case "snapshot":
         if (input.snapshot.snapshot_kind === "policy_resolution_snapshot") {
-          this.#level = lowerLevel(this.#level, input.snapshot.body.max_recording_level)
+          this.#allowed = lowerLevel(this.#allowed, input.snapshot.body.max_recording_level)
+          this.#levelHolds()
         }
         return
       default:
@@ -165,7 +182,7 @@ export class EvidenceLedger {
       case "plan": {
         const turn = this.#turns.get(output.plan.turn_id)
         if (turn !== undefined) turn.plan = output.plan
-        this.#level = lowerLevel(this.#header.recording_level, output.plan.recording_policy.recording_level)
+        this.#allowed = lowerLevel(this.#header.recording_level, output.plan.recording_policy.recording_level)
         return
       }
       case "event": {
@@ -185,6 +202,10 @@ export class EvidenceLedger {
         if (command.type === "start_invocation") this.#owned(command.provider_invocation_id, command.turn_id)
         if (command.type === "cancel_invocation") {
           this.#cancelSent(command.provider_invocation_id, output.runtime_timestamp_ms)
+        }
+        if (command.type === "limit_recording") {
+          this.#limit = command.level
+          this.#levelHolds()
         }
         return
       }
@@ -268,6 +289,9 @@ export class EvidenceLedger {
       ...(cancel === undefined ? {} : { cancel }),
       invocations: [...turn.invocations],
       payload_decisions: Array.from(turn.decisions.values(), (decision) => ({ ...decision })),
+      ...(turn.level === undefined || !this.#header.behaviour_flags.includes(behaviourFlags.levelInEvidence)
+        ? {}
+        : { recording_level: turn.level }),
       migration_markers: [...turn.migrations]
     }
   }
@@ -294,11 +318,20 @@ export class EvidenceLedger {
   }
 
   #decide(into: Map<string, Mutable<PayloadDecision>>, payload_class: PayloadClass): void {
-    const action: RedactionAction = redactionFor(payload_class, this.#level, this.#header)
+    const action: RedactionAction = redactionFor(payload_class, this.level, this.#header)
     const key = `${payload_class} ${action}`
     const known = into.get(key)
     if (known === undefined) into.set(key, { payload_class, action, count: 1 })
     else known.count++
+  }
+
+  /** The level is this from now on, as far as open turns are concerned. */
+  #levelHolds(): void {
+    for (const turn of this.#turns.values()) {
+      if (turn.openMs === undefined || turn.closeMs !== undefined) continue
+      turn.level = turn.level === undefined ? this.level : lowerLevel(turn.level, this.level)
+      turn.lowered ||= isLowerLevel(this.#limit, this.#allowed)
+    }
   }
 
   #open(turnId: string): void {
@@ -321,6 +354,8 @@ export class EvidenceLedger {
       invocations: [],
       decisions: this.#prelude,
       migrations: [],
+      level: undefined,
+      lowered: false,
       written: undefined
     })
     this.#prelude = new Map()
@@ -352,6 +387,7 @@ export class EvidenceLedger {
     if (signal.signal === "turn_open") {
       turn.openMs ??= now
       turn.epochAtOpen ??= authority_epoch
+      this.#levelHolds()
     } else if (signal.signal === "commit" || signal.signal === "abort") {
       turn.terminal ??= signal.reason === undefined ? { kind: signal.signal } : {
         kind: signal.signal,

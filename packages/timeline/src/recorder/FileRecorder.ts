@@ -7,7 +7,10 @@ import type { Scope } from "effect"
 import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
+import { ExportLag, noExport } from "../store/ExportLag.ts"
+import type { ExportLagProbe } from "../store/ExportLag.ts"
 import type { Durability } from "./Durability.ts"
+import { fillToL1, PressureGauge } from "./PressureGauge.ts"
 import { RecordAssembler } from "./RecordAssembler.ts"
 import type { RecordingObserver } from "./RecordingObserver.ts"
 import { RecordingObservers } from "./RecordingObserver.ts"
@@ -15,10 +18,13 @@ import { create } from "./TimelineFile.ts"
 import { holdIfPossible } from "./WriterLock.ts"
 
 /** Records wait at most this long, in real time, before the writer takes them, in ms … */
-export const flushEveryMs = 50
+export const flushEveryMs = 500
 
 /** … and less when this many bytes have come together, or a turn has ended. */
 export const flushBytes = 64 * 1024
+
+/** While there is pressure, or a store that may be behind, it is looked at so often, in real time, in ms. */
+export const lookEveryMs = 100
 
 /** Answers to `append_evidence` under way: one per open turn, of which there is one. */
 const maxAnswers = 256
@@ -44,8 +50,9 @@ export const timelinePath = (directory: string, sessionId: string): string =>
  * The session's calls put records into a bounded buffer (stage A) and return; a fiber writes them, by real time even when
  * the session's time is virtual, so that recording never moves a session's clock. `append_evidence` is answered from a
  * fiber of its own as soon as room is kept, without waiting for the disk, and with `refused` when the evidence could not
- * be made, the disk takes no more, or the buffer is full. Detail goes first, evidence last; nothing is ever thrown at the
- * session. When the scope closes, for whatever reason, everything is written, the end record last, and the file is synced.
+ * be made, the disk takes no more, or the buffer is full. When the buffer fills, or the store is behind, the recorder says
+ * so (`onPressure`) and records at the level that the session then commands. Detail goes first, evidence last; nothing is
+ * ever thrown at the session. When the scope closes, for whatever reason, everything is written, the end record last, and the file is synced.
  *
  * `open` fails with `RecorderFailure` when the file exists, its directory does not, or it may not be written.
  */
@@ -55,8 +62,10 @@ export const layer = (options: FileRecorderOptions): Layer.Layer<Recorder, never
     Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const observers = yield* RecordingObservers
+      const lag = yield* ExportLag
       return Recorder.of({
-        open: (session) => open(options, observers, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+        open: (session) =>
+          open(options, { observers, lag }, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
       })
     })
   )
@@ -68,8 +77,8 @@ type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
 const open = Effect.fn("Recorder.open")(function*(
   options: FileRecorderOptions,
-  observers: ReadonlyArray<RecordingObserver>,
-  { header: given, onAppended }: OpenOptions
+  { lag, observers }: { readonly lag: ExportLagProbe; readonly observers: ReadonlyArray<RecordingObserver> },
+  { header: given, onAppended, onPressure }: OpenOptions
 ): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const { to } = options
   const path = typeof to === "function" ? to(given.session_id) : timelinePath(to.directory, given.session_id)
@@ -85,6 +94,7 @@ const open = Effect.fn("Recorder.open")(function*(
   const answers = yield* Queue.bounded<readonly [turnId: string, result: "appended" | "refused"]>(maxAnswers)
   let reason: CloseReason | undefined
   let closed = false
+  let finishing = false
   let warned = false
 
   const tell = (ended: boolean) => {
@@ -93,10 +103,29 @@ const open = Effect.fn("Recorder.open")(function*(
   }
   tell(false)
 
+  // At L0 there is nothing to go down to.
+  const gauge = header.recording_level === "L0" || onPressure === undefined
+    ? undefined
+    : new PressureGauge(header.recording_level)
+  const clock = Clock.Clock.defaultValue()
+  /** Open while the gauge is to be read as time passes, and not only when the fill changes. */
+  const watched = Latch.makeUnsafe(gauge !== undefined && lag !== noExport)
+  const look = () => {
+    if (gauge === undefined || finishing) return
+    const nowMs = Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+    const { fill } = buffer
+    const said = gauge.read({ nowMs, fill, lagMs: lag.lagMs(header.session_id) })
+    if (said !== undefined) onPressure?.(said)
+    if (lag !== noExport) return
+    if (fill >= fillToL1 || gauge.told !== header.recording_level) watched.openUnsafe()
+    else watched.closeUnsafe()
+  }
+
   const assembler: RecordAssembler = new RecordAssembler(header, {
     emit: (emission) => {
       buffer.offer(emission, assembler.reservedBytes)
       arrived.openUnsafe()
+      if (gauge !== undefined && buffer.fill >= fillToL1) look()
       if (emission.tier === "baseline" || buffer.waitingBytes >= flushBytes) urgent.openUnsafe()
     },
     appendRequested: (turnId, ready) => {
@@ -114,7 +143,11 @@ const open = Effect.fn("Recorder.open")(function*(
     Effect.catchCause((cause) => Effect.logError(`${path}: a batch was lost`, Cause.pretty(cause))),
     Effect.ensuring(Effect.sync(() => {
       buffer.written()
+      look()
       tell(false)
+      if (buffer.waitingBytes === 0) return
+      arrived.openUnsafe()
+      urgent.openUnsafe()
     })),
     Effect.tap(() => {
       if (warned || !file.impaired()) return Effect.void
@@ -125,9 +158,11 @@ const open = Effect.fn("Recorder.open")(function*(
 
   const finish = (exit: Exit.Exit<unknown, unknown>) =>
     Effect.gen(function*() {
+      finishing = true
       assembler.finish()
       closed = true
-      yield* flush
+      do yield* flush
+      while (buffer.waitingBytes > 0)
       yield* file.close((records) =>
         assembler.end(reason ?? reasonOf(exit), records, {
           detail: buffer.droppedDetail,
@@ -154,6 +189,16 @@ const open = Effect.fn("Recorder.open")(function*(
       inRealTime
     )
   )
+  if (gauge !== undefined) {
+    yield* Effect.forkScoped(
+      watched.await.pipe(
+        Effect.andThen(Effect.sync(look)),
+        Effect.andThen(Effect.sleep(lookEveryMs)),
+        Effect.forever,
+        inRealTime
+      )
+    )
+  }
   yield* Effect.forkScoped(
     Queue.take(answers).pipe(
       Effect.map(([turnId, result]) => onAppended(turnId, result)),

@@ -231,6 +231,8 @@ export class RecordAssembler {
     this.#captured.level(this.level)
     if (output.record === "signal") {
       const { signal, turn_id } = output.signal
+      // What came before it was still to be kept.
+      if (signal === "recording_level_downgraded") this.#flushCaller()
       if (turn_id !== undefined && (signal === "commit" || signal === "abort")) {
         this.#flushGroup()
         this.#group = { turnId: turn_id, records: [], closeSeen: false, closedSeen: false }
@@ -293,6 +295,7 @@ export class RecordAssembler {
     if (group === undefined) return
     this.#group = undefined
     const evidence = this.#ledger.evidence(group.turnId)
+    this.#captured.turn(group.turnId, this.#ledger.loweredTo(group.turnId))
     this.#sink.emit({
       tier: "baseline",
       records: evidence === undefined ? group.records : [{ record: "evidence", evidence }, ...group.records]

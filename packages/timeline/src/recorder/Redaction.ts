@@ -45,9 +45,3 @@ export const redactionFor = (
 
 /** Every letter and digit as `*`: length, spaces and punctuation stay, so that the rhythm of a call can be read. */
 export const maskText = (text: string): string => text.replace(/[\p{L}\p{N}\p{M}]/gu, "*")
-
-const order: ReadonlyArray<RecordingLevel> = ["L0", "L1", "L2"]
-
-/** The level that keeps less. */
-export const lowerLevel = (a: RecordingLevel, b: RecordingLevel): RecordingLevel =>
-  order.indexOf(a) <= order.indexOf(b) ? a : b

@@ -3,7 +3,8 @@ import { RecorderFailure } from "@rspp/runtime/ports/Recorder"
 import { Clock, Effect, FileSystem } from "effect"
 import type { Scope } from "effect"
 import type { PlatformError } from "effect/PlatformError"
-import { encodeFrame, preamble } from "../format/TimelineFormat.ts"
+import { TimelineEncoder } from "../format/TimelineEncoder.ts"
+import { preambleOf } from "../format/TimelineFormat.ts"
 import type { Durability } from "./Durability.ts"
 import { mustSync } from "./Durability.ts"
 import type { Emission } from "./RecordAssembler.ts"
@@ -59,17 +60,23 @@ export const create = Effect.fnUntraced(function*(
   const handle = yield* fs.open(path, { flag: "wx", mode: 0o600 }).pipe(
     Effect.mapError((cause) => new RecorderFailure({ message: `${path}: ${openProblem(cause)}`, cause }))
   )
-  const first = Buffer.concat([preamble, encodeFrame([header])])
+  const encoder = new TimelineEncoder(header.format_version)
+  const first = Buffer.concat([preambleOf(header.format_version), encoder.encode([[header]])])
   yield* handle.writeAll(first).pipe(
     Effect.tapError(() => Effect.ignore(fs.remove(path))),
     Effect.mapError((cause) => new RecorderFailure({ message: `${path}: ${writeProblem(cause)}`, cause }))
   )
-  const file = openFile(handle, first.length, durability)
+  const file = openFile(handle, encoder, first.length, durability)
   yield* file.append([])
   return file
 })
 
-const openFile = (handle: FileSystem.File, start: number, durability: Durability): TimelineFile => {
+const openFile = (
+  handle: FileSystem.File,
+  encoder: TimelineEncoder,
+  start: number,
+  durability: Durability
+): TimelineFile => {
   /** By the clock of whoever writes; the interval begins with the first batch. */
   let syncedMs: number | undefined
   /** Where the next frame goes, and the end of the room that is taken. */
@@ -124,9 +131,8 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
       )
     })
 
-  const writeFrames = (frames: ReadonlyArray<Uint8Array>, count: number) => {
-    const bytes = frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames)
-    return writeAt(position, bytes).pipe(
+  const writeFrames = (bytes: Uint8Array, count: number) =>
+    writeAt(position, bytes).pipe(
       Effect.map(() => {
         position += bytes.length
         room = Math.max(room, position)
@@ -135,10 +141,10 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
       Effect.catch((cause) =>
         Effect.map(fail(cause), () => {
           lost += count
+          encoder.startAfresh()
         })
       )
     )
-  }
 
   /** What of the batch still fits into the room that was kept for bad times. */
   const writeImpaired = (batch: ReadonlyArray<Emission>) => {
@@ -146,7 +152,9 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
     let count = 0
     let left = room - position
     const keep = (kept: Emission["records"], share: number): boolean => {
-      const frame = kept.length === 0 ? undefined : encode(kept)
+      // Each stands by itself, for it may not be written.
+      encoder.startAfresh()
+      const frame = kept.length === 0 ? undefined : encode([kept])
       if (frame === undefined || left - frame.length < share) return false
       frames.push(frame)
       left -= frame.length
@@ -163,26 +171,46 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
         lost += keep(markers, endShareBytes) ? all.length - markers.length : all.length
       }
     }
-    return count === 0 ? Effect.void : writeFrames(frames, count)
+    encoder.startAfresh()
+    return count === 0 ? Effect.void : writeFrames(Buffer.concat(frames), count)
+  }
+
+  const encode = (groups: ReadonlyArray<Emission["records"]>): Uint8Array | undefined => {
+    try {
+      return encoder.encode(groups)
+    } catch {
+      // Larger than a frame, or not JSON: it must not take the rest of the recording with it.
+      return undefined
+    }
+  }
+
+  /** The frames of a batch, and how many of its records are in them. */
+  const encodeBatch = (batch: ReadonlyArray<Emission>): { readonly bytes: Uint8Array; readonly count: number } => {
+    const groups = batch.map(({ records }) => records)
+    const all = encode(groups)
+    if (all !== undefined) return { bytes: all, count: sizeOf(groups) }
+    // One of them cannot be written: the others are, one by one.
+    const frames: Array<Uint8Array> = []
+    let count = 0
+    for (const group of groups) {
+      const frame = encode([group])
+      if (frame === undefined) continue
+      frames.push(frame)
+      count += group.length
+    }
+    return { bytes: Buffer.concat(frames), count }
   }
 
   const writeBatch = Effect.fnUntraced(function*(batch: ReadonlyArray<Emission>) {
-    const bytes = batch.map(({ records }) => encode(records))
-    yield* takeRoom(bytes.reduce((sum, frame) => sum + (frame?.length ?? 0), 0))
+    const { bytes, count } = encodeBatch(batch)
+    yield* takeRoom(bytes.length)
     if (impaired) return yield* writeImpaired(batch)
-    const frames: Array<Uint8Array> = []
-    let count = 0
-    for (const [i, frame] of bytes.entries()) {
-      const size = batch[i]?.records.length ?? 0
-      if (frame === undefined) {
-        lost += size
-        reason ??= "a record is larger than a frame may be"
-      } else {
-        frames.push(frame)
-        count += size
-      }
+    const unwritable = sizeOf(batch.map(({ records }) => records)) - count
+    if (unwritable > 0) {
+      lost += unwritable
+      reason ??= "a record is larger than a frame may be"
     }
-    if (count > 0) yield* writeFrames(frames, count)
+    if (count > 0) yield* writeFrames(bytes, count)
   })
 
   return {
@@ -198,8 +226,7 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
       yield* handle.sync.pipe(Effect.catch(fail))
     }),
     close: Effect.fnUntraced(function*(end) {
-      const frame = encodeFrame([end(records)])
-      yield* writeFrames([frame], 1)
+      yield* writeFrames(encoder.encode([[end(records)]]), 1)
       yield* handle.truncate(position).pipe(Effect.catch(fail))
       yield* handle.sync.pipe(Effect.catch(fail))
     }),
@@ -209,14 +236,8 @@ const openFile = (handle: FileSystem.File, start: number, durability: Durability
   }
 }
 
-const encode = (records: Emission["records"]): Uint8Array | undefined => {
-  try {
-    return encodeFrame(records)
-  } catch {
-    // Larger than a frame, or not JSON: it must not take the rest of the recording with it.
-    return undefined
-  }
-}
+const sizeOf = (groups: ReadonlyArray<Emission["records"]>): number =>
+  groups.reduce((sum, group) => sum + group.length, 0)
 
 const codeOf = (error: PlatformError): string => {
   const { cause } = error.reason

@@ -32,7 +32,8 @@ const decidingSignals: ReadonlySet<string> = new Set<SignalName>([
   "defer",
   "shed",
   "stale_epoch_reject",
-  "deauthorized_drain"
+  "deauthorized_drain",
+  "recording_level_downgraded"
 ])
 
 /** Admission and other outcomes, plans, steps of a turn's life, and the signals that announce them. */

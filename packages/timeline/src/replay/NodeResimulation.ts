@@ -141,7 +141,13 @@ const captured = Effect.fnUntraced(function*({ header, records }: ReplayTimeline
     })
   const manifest = manifestOf(records)
   if (manifest?.caller_audio === "part") {
-    return yield* missing(`a part of it was not kept; ${manifest.detail_dropped} records of detail had to go`)
+    const { detail_dropped, level, lowered_turns } = manifest
+    const from = lowered_turns?.[0] === undefined ? "" : `, from ${lowered_turns[0].first_turn} on (lowered_turns)`
+    return yield* missing(
+      level === header.recording_level
+        ? `a part of it was not kept; ${detail_dropped} records of detail had to go`
+        : `a part of it was not kept: the recording went down to ${level}${from}`
+    )
   }
   if (!records.some((record) => record.record === "caller_audio")) {
     return yield* missing(`the recording, of level ${manifest?.level ?? header.recording_level}, has none; L2 keeps it`)

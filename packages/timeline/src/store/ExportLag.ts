@@ -9,10 +9,12 @@ export interface ExportLagProbe {
   readonly lagMs: (session_id: string) => number
 }
 
-/** For whoever is to lower the recording level, which nobody does yet; 0 for all sessions where nothing is shipped. */
-export const ExportLag = Context.Reference<ExportLagProbe>("rspp/timeline/ExportLag", {
-  defaultValue: () => ({ lagMs: () => 0 })
-})
+/** Where nothing is shipped. */
+export const noExport: ExportLagProbe = { lagMs: () => 0 }
 
-/** At this lag recording is to go down to L1 (CONTRACT section 7). */
+/** For the recorder, which lowers its level by it; 0 for all sessions where nothing is shipped. */
+export const ExportLag = Context.Reference<ExportLagProbe>("rspp/timeline/ExportLag", { defaultValue: () => noExport })
+
+/** At these lags recording goes down to L1 and to L0 (CONTRACT section 7). */
 export const lagToL1Ms = 2000
+export const lagToL0Ms = 5000

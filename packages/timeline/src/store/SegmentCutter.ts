@@ -1,7 +1,9 @@
-import type { TimelineRecord } from "@rspp/contracts/Timeline"
-import { sequencesOf } from "@rspp/contracts/TimelineStamp"
-import type { TearReason } from "../format/TimelineFormat.ts"
-import { readFrame, readPreamble } from "../format/TimelineFormat.ts"
+import type { BlockHead } from "../format/RecordBlock.ts"
+import { headOf, maxFlags } from "../format/RecordBlock.ts"
+import { headOfJson } from "../format/JsonFrame.ts"
+import { readPreamble } from "../format/TimelineFormat.ts"
+import type { TearReason } from "../format/TimelineFrame.ts"
+import { readFrame } from "../format/TimelineFrame.ts"
 
 /** What to take from the front of the bytes. */
 export type Cut =
@@ -40,17 +42,28 @@ export const cutSegment = (bytes: Uint8Array, atStart: boolean, maxBytes: number
       if (at > start) break
       return frame.is === "torn" ? frame : { is: "short", bytes: frame.is === "short" ? at + frame.bytes : frame.next }
     }
-    for (const record of frame.records as ReadonlyArray<TimelineRecord>) {
-      const taken = sequencesOf(record)
-      if (taken !== undefined) {
-        first = Math.min(first ?? taken.first, taken.first)
-        last = Math.max(last ?? 0, taken.first + taken.count - 1)
-      }
-      closed ||= record.record === "end"
+    const head = headIn(frame.payload)
+    if (head === undefined) {
+      if (at > start) break
+      return { is: "torn", reason: "garbage" }
     }
+    if (head.sequences !== undefined) {
+      first = Math.min(first ?? head.sequences.first, head.sequences.first)
+      last = Math.max(last ?? 0, head.sequences.last)
+    }
+    closed = head.ends
     at = frame.next
   }
   if (at === start) return { is: "short", bytes: bytes.length + 1 }
   const sequences = first === undefined || last === undefined ? {} : { first_sequence: first, last_sequence: last }
   return { is: "cut", length: at, ...sequences, closed }
+}
+
+/** What a frame of any version says of its records; undefined when it holds none. */
+const headIn = (payload: Uint8Array): Pick<BlockHead, "ends" | "sequences"> | undefined => {
+  try {
+    return (payload[0] ?? 0) <= maxFlags ? headOf(payload) : headOfJson(payload)
+  } catch {
+    return undefined
+  }
 }

@@ -1,5 +1,5 @@
 import { Layer } from "effect"
-import * as NodeSqlite from "./NodeSqlite.ts"
+import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as SqlTimelineStore from "./SqlTimelineStore.ts"
 import type { StoreRefused, StoreUnavailable, TimelineStore } from "./TimelineStore.ts"
 

@@ -47,7 +47,8 @@ const maxFinished = 256
  * - I-SHIP-ONCE no byte of a recording is stored twice.
  * - I-SHIP-ALL none is left out: the segments in their order are the file, up to where it can be read.
  * - I-SHIP-BOUNDED the backlog is the file: in memory are at most `concurrentPuts` segments, and 128 marks per recording.
- * - I-SHIP-APART a session waits for no store: with any fault of it the recording is the same, byte for byte.
+ * - I-SHIP-APART a session waits for no store: with any fault of it the recording is the same, record for record, but for the
+ *   level that a store which is behind lowers (at L0 there is none to lower).
  */
 export class TimelineShipper extends Context.Service<TimelineShipper, {
   /**

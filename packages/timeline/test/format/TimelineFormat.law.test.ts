@@ -3,8 +3,12 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { TimelineDecoder } from "../../src/format/TimelineDecoder.ts"
-import { encodeFrame, frameHeaderBytes, maxFrameBytes, preamble } from "../../src/format/TimelineFormat.ts"
+import type { Group } from "../../src/format/TimelineEncoder.ts"
+import { TimelineEncoder } from "../../src/format/TimelineEncoder.ts"
+import { preambleOf } from "../../src/format/TimelineFormat.ts"
+import { frameHeaderBytes, maxFrameBytes } from "../../src/format/TimelineFrame.ts"
 import { recording, usualSession } from "../recorder/support/Recording.ts"
+import { fileOf, partsOf } from "./support/Frames.ts"
 
 const decode = (bytes: Uint8Array, chunk = bytes.length) => {
   const decoder = new TimelineDecoder()
@@ -12,8 +16,7 @@ const decode = (bytes: Uint8Array, chunk = bytes.length) => {
   return decoder.finish()
 }
 
-const encode = (frames: ReadonlyArray<ReadonlyArray<TimelineRecord>>) =>
-  new Uint8Array(Buffer.concat([preamble, ...frames.map(encodeFrame)]))
+const preamble = preambleOf(2)
 
 /** A small timeline: short enough that each of its bytes can be tried. */
 const small = recording((script) => {
@@ -21,16 +24,21 @@ const small = recording((script) => {
   const { turn } = script.open()
   script.end(turn, "abort", "provider_failure")
 })
-const bytes = encode(small.frames)
-const boundaries = small.frames.reduce<ReadonlyArray<number>>(
-  (ends, frame) => [...ends, (ends.at(-1) ?? 0) + encodeFrame(frame).length],
-  [preamble.length]
-)
+const fileWith = (version: number) => {
+  const parts = partsOf(small.frames, version)
+  const boundaries: Array<number> = []
+  for (const part of parts) boundaries.push((boundaries.at(-1) ?? 0) + part.length)
+  return { boundaries, bytes: fileOf(small.frames, version) }
+}
+const files = [fileWith(1), fileWith(2)] as const
 /** Records in the frames that end at or before `offset`. */
-const recordsBefore = (offset: number): number =>
+const recordsIn = (boundaries: ReadonlyArray<number>, offset: number): number =>
   small.frames.filter((_, i) => (boundaries[i + 1] ?? Infinity) <= offset).flat().length
 
-describe("a timeline", () => {
+describe.each([1, 2])("a timeline of version %i", (version) => {
+  const { boundaries, bytes } = files[version - 1] ?? files[0]
+  const encode = (frames: ReadonlyArray<Group>) => fileOf(frames, version)
+
   it("reads back as it was written", () => {
     const { frames, header, records } = recording(usualSession, { level: "L2" })
     assert.deepStrictEqual(decode(encode(frames)), { is: "timeline", timeline: { header, records } })
@@ -60,7 +68,7 @@ describe("a timeline", () => {
       else if (length < preamble.length) assert.deepStrictEqual(read, { is: "rejected", rejection: { is: "other" } })
       else {
         const offset = boundaries.findLast((end) => end <= length) ?? 0
-        const tear = { offset, reason: "truncated" as const, recordsBefore: recordsBefore(length) }
+        const tear = { offset, reason: "truncated" as const, recordsBefore: recordsIn(boundaries, length) }
         if (tear.recordsBefore === 0) {
           assert.deepStrictEqual(read, { is: "rejected", rejection: { is: "no_header", tear } })
         } else {
@@ -89,7 +97,7 @@ describe("a timeline", () => {
           ? read.rejection.tear
           : undefined
         assert.strictEqual(tear?.offset, offset, `byte ${at} ^ ${mask}`)
-        assert.strictEqual(tear?.recordsBefore, recordsBefore(at))
+        assert.strictEqual(tear?.recordsBefore, recordsIn(boundaries, at))
         const inPayload = at >= offset + frameHeaderBytes
         if (inPayload) assert.strictEqual(tear?.reason, "checksum")
         // A length that points past the end is damage, not a cut, as long as a frame follows.
@@ -110,7 +118,13 @@ describe("a timeline", () => {
   })
 
   it("with something behind its end is torn there", () => {
-    for (const more of [new Uint8Array([1]), encodeFrame(small.frames[1] ?? []), new Uint8Array(100).fill(1, 99)]) {
+    for (
+      const more of [
+        new Uint8Array([1]),
+        new TimelineEncoder(version).encode([small.frames[1] ?? []]),
+        new Uint8Array(100).fill(1, 99)
+      ]
+    ) {
       const read = decode(new Uint8Array(Buffer.concat([bytes, more])))
       assert(read.is === "timeline")
       assert.deepStrictEqual(read.timeline.tear?.offset, bytes.length)
@@ -135,12 +149,12 @@ describe("a timeline", () => {
 
   it("of another version is refused with that version", () => {
     const other = Uint8Array.from(bytes)
-    other[preamble.length - 2] = "2".charCodeAt(0)
-    assert.deepStrictEqual(decode(other), { is: "rejected", rejection: { is: "version", version: "2" } })
+    other[preamble.length - 2] = "3".charCodeAt(0)
+    assert.deepStrictEqual(decode(other), { is: "rejected", rejection: { is: "version", version: "3" } })
   })
 
   it("is not any other file", () => {
-    for (const text of ["RIFF....WAVE", "{}", "rspp", "rspp-timeline one\n", "rspp-timeline 1"]) {
+    for (const text of ["RIFF....WAVE", "{}", "rspp", "rspp-timeline one\n", "rspp-timeline 2"]) {
       assert.deepStrictEqual(decode(Buffer.from(text)), { is: "rejected", rejection: { is: "other" } }, text)
     }
   })
@@ -163,15 +177,18 @@ describe("a frame", () => {
   })
 
   it("holds at most 16 MB", () => {
-    assert.throws(() => encodeFrame([sized(maxFrameBytes)]), RangeError)
-    assert.isAbove(encodeFrame([sized(maxFrameBytes - 200)]).length, maxFrameBytes - 200)
+    for (const version of [1, 2]) {
+      const encoder = new TimelineEncoder(version)
+      assert.throws(() => encoder.encode([[sized(maxFrameBytes)]]), RangeError)
+      assert.isAbove(encoder.encode([[sized(maxFrameBytes - 200)]]).length, 1000)
+    }
   })
 
   it("that claims more is not waited for", () => {
     const claim = new Uint8Array(8)
     new DataView(claim.buffer).setUint32(0, maxFrameBytes + 1)
     const decoder = new TimelineDecoder()
-    decoder.push(bytes.subarray(0, boundaries.at(-2)))
+    decoder.push(files[1].bytes.subarray(0, files[1].boundaries.at(-2)))
     assert.isFalse(decoder.push(claim))
     const read = decoder.finish()
     assert(read.is === "timeline")

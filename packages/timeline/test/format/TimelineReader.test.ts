@@ -2,9 +2,10 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Effect, FileSystem } from "effect"
-import { encodeFrame, preamble } from "../../src/format/TimelineFormat.ts"
+import { preambleOf } from "../../src/format/TimelineFormat.ts"
 import { read } from "../../src/format/TimelineReader.ts"
 import { recording, usualSession } from "../recorder/support/Recording.ts"
+import { fileOf } from "./support/Frames.ts"
 
 const inFile = <A, E>(bytes: Uint8Array, use: (path: string) => Effect.Effect<A, E, FileSystem.FileSystem>) =>
   Effect.scoped(Effect.gen(function*() {
@@ -14,8 +15,7 @@ const inFile = <A, E>(bytes: Uint8Array, use: (path: string) => Effect.Effect<A,
     return yield* use(path)
   })).pipe(Effect.provide(NodeFileSystem.layer))
 
-const bytesOf = (frames: ReadonlyArray<ReadonlyArray<TimelineRecord>>) =>
-  new Uint8Array(Buffer.concat([preamble, ...frames.map(encodeFrame)]))
+const bytesOf = fileOf
 
 // Longer than one read from the disk.
 const long = recording((script) => {
@@ -26,16 +26,19 @@ const long = recording((script) => {
 const failure = (bytes: Uint8Array) => inFile(bytes, (path) => Effect.flip(read(path)))
 
 describe("reading a file", () => {
-  it.effect("gives its header and records, all valid", () =>
-    inFile(bytesOf(long.frames), (path) =>
-      Effect.gen(function*() {
-        const { header, records, tear } = yield* read(path, { validate: true })
-        assert.isUndefined(tear)
-        assert.deepStrictEqual(header, long.header)
-        assert.deepStrictEqual(records, long.records)
-        const { size } = yield* (yield* FileSystem.FileSystem).stat(path)
-        assert.isAbove(Number(size), 512 * 1024)
-      })))
+  it.effect.each([1, 2])(
+    "of version %i gives its header and records, all valid",
+    (version) =>
+      inFile(fileOf(long.frames, version), (path) =>
+        Effect.gen(function*() {
+          const { header, records, tear } = yield* read(path, { validate: true })
+          assert.isUndefined(tear)
+          assert.deepStrictEqual(header, long.header)
+          assert.deepStrictEqual(records, long.records)
+          const { size } = yield* (yield* FileSystem.FileSystem).stat(path)
+          assert.isAbove(Number(size), version === 1 ? 512 * 1024 : 1024)
+        }))
+  )
 
   it.effect("names the byte where a changed frame begins, and gives what comes before", () => {
     const bytes = bytesOf(long.frames)
@@ -63,11 +66,11 @@ describe("reading a file", () => {
   it.effect("of another version says which versions can be read", () =>
     Effect.map(failure(Buffer.from("rspp-timeline 12\nwhatever")), (error) => {
       assert.strictEqual(error._tag, "UnknownTimelineVersion")
-      assert.match(error.message, /a timeline of version 12; this program reads version 1$/u)
+      assert.match(error.message, /a timeline of version 12; this program reads version 1, 2$/u)
     }))
 
   it.effect("without a header says so, and where", () =>
-    Effect.map(failure(new Uint8Array([...preamble, 1, 2, 3])), (error) => {
+    Effect.map(failure(new Uint8Array([...preambleOf(2), 1, 2, 3])), (error) => {
       assert.strictEqual(error._tag, "TimelineWithoutHeader")
       assert.match(error.message, /cut off in it \(at byte 16\)/u)
     }))

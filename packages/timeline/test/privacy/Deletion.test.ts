@@ -9,6 +9,7 @@ import { deletePayloads } from "../../src/privacy/Deletion.ts"
 import type { DeletionOptions } from "../../src/privacy/Deletion.ts"
 import { evidenceCompleteness } from "../../src/recorder/EvidenceCompleteness.ts"
 import { noSpace, withFiles } from "../recorder/support/Disk.ts"
+import { plainText } from "../format/support/PlainText.ts"
 import { inDirectory, recordCall } from "./support.ts"
 
 const remove = (file: string, options: DeletionOptions, log = `${file}.audit`) =>
@@ -49,7 +50,7 @@ describe("a hard deletion", () => {
           yield* recordCall(file, keys === undefined ? {} : { keys })
           const report = yield* remove(file, { ...hard, ...(keys === undefined ? {} : { keys }) })
           assert.strictEqual(report.key_destroyed, keys !== undefined)
-          const bytes = yield* fs.readFileString(file, "latin1")
+          const bytes = plainText(yield* fs.readFile(file))
           for (const word of ["hello", "pcm_base64", "data_base64"]) assert.notInclude(bytes, word)
         }
       })

@@ -83,7 +83,7 @@ describe("when the disk is full", () => {
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
-      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 400_000 }))
+      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 140_000 }))
       const answers = yield* talk(directory, (answers) => refusals(answers) >= 8).pipe(Effect.provide(disk))
       const { records, tear } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
       assert.isUndefined(tear)
@@ -95,7 +95,7 @@ describe("when the disk is full", () => {
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
-      const size = { bytes: 300_000 }
+      const size = { bytes: 140_000 }
       const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, size))
       const answers = yield* talk(directory, (answers) => {
         if (refusals(answers) >= 3) size.bytes = 10_000_000
@@ -110,8 +110,8 @@ describe("when the disk is full", () => {
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
-      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 250_000 }))
-      const answers = yield* talk(directory, (answers) => refusals(answers) >= 60).pipe(Effect.provide(disk))
+      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 140_000 }))
+      const answers = yield* talk(directory, (answers) => refusals(answers) >= 240).pipe(Effect.provide(disk))
       const { records, tear } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
       assert.isUndefined(tear)
       const turns = endings(records)
@@ -125,12 +125,12 @@ describe("when the disk is full", () => {
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
-      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 120_000 }))
+      const disk = Layer.succeed(FileSystem.FileSystem, withSpace(fs, { bytes: 72_000 }))
       const header = makeHeader()
       yield* Effect.scoped(Effect.gen(function*() {
         const recorder = yield* (yield* Recorder).open({ header, onAppended: () => {} })
         const script = new Script(recorder, header)
-        for (let i = 0; i < 25; i++) {
+        for (let i = 0; i < 160; i++) {
           script.settled(script.cut())
           yield* pause(3)
         }

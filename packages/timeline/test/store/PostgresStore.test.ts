@@ -5,7 +5,7 @@ import { Effect, Redacted, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import * as PostgresStore from "../../src/store/PostgresStore.ts"
 import { TimelineStore } from "../../src/store/TimelineStore.ts"
-import { postgresServer } from "./support/PostgresServer.ts"
+import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import { storeConformance } from "./support/Conformance.ts"
 import { segmentsOf } from "./support/Segments.ts"
 

@@ -20,7 +20,7 @@ import { StoreUnavailable, TimelineStore } from "../../src/store/TimelineStore.t
 import { cutSegment } from "../../src/store/SegmentCutter.ts"
 import { recordCall } from "../privacy/support.ts"
 import { makeHeader } from "../recorder/support/Fixture.ts"
-import { postgresServer } from "./support/PostgresServer.ts"
+import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 
 const day = 24 * 60 * 60 * 1000
 const header = makeHeader("L2")

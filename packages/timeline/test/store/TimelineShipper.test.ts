@@ -85,7 +85,7 @@ describe("segments", () => {
   it.effect("are cut between frames when enough has come together, and are the file", () =>
     run(Effect.gen(function*() {
       const given = yield* setup()
-      const { shipper, tell } = yield* start(given, { segmentBytes: 8192 })
+      const { shipper, tell } = yield* start(given, { segmentBytes: 2048 })
       yield* given.grow(ends.length)
       tell(bytes.length, true)
       yield* shipper.drain(1000)
@@ -93,7 +93,7 @@ describe("segments", () => {
       assert.isAbove(infos.length, 3)
       for (const { length, offset } of infos) {
         assert.include(ends, offset + length)
-        assert.isAtMost(length, Math.max(8192, ends[0] ?? 0))
+        assert.isAtMost(length, Math.max(2048, ends[0] ?? 0))
       }
       assert.deepStrictEqual(infos.map(({ closed }) => closed), infos.map((_, i) => i === infos.length - 1))
       assert.isTrue((yield* given.all).equals(bytes))
@@ -311,14 +311,14 @@ describe("a shipper that was killed", () => {
               )
           }))
           // The cuts differ from one life to the next.
-          const first = yield* start(given, { segmentBytes: 3000 + 500 * kill })
+          const first = yield* start(given, { segmentBytes: 600 + 100 * kill })
           yield* given.grow(ends.length - 3)
           first.tell(ends[ends.length - 4] ?? 0)
           yield* until(() => puts > kill)
           yield* first.stop
           yield* given.fs.writeFile(given.path, bytes)
           const second = yield* start({ ...given, storeLayer: Layer.succeed(TimelineStore, given.store) }, {
-            segmentBytes: 5000
+            segmentBytes: 1000
           })
           yield* second.shipper.resume(given.path)
           yield* second.shipper.drain(1000)

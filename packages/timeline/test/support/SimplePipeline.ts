@@ -72,7 +72,7 @@ export const headerOf = (overrides: Partial<TimelineHeader> = {}): TimelineHeade
   return {
     record: "header",
     schema_version: schemaVersion,
-    format_version: 1,
+    format_version: 2,
     rspp_version: "0.1.0",
     session_id: "ses_scripted",
     tenant_id: "tenant_test",

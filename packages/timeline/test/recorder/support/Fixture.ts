@@ -52,7 +52,7 @@ export const pipeline: NormalizedPipeline = {
 export const makeHeader = (level: RecordingLevel = "L0", sessionId = "ses_1"): TimelineHeader => ({
   record: "header",
   schema_version: "v1.0",
-  format_version: 1,
+  format_version: 2,
   rspp_version: "0.1.0",
   session_id: sessionId,
   tenant_id: "tenant_1",

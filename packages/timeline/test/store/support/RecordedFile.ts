@@ -1,7 +1,7 @@
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import type { FileSystem } from "effect"
 import { Effect } from "effect"
-import { encodeFrame, preamble } from "../../../src/format/TimelineFormat.ts"
+import { partsOf } from "../../format/support/Frames.ts"
 import { makeHeader } from "../../recorder/support/Fixture.ts"
 import { recording, usualSession } from "../../recorder/support/Recording.ts"
 import type { Script } from "../../recorder/support/Script.ts"
@@ -18,14 +18,14 @@ const play = (turns: number) => (script: Script) => {
 /** The bytes of a whole recording, and where each of its frames ends; the first end is that of the header. */
 export const recordedBytes = (turns: number): { readonly bytes: Uint8Array; readonly ends: ReadonlyArray<number> } => {
   const frames: ReadonlyArray<ReadonlyArray<TimelineRecord>> = recording(play(turns)).frames
-  const parts = [preamble, ...frames.map(encodeFrame)]
+  const parts = partsOf(frames)
   const ends: Array<number> = []
   let at = 0
   for (const part of parts) {
     at += part.length
     ends.push(at)
   }
-  return { bytes: Buffer.concat(parts), ends: ends.slice(1) }
+  return { bytes: Buffer.concat([...parts]), ends: ends.slice(1) }
 }
 
 /** Writes the first `length` bytes, and zeros behind them as a recorder that is still writing does. */

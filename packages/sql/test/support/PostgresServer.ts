@@ -10,6 +10,9 @@ export type PostgresServer =
     readonly stop: () => void
     /** Stops it at once, as a crash does, and starts it again; absent for a server that was given. */
     readonly restart?: () => void
+    /** The two halves of `restart`. */
+    readonly crash?: () => void
+    readonly start?: () => void
   }
   | { readonly missing: string }
 
@@ -32,9 +35,10 @@ const owner = (): { readonly uid: number; readonly gid: number } | undefined => 
 
 /**
  * The server that `PG_URL` names, or a new one in a temporary directory, reached by a Unix socket in it; `missing` when
- * neither can be had.
+ * neither can be had. A new one does not wait for its disk, unless `durable`: a crash of the server loses nothing all the
+ * same, one of the machine would.
  */
-export const postgresServer = (): PostgresServer => {
+export const postgresServer = ({ durable = false }: { readonly durable?: boolean } = {}): PostgresServer => {
   const given = process.env["PG_URL"]
   if (given !== undefined && given !== "") return { url: given, stop: () => {} }
   const bin = programs()
@@ -57,7 +61,7 @@ export const postgresServer = (): PostgresServer => {
       join(directory, "log"),
       "-w",
       "-o",
-      `-k ${directory} -c listen_addresses='' -c fsync=off`,
+      `-k ${directory} -c listen_addresses=''${durable ? "" : " -c fsync=off"}`,
       "start"
     ])
   const crash = () => run("pg_ctl", ["-D", data, "-m", "immediate", "stop"])
@@ -71,6 +75,14 @@ export const postgresServer = (): PostgresServer => {
     url: `postgres:///postgres?host=${encodeURIComponent(directory)}&user=rspp`,
     restart: () => {
       const problem = crash() ?? start()
+      if (problem !== undefined) throw new Error(problem)
+    },
+    crash: () => {
+      const problem = crash()
+      if (problem !== undefined) throw new Error(problem)
+    },
+    start: () => {
+      const problem = start()
       if (problem !== undefined) throw new Error(problem)
     },
     stop: () => {

@@ -1,0 +1,60 @@
+import { ControlPlane } from "@rspp/control/ControlPlane"
+import { controlModules } from "@rspp/control/ControlModules"
+import type { ControlOptions } from "@rspp/control/ControlModules"
+import { DatabaseFailure } from "@rspp/control/ControlError"
+import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import type { SnapshotLog } from "@rspp/control/SnapshotLog"
+import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
+import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
+import * as NodeSqlite from "@rspp/sql/NodeSqlite"
+import * as Postgres from "@rspp/sql/Postgres"
+import { Effect, Layer, Redacted } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { DatabaseAddress } from "./LeaseDatabase.ts"
+
+/** The name of a database, for messages: without a password. */
+export const databaseName = (database: DatabaseAddress): string =>
+  database.kind === "sqlite" ? `sqlite ${database.path}` : Postgres.nameOf(Redacted.value(database.url))
+
+/** Connections that a control plane holds to PostgreSQL: requests wait for one another beyond that. */
+const controlConnections = 10
+
+const client = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
+  database.kind === "sqlite"
+    ? NodeSqlite.layer(database.path)
+    : Postgres.layer(database.url, { maxConnections: controlConnections }).pipe(
+      Layer.catch((cause) =>
+        Layer.effectContext(Effect.fail(
+          new DatabaseFailure({
+            message: `${databaseName(database)} cannot be reached (${cause.message})`,
+            retryable: true,
+            cause
+          })
+        ))
+      )
+    )
+
+/** The log of snapshots in the same database. */
+const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, DatabaseFailure, SqlClient> =>
+  SqlSnapshotLog.layer({ name: databaseName(database) }).pipe(
+    Layer.catch((cause) =>
+      Layer.effectContext(Effect.fail(new DatabaseFailure({ message: cause.message, retryable: true, cause })))
+    )
+  )
+
+/**
+ * Every module of the control plane over a database, with the leases in it, and the feed that publishes the snapshots of
+ * its sessions there.
+ */
+export const controlOver = (database: DatabaseAddress, options: ControlOptions = {}) =>
+  SnapshotFeed.layer().pipe(
+    Layer.provideMerge(controlModules(options)),
+    Layer.provide(snapshotsIn(database)),
+    Layer.provideMerge(LeaseAuthority.layerNoDeps(defaultLeaseOptions)),
+    Layer.provide(SqlLeaseStore.layer({ name: databaseName(database) })),
+    Layer.provide(LeaseTokens.layer),
+    Layer.provideMerge(ControlPlane.layerMemory()),
+    Layer.provideMerge(client(database))
+  )

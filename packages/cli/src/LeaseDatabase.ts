@@ -1,0 +1,68 @@
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseStoreFailure } from "@rspp/control/LeaseStore"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import { Effect, Layer, Redacted } from "effect"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import { CliFailure } from "./CliFailure.ts"
+import { parseStore } from "./StoreAddress.ts"
+import type { StoreAddress } from "./StoreAddress.ts"
+
+/** A database that several processes share, as the command line names it. */
+export type DatabaseAddress =
+  | { readonly kind: "sqlite"; readonly path: string }
+  | Extract<StoreAddress, { readonly kind: "postgres" }>
+
+/** Where leases are kept, for how long one lasts, and who this process is among those that share them. */
+export interface SharedLeases {
+  readonly database: DatabaseAddress
+  readonly ttlMs: number
+  readonly placementId: string
+}
+
+const hint =
+  "Leases are in sqlite:PATH, or in postgres://USER@HOST/DATABASE (its password may be in PGPASSWORD) for more than one machine."
+
+/** Reads `sqlite:PATH` or `postgres:URL`. */
+export const parseLeases = (text: string): Effect.Effect<DatabaseAddress, CliFailure> =>
+  Effect.gen(function*() {
+    const address = yield* Effect.mapError(
+      parseStore(text),
+      ({ message }) => new CliFailure({ exit: "usage", message: message.replace("store", "lease store"), hint })
+    )
+    if (address.kind === "postgres") return address
+    if (address.kind === "sqlite") return { kind: address.kind, path: address.path }
+    return yield* new CliFailure({ exit: "usage", message: "leases cannot be kept in a directory", hint })
+  })
+
+/** Unlike any other process's, also that of a successor with the same process id. */
+export const makePlacementId = (): string => `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
+
+const nameOf = (database: DatabaseAddress, postgres: (url: URL) => string): string =>
+  database.kind === "sqlite" ? `sqlite ${database.path}` : postgres(Redacted.value(database.url))
+
+/** The lease authority over a shared database; its code is loaded only then. */
+export const sharedLeases = ({ database, ttlMs }: SharedLeases): Layer.Layer<LeaseAuthority, LeaseStoreFailure> =>
+  Layer.unwrap(Effect.promise(async () => {
+    const SqlLeaseStore = await import("@rspp/control/sql/SqlLeaseStore")
+    const { nameOf: postgresName, layer: postgres } = await import("@rspp/sql/Postgres")
+    const name = nameOf(database, postgresName)
+    const client = database.kind === "sqlite"
+      ? (await import("@rspp/sql/NodeSqlite")).layer(database.path)
+      : postgres(database.url).pipe(
+        Layer.catch((cause) =>
+          Layer.effectContext(Effect.fail(
+            new LeaseStoreFailure({
+              store: name,
+              message: `${name}: its leases cannot be reached (${cause.message})`,
+              cause
+            })
+          ))
+        )
+      )
+    return LeaseAuthority.layerNoDeps({ ttlMs }).pipe(
+      Layer.provide(SqlLeaseStore.layer({ name, answerWithinMs: Math.max(100, Math.floor(ttlMs / 5)) })),
+      Layer.provide(client),
+      Layer.provide(LeaseTokens.layer)
+    )
+  }))

@@ -1,0 +1,104 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ClientTokens } from "@rspp/control/ClientTokens"
+import { controlRoutes } from "@rspp/control/http/ControlRoutes"
+import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
+import { ByteSize, Effect, Layer, Redacted } from "effect"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import { createServer } from "node:http"
+import { CliFailure } from "../CliFailure.ts"
+import { controlOver, databaseName } from "../ControlDatabase.ts"
+import { parseLeases } from "../LeaseDatabase.ts"
+import { knownProviders } from "../PipelineFile.ts"
+import { Screen } from "../Screen.ts"
+
+export interface ControlPlaneFlags {
+  readonly database: string
+  readonly listen: string
+  readonly livekit: string | undefined
+  readonly agent: string | undefined
+  readonly json: boolean
+}
+
+/** Longest request: a large spec has 20 KB, and the reader of specs takes 1 MiB. */
+const maxRequestBytes = 2_097_152
+
+const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
+
+const listenAt = (text: string): Effect.Effect<{ readonly host: string; readonly port: number }, CliFailure> => {
+  const [, host = "", port = ""] = /^(\[[0-9a-f:]+\]|[^:]+):(\d{1,5})$/iu.exec(text) ?? []
+  return host === "" || Number(port) > 65_535
+    ? Effect.fail(usage(`--listen ${text} is no address`, "Write HOST:PORT, for example 127.0.0.1:7800."))
+    : Effect.succeed({ host: host.replace(/^\[|\]$/gu, ""), port: Number(port) })
+}
+
+const tokens = (url: string | undefined, agent: string | undefined) => {
+  if (url === undefined) return Effect.succeed(ClientTokens.layerNoop)
+  const { LIVEKIT_API_KEY: apiKey = "", LIVEKIT_API_SECRET: secret = "" } = process.env
+  if (!/^wss?:\/\//u.test(url)) {
+    return Effect.fail(usage(`--livekit ${url} is no address of a LiveKit server`, "It begins with ws:// or wss://."))
+  }
+  return apiKey === "" || secret === ""
+    ? Effect.fail(
+      usage(
+        "--livekit needs the key pair of the LiveKit server",
+        "Set LIVEKIT_API_KEY and LIVEKIT_API_SECRET in the environment."
+      )
+    )
+    : Effect.succeed(ClientTokens.layer({
+      url,
+      apiKey,
+      apiSecret: Redacted.make(secret),
+      ...(agent === undefined ? {} : { agentName: agent })
+    }))
+}
+
+/**
+ * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
+ * stopped. The platform key of a new database is
+ * shown once, on standard output.
+ */
+export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
+  const screen = yield* Screen
+  const address = yield* listenAt(flags.listen)
+  const database = yield* parseLeases(flags.database)
+  const livekit = yield* tokens(flags.livekit, flags.agent)
+
+  const announce = Effect.gen(function*() {
+    const { address } = yield* HttpServer.HttpServer
+    const key = yield* (yield* SecurityTenancy).bootstrap
+    const at = HttpServer.formatAddress(address)
+    if (flags.json) {
+      screen.raw(`${JSON.stringify({ url: at, ...(key === undefined ? {} : { platform_key: key.text }) })}\n`)
+      return
+    }
+    if (key !== undefined) {
+      // as it is: lines have what looks like a secret taken out
+      screen.raw(`platform key, shown this once: ${key.text}\n`)
+    }
+    screen.line(`control plane at ${at} over ${databaseName(database)}; the API is shown at ${at}/docs`)
+  })
+
+  const server = NodeHttpServer.layer(createServer, address).pipe(
+    Layer.catch((cause) =>
+      Layer.effectContext(Effect.fail(
+        new CliFailure({
+          exit: "unavailable",
+          message: `cannot listen at ${flags.listen} (${cause.message})`,
+          hint: "Give another --listen, or stop the program that has the port."
+        })
+      ))
+    )
+  )
+  const app = HttpRouter.serve(controlRoutes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.merge(Layer.effectDiscard(announce)),
+    Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
+    Layer.provide(server),
+    Layer.provide(controlOver(database, { providers: knownProviders })),
+    Layer.provide(livekit),
+    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))
+  )
+  return yield* Layer.launch(app)
+})

@@ -1,0 +1,135 @@
+import { schemaVersion } from "@rspp/contracts/Identity"
+import { snapshotKinds } from "@rspp/contracts/Snapshot"
+import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "./AuditLog.ts"
+import { defaultControlPlaneOptions, reissueAtPartOfTtl } from "./ControlPlane.ts"
+import type { DatabaseFailure } from "./ControlError.ts"
+import { contentHash } from "./internal/ContentHash.ts"
+import { SessionDirectory } from "./SessionDirectory.ts"
+import { SnapshotLog, snapshotIdOf } from "./SnapshotLog.ts"
+import type { SnapshotLogFailure } from "./SnapshotLog.ts"
+import { SnapshotPublisher } from "./SnapshotPublisher.ts"
+import type { ProducerError } from "./SnapshotPublisher.ts"
+
+export interface FeedOptions {
+  /** How long a published snapshot counts as fresh, ms. */
+  readonly snapshotTtlMs: number
+  /** How often changes of configuration and new sessions are looked for, ms. */
+  readonly everyMs: number
+  /** How often what no audit row tells of (leases, health, the schedule of a rollout) is looked at, ms. */
+  readonly factsEveryMs: number
+}
+
+/** A change is published within a quarter of a second and what it takes to read it. */
+export const defaultFeedOptions: FeedOptions = {
+  snapshotTtlMs: defaultControlPlaneOptions.snapshotTtlMs,
+  everyMs: 250,
+  factsEveryMs: 2000
+}
+
+/** Sessions that are worked on at one time: a database has a few connections. */
+const concurrency = 4
+
+/**
+ * Publishes the snapshots of every session that has a live lease, in the scope of the session's id, where runtimes
+ * follow them (see {@link SnapshotLog}).
+ *
+ * Guarantees:
+ * - **F1** a kind is published when its body is another than the latest in the log, and again, unchanged, before half its
+ *   TTL; by whichever control plane of the database sees it first. Two that see it at once publish it twice, as two
+ *   versions with the same body.
+ * - **F2** a session whose snapshots cannot be made now (its pipeline runs under no version here, the database is away)
+ *   keeps the ones that it has; the others go on.
+ */
+export class SnapshotFeed extends Context.Service<SnapshotFeed, {
+  /** Looks once at every session that is due; how many snapshots were published. */
+  readonly tick: Effect.Effect<number, DatabaseFailure>
+  /** Does so for ever. What fails is logged and tried again. */
+  readonly run: Effect.Effect<never>
+}>()("rspp/SnapshotFeed") {
+  static readonly layer = (
+    options: FeedOptions = defaultFeedOptions
+  ): Layer.Layer<SnapshotFeed, never, SnapshotPublisher | SessionDirectory | AuditLog | SnapshotLog> =>
+    Layer.effect(SnapshotFeed, Effect.suspend(() => make(options)))
+}
+
+/** When and under which configuration a session was last looked at. */
+interface Looked {
+  readonly sequence: number
+  readonly at_ms: number
+}
+
+const make = Effect.fnUntraced(function*({ everyMs, factsEveryMs, snapshotTtlMs }: FeedOptions) {
+  const publisher = yield* SnapshotPublisher
+  const sessions = yield* SessionDirectory
+  const audit = yield* AuditLog
+  const log = yield* SnapshotLog
+  const looked = new Map<string, Looked>()
+
+  const issue = (kind: SnapshotKind, body: unknown, issued_at_ms: number) =>
+    ({
+      schema_version: schemaVersion,
+      snapshot_kind: kind,
+      snapshot_id: snapshotIdOf(kind, 1),
+      version: 1,
+      issued_at_ms,
+      ttl_ms: snapshotTtlMs,
+      content_hash: contentHash(body),
+      body
+    }) as Snapshot
+
+  const look = Effect.fnUntraced(
+    function*(tenant_id: string, session_id: string): Effect.fn.Return<number, ProducerError | SnapshotLogFailure> {
+      const bodies = yield* publisher.bodies(tenant_id, session_id)
+      const latest = new Map((yield* log.latest(session_id)).map((one) => [one.snapshot.snapshot_kind, one]))
+      const now = Math.floor(yield* Clock.currentTimeMillis)
+      let published = 0
+      for (const kind of snapshotKinds) {
+        const there = latest.get(kind)
+        const fresh = there !== undefined && there.age_ms < snapshotTtlMs * reissueAtPartOfTtl
+        if (fresh && there.snapshot.content_hash === contentHash(bodies[kind])) continue
+        yield* log.publish(session_id, issue(kind, bodies[kind], now))
+        published++
+      }
+      return published
+    }
+  )
+
+  const tick = Effect.gen(function*() {
+    const sequence = yield* audit.length
+    const active = yield* sessions.active
+    const now = Math.floor(yield* Clock.currentTimeMillis)
+    const there = new Set(active.map(({ session_id }) => session_id))
+    for (const session_id of looked.keys()) if (!there.has(session_id)) looked.delete(session_id)
+    const due = active.filter(({ session_id }) => {
+      const last = looked.get(session_id)
+      return last === undefined || last.sequence !== sequence || now - last.at_ms >= factsEveryMs
+    })
+    const counts = yield* Effect.forEach(due, ({ session_id, tenant_id }) =>
+      look(tenant_id, session_id).pipe(
+        Effect.tap(() => Effect.sync(() => looked.set(session_id, { sequence, at_ms: now }))),
+        // without a lease it is nowhere yet: it is looked at again with the next tick
+        Effect.catch((error) =>
+          error._tag === "ControlNotFound" && error.code === "lease_not_found"
+            ? Effect.succeed(0)
+            : Effect.as(
+              Effect.logWarning(`the snapshots of session ${session_id} are not published: ${error.message}`),
+              0
+            )
+        )
+      ), { concurrency })
+    return counts.reduce((sum, count) => sum + count, 0)
+  }).pipe(Effect.withSpan("SnapshotFeed.tick"))
+
+  const run = tick.pipe(
+    Effect.catch((error) => Effect.logWarning(`no snapshots are published: ${error.message}`)),
+    Effect.andThen(Effect.sleep(everyMs)),
+    Effect.forever
+  )
+
+  return SnapshotFeed.of({ tick, run })
+})

@@ -1,0 +1,122 @@
+import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type { Scope } from "effect"
+import { makeSubscribers } from "./internal/Subscribers.ts"
+import { SnapshotLog } from "./SnapshotLog.ts"
+
+export interface FollowerOptions {
+  /** How often a followed scope is read when nothing was pushed, ms. */
+  readonly pollMs: number
+  /** How long past its TTL a snapshot still counts, ms: what the operator allows a control plane to be away. */
+  readonly maxStalenessMs: number
+  /** How long the first session of a scope waits for its snapshots, ms. */
+  readonly openWithinMs: number
+}
+
+export const defaultFollowerOptions: FollowerOptions = { pollMs: 1000, maxStalenessMs: 0, openWithinMs: 2000 }
+
+/** Scopes whose last good snapshots are remembered for sessions to come; the one that was heard of longest ago goes. */
+const maxScopes = 1024
+
+/** After a push channel broke, it is opened again so much later, ms. */
+const listenAgainMs = 500
+
+/**
+ * Snapshots of a {@link SnapshotLog}, as a runtime follows them: pushed where the log can push, polled in any case.
+ *
+ * Guarantees:
+ * - **SF1** nobody waits for the log but the opening of a scope, and that no longer than `openWithinMs`.
+ * - **SF2** while the log is away, sessions of a scope that was read once have its last good snapshots, new sessions too.
+ * - **SF3** a snapshot is handed on with the time for which it still counts as its `ttl_ms`: TTL plus `maxStalenessMs`,
+ *   less its age by the log's clock and what has passed since by the monotonic clock. So it is stale everywhere at once,
+ *   whenever it came to a session; one that is past it is handed on with 1 ms, and is stale (not missing) at once.
+ * - **SF4** versions of a kind never go back.
+ */
+export class SnapshotFollower extends Context.Service<SnapshotFollower, {
+  /** Hands on the latest of each kind, and then each later one, until the scope closes; synchronously. */
+  readonly follow: (
+    scope: string,
+    onSnapshot: (snapshot: Snapshot) => void
+  ) => Effect.Effect<void, never, Scope.Scope>
+}>()("rspp/SnapshotFollower") {
+  static readonly layerNoDeps = (
+    options: Partial<FollowerOptions> = {}
+  ): Layer.Layer<SnapshotFollower, never, SnapshotLog> =>
+    Layer.effect(SnapshotFollower, make({ ...defaultFollowerOptions, ...options }))
+}
+
+/** A snapshot, and the monotonic time at which it no longer counts. */
+interface Known {
+  readonly snapshot: Snapshot
+  readonly untilNs: bigint
+}
+
+const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs }: FollowerOptions) {
+  const log = yield* SnapshotLog
+  const clock = yield* Clock.Clock
+  const subscribers = makeSubscribers<Snapshot>()
+  const known = new Map<string, Map<SnapshotKind, Known>>()
+  const followed = new Map<string, number>()
+
+  const handedOn = ({ snapshot, untilNs }: Known): Snapshot => ({
+    ...snapshot,
+    ttl_ms: Math.max(1, Number((untilNs - clock.monotonicTimeNanosUnsafe()) / 1_000_000n))
+  })
+
+  const remembered = (scope: string): Map<SnapshotKind, Known> => {
+    const kinds = known.get(scope) ?? new Map<SnapshotKind, Known>()
+    known.delete(scope)
+    known.set(scope, kinds)
+    const [oldest] = known.keys()
+    if (known.size > maxScopes && oldest !== undefined && !followed.has(oldest)) known.delete(oldest)
+    return kinds
+  }
+
+  const refresh = Effect.fnUntraced(function*(scope: string) {
+    const askedNs = clock.monotonicTimeNanosUnsafe()
+    const latest = yield* log.latest(scope)
+    const kinds = remembered(scope)
+    for (const { age_ms, snapshot } of latest) {
+      const before = kinds.get(snapshot.snapshot_kind)
+      if (before !== undefined && before.snapshot.version >= snapshot.version) continue // SF4
+      const left = BigInt(snapshot.ttl_ms + maxStalenessMs - age_ms) * 1_000_000n
+      const now: Known = { snapshot, untilNs: askedNs + left }
+      kinds.set(snapshot.snapshot_kind, now)
+      subscribers.publish(scope, handedOn(now))
+    }
+  })
+  const refreshAll = Effect.suspend(() =>
+    Effect.forEach([...followed.keys()], (scope) => Effect.ignore(refresh(scope)), { discard: true })
+  )
+
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(pollMs), refreshAll)))
+  yield* Effect.forkScoped(Effect.forever(
+    log.changes.pipe(
+      Stream.runForEach((scope) =>
+        scope === "" ? refreshAll : followed.has(scope) ? Effect.ignore(refresh(scope)) : Effect.void
+      ),
+      Effect.ignore,
+      Effect.andThen(Effect.sleep(listenAgainMs))
+    )
+  ))
+
+  return SnapshotFollower.of({
+    follow: Effect.fn("SnapshotFollower.follow")(function*(scope: string, onSnapshot: (snapshot: Snapshot) => void) {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void followed.set(scope, (followed.get(scope) ?? 0) + 1)),
+        () =>
+          Effect.sync(() => {
+            const left = (followed.get(scope) ?? 1) - 1
+            if (left === 0) followed.delete(scope)
+            else followed.set(scope, left)
+          })
+      )
+      yield* subscribers.add(scope, onSnapshot, () => [...(known.get(scope)?.values() ?? [])].map(handedOn))
+      yield* Effect.ignore(Effect.timeoutOption(refresh(scope), openWithinMs))
+    })
+  })
+})

@@ -1,0 +1,63 @@
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as Layer from "effect/Layer"
+import { IdempotencyStore } from "../IdempotencyStore.ts"
+import { ControlApi } from "./ControlApi.ts"
+import { guardLayer } from "./GuardLayer.ts"
+import { handlers } from "./Handlers.ts"
+
+const titles: Readonly<Record<number, string>> = {
+  404: "Not found",
+  413: "Too large",
+  415: "Not JSON",
+  500: "Internal fault"
+}
+
+/** A problem for what no endpoint answered. */
+const problem = (status: number, detail?: string): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(
+    {
+      type: "about:blank",
+      status,
+      title: titles[status] ?? "Refused",
+      code: `http_${status}`,
+      ...(detail === undefined ? {} : { detail })
+    },
+    { status, contentType: "application/problem+json" }
+  )
+
+/** Whatever is refused without a problem's body gets one; a defect is logged and answered without its cause. */
+const everyErrorIsAProblem = HttpRouter.middleware(
+  (httpEffect) =>
+    httpEffect.pipe(
+      Effect.catchDefect((defect) => Effect.as(Effect.logError("a request ended in a fault", defect), problem(500))),
+      Effect.map((response) =>
+        response.status < 400 || (response.headers["content-type"] ?? "").startsWith("application/problem+json")
+          ? response
+          : problem(response.status)
+      )
+    ),
+  { global: true }
+)
+
+const nowhere = HttpRouter.add(
+  "*",
+  "/*",
+  problem(404, "there is no such endpoint; GET /openapi.json lists them, GET /docs shows them")
+)
+
+/** All routes of the control plane: the API, `GET /openapi.json`, and the page `GET /docs`. */
+export const controlRoutes = Layer.mergeAll(
+  HttpApiBuilder.layer(ControlApi, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide(handlers),
+    Layer.provide(guardLayer),
+    Layer.provide(IdempotencyStore.layer),
+    Layer.provide(HttpApiMiddleware.layerProblemDetails({ includeDetails: true }))
+  ),
+  HttpApiScalar.layer(ControlApi, { path: "/docs" }),
+  nowhere
+).pipe(Layer.provide(everyErrorIsAProblem))

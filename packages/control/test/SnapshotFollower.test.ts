@@ -1,0 +1,125 @@
+import { assert, describe, it } from "@effect/vitest"
+import { schemaVersion } from "@rspp/contracts/Identity"
+import type { Snapshot } from "@rspp/contracts/Snapshot"
+import { Clock, Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { contentHash } from "../src/internal/ContentHash.ts"
+import type { FollowerOptions } from "../src/SnapshotFollower.ts"
+import { SnapshotFollower } from "../src/SnapshotFollower.ts"
+import { SnapshotLog, SnapshotLogFailure } from "../src/SnapshotLog.ts"
+
+const versionOf = (version: number): Snapshot => {
+  const body = { contract_versions: ["v1.0"] }
+  return {
+    schema_version: schemaVersion,
+    snapshot_kind: "abi_compatibility_snapshot",
+    snapshot_id: `snap_${version}`,
+    version,
+    issued_at_ms: 0,
+    ttl_ms: 1000,
+    content_hash: contentHash(body),
+    body
+  }
+}
+
+/** A log that the test writes, takes away and brings back. */
+const makeLog = Effect.gen(function*() {
+  const pushes = yield* Queue.unbounded<string>()
+  const state = { away: false, reads: 0, published: new Map<string, { snapshot: Snapshot; atMs: number }>() }
+  const failure = new SnapshotLogFailure({ log: "test", reason: "unavailable", message: "it is away" })
+  const publish = (scope: string, version: number) =>
+    Effect.map(
+      Clock.currentTimeMillis,
+      (atMs) => void state.published.set(scope, { snapshot: versionOf(version), atMs })
+    )
+  const layer = Layer.succeed(SnapshotLog, {
+    name: "test",
+    publish: () => Effect.fail(failure),
+    latest: (scope) =>
+      Effect.gen(function*() {
+        state.reads++
+        if (state.away) return yield* failure
+        const known = state.published.get(scope)
+        const now = yield* Clock.currentTimeMillis
+        return known === undefined ? [] : [{ snapshot: known.snapshot, age_ms: now - known.atMs }]
+      }),
+    changes: Stream.fromQueue(pushes)
+  })
+  return { state, publish, push: (scope: string) => Queue.offer(pushes, scope), layer }
+})
+
+const test = <A, E>(
+  options: Partial<FollowerOptions>,
+  run: (log: Effect.Success<typeof makeLog>) => Effect.Effect<A, E, SnapshotFollower | Scope.Scope>
+) =>
+  Effect.flatMap(makeLog, (log) =>
+    Effect.scoped(run(log)).pipe(
+      Effect.provide(SnapshotFollower.layerNoDeps({ pollMs: 1000, ...options }).pipe(Layer.provide(log.layer)), {
+        local: true
+      })
+    ))
+
+const heardBy = Effect.fnUntraced(function*(scope: string) {
+  const heard: Array<readonly [version: number, ttl_ms: number]> = []
+  yield* (yield* SnapshotFollower).follow(scope, ({ ttl_ms, version }) => heard.push([version, ttl_ms]))
+  return heard
+})
+
+describe("a follower of snapshots", () => {
+  it.effect("has the latest before it goes on, with the time for which they still count", () =>
+    test({ maxStalenessMs: 500 }, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 3)
+        yield* TestClock.adjust(200)
+        assert.deepStrictEqual(yield* heardBy("s"), [[3, 1300]])
+        yield* TestClock.adjust(100)
+        assert.deepStrictEqual(yield* heardBy("s"), [[3, 1200]])
+      })))
+
+  it.effect("hears of a later version when it is pushed, or else when it is polled; never of an older one", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 1)
+        const heard = yield* heardBy("s")
+        yield* log.publish("s", 2)
+        yield* log.push("s")
+        yield* TestClock.adjust(0)
+        assert.deepStrictEqual(heard.map(([version]) => version), [1, 2])
+        yield* log.publish("s", 3)
+        yield* log.push("another")
+        yield* TestClock.adjust(1000)
+        yield* log.publish("s", 2)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(heard.map(([version]) => version), [1, 2, 3])
+      })))
+
+  it.effect("goes on with the last good ones while the log is away, new sessions too, until they are stale", () =>
+    test({ maxStalenessMs: 500 }, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 1)
+        const heard = yield* heardBy("s")
+        log.state.away = true
+        yield* TestClock.adjust(600)
+        assert.deepStrictEqual(yield* heardBy("s"), [[1, 900]])
+        yield* TestClock.adjust(1400)
+        // stale at once, but not missing
+        assert.deepStrictEqual(yield* heardBy("s"), [[1, 1]])
+        assert.deepStrictEqual(yield* heardBy("never read"), [])
+        assert.deepStrictEqual(heard, [[1, 1500]])
+        log.state.away = false
+        yield* log.publish("s", 2)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(heard.map(([version]) => version), [1, 2])
+      })))
+
+  it.effect("reads nothing for a scope that nobody follows any more", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        yield* Scope.provide(heardBy("s"), scope)
+        yield* Scope.close(scope, Exit.void)
+        const { reads } = log.state
+        yield* TestClock.adjust(5000)
+        assert.strictEqual(log.state.reads, reads)
+      })))
+})

@@ -1,0 +1,66 @@
+import type { ByteReader } from "./ByteReader.ts"
+import type { ByteWriter } from "./ByteWriter.ts"
+
+/** Whole numbers of a size below this can be in such a list. */
+export const integerBound = 2 ** 24
+
+/** Low bits of a number at most. */
+const maxLowBits = 24
+
+/** 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 …. */
+const folded = (value: number): number => value < 0 ? -2 * value - 1 : 2 * value
+
+const unfolded = (value: number): number => value % 2 === 0 ? value / 2 : -(value + 1) / 2
+
+/**
+ * Writes whole numbers in about as many bits as they need (a Rice code): a byte that says how many low bits each has; then
+ * for each number, folded, so many ones as are left without its low bits, a zero, and the low bits, the highest first.
+ * Bits fill bytes from the highest on; the last byte is filled with zeros.
+ */
+export const writeIntegers = (values: ReadonlyArray<number>, to: ByteWriter): void => {
+  let sum = 0
+  for (const value of values) sum += folded(value)
+  let low = 0
+  while (low < maxLowBits && sum > values.length * 2 ** (low + 1)) low++
+  to.byte(low)
+  let byte = 0
+  let filled = 0
+  const bit = (one: number): void => {
+    byte = byte * 2 + one
+    if (++filled < 8) return
+    to.byte(byte)
+    byte = 0
+    filled = 0
+  }
+  for (const value of values) {
+    const number = folded(value)
+    for (let ones = Math.floor(number / 2 ** low); ones > 0; ones--) bit(1)
+    bit(0)
+    for (let place = low - 1; place >= 0; place--) bit(Math.floor(number / 2 ** place) % 2)
+  }
+  while (filled > 0) bit(0)
+}
+
+/** Reads so many. Throws where there are not as many. */
+export const readIntegers = (count: number, from: ByteReader): Array<number> => {
+  const low = from.byte()
+  if (low > maxLowBits) throw new RangeError("no list has so many low bits")
+  let byte = 0
+  let left = 0
+  const bit = (): number => {
+    if (left === 0) {
+      byte = from.byte()
+      left = 8
+    }
+    left--
+    return (byte >> left) & 1
+  }
+  const values: Array<number> = []
+  for (let i = 0; i < count; i++) {
+    let number = 0
+    while (bit() === 1) number++
+    for (let place = 0; place < low; place++) number = number * 2 + bit()
+    values.push(unfolded(number))
+  }
+  return values
+}
