@@ -25,6 +25,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   replay: () => import("./measures/ReplaySpeed.ts"),
   leases: () => import("./measures/LeaseThroughput.ts"),
   snapshots: () => import("./measures/SnapshotLatency.ts"),
+  api: () => import("./measures/ApiThroughput.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
 
