@@ -34,7 +34,7 @@ const live = (kind: Kind, sessions: number): Promise<LiveResult | undefined> =>
     })
     child.on("error", reject)
     child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(said) as LiveResult)
+      if (code === 0) resolve(JSON.parse(said.trim().split("\n").at(-1) ?? "") as LiveResult)
       else if (complained.includes("did not keep up")) resolve(undefined)
       else reject(new Error(complained))
     })

@@ -58,7 +58,7 @@ describe("records in blocks", () => {
       "a-0-00-1",
       "12345678901234",
       "123456789012345",
-      `${"1 ".repeat(60)}`,
+      "1 ".repeat(60),
       "1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24.25.26.27.28",
       "\u0000",
       "1\u00002",
@@ -84,7 +84,7 @@ describe("records in blocks", () => {
       { "2": 1, "10": 2, a: 3 },
       JSON.parse(`{"__proto__":{"x":1}}`),
       { "\ud800": 1 },
-      { [`${"k".repeat(100)}`]: 1 },
+      { ["k".repeat(100)]: 1 },
       Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`k${i}`, i])),
       Array.from({ length: 100 }).reduce<unknown>((inner) => ({ inner }), 1),
       Array.from({ length: 100 }).reduce<unknown>((inner) => [inner], 1)
