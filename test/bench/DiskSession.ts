@@ -17,8 +17,13 @@ export interface Disk {
 
 /** What one session came to. */
 export interface DiskRun {
-  /** From a message at the door that cuts the agent to the transport's queue cleared, in ms. */
-  readonly samples: Float64Array
+  /**
+   * From a message at the door that cuts the agent to the transport's queue cleared, in ms. Cuts during which the system
+   * took the processor away from the process (an involuntary context switch) say nothing of RSPP and are left out.
+   */
+  readonly samples: ReadonlyArray<number>
+  /** Cuts that were left out. */
+  readonly preempted: number
   /** Turns by how they ended: `commit`, or the reason of the abort; as the session told them. */
   readonly terminals: ReadonlyMap<string, number>
   /** Reasons of `recording_level_downgraded`. */
@@ -105,14 +110,19 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
       begin()
     })
   await speaks(() => session.type())
-  const samples = new Float64Array(cuts)
+  const samples: Array<number> = []
+  let preempted = 0
   for (let i = -warmUp; i < cuts; i++) {
     await sleep(5)
     await speaks(() => {
+      const switches = process.resourceUsage().involuntaryContextSwitches
       const accepted = performance.now()
       line.onClear = () => {
-        if (i >= 0) samples[i] = performance.now() - accepted
+        const ms = performance.now() - accepted
         line.onClear = () => {}
+        if (i < 0) return
+        if (process.resourceUsage().involuntaryContextSwitches > switches) preempted++
+        else samples.push(ms)
       }
       session.type()
     })
@@ -126,6 +136,7 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
   const end = file.records.at(-1)
   return {
     samples,
+    preempted,
     terminals,
     downgrades,
     file: {
@@ -137,7 +148,7 @@ export const onDisk = async (disk: Disk, warmUp: number, cuts: number): Promise<
 }
 
 /**
- * Sessions that are to record there are started, ten a second, until `over`; each must be refused because the file system
+ * Sessions that are to record there are started, two a second, until `over`; each must be refused because the file system
  * is read-only. How many there were.
  */
 export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
@@ -157,7 +168,7 @@ export const refusedOn = (disk: Disk, over: () => boolean): Promise<number> => {
           return yield* Effect.die(new Error(`refused for another reason: ${failure.message}`))
         }
         times++
-        yield* Effect.sleep(100)
+        yield* Effect.sleep(500)
       }
       return times
     }).pipe(Effect.provide(layer))

@@ -58,7 +58,7 @@ describe("rspp timeline diff", () => {
     const bytes = corpus().find(({ name }) => name === "real/barge-in.timeline")?.bytes ?? Buffer.alloc(0)
     writeFileSync(join(cwd, "torn.timeline"), bytes.subarray(0, Math.floor(bytes.length / 2)))
     const { code, stderr, stdout } = await rspp(cwd, "timeline", "diff", call, "torn.timeline")
-    assert.strictEqual(code, 1)
+    assert.strictEqual(code, 3)
     assert.match(stdout, /in the first, nothing any more in the second/u)
     assert.match(stderr, /torn\.timeline is cut off at byte [0-9]+/u)
     const both = await rspp(cwd, "timeline", "diff", "torn.timeline", "torn.timeline")

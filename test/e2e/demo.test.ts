@@ -57,6 +57,13 @@ describe("the conversation that make run shows", () => {
     expect(demo.code).toBe(0)
   })
 
+  it("is a session of its own, so that two of them can be in one store", async () => {
+    const summary = await rspp(cwd, "timeline", "summary", timeline, "--json")
+    expect(JSON.parse(summary.stdout)).toMatchObject({
+      session_id: expect.stringMatching(/^ses_\d{8}T\d{6}_[0-9a-f]{4}$/u)
+    })
+  })
+
   it("hears what is said: five utterances, word error rate at most 20 %", () => {
     const heard = saidBy("you", demo)
     expect(heard).toHaveLength(5)

@@ -35,6 +35,11 @@ export interface Verdict {
     readonly orphans: number
     /** Frames that egress allowed in time and that were out only after the process had been stopped: one a pause at most. */
     readonly in_flight: number
+    /**
+     * The longest time in which a process that held sessions, and was neither stopped nor dead nor without its database,
+     * wrote nothing, ms: how much the machine was wanting.
+     */
+    readonly longest_silence_ms: number
     readonly takeover_ms: Spread
     readonly resumed_ms: Spread
   }
@@ -90,6 +95,29 @@ export const readLogs = (directory: string): ReadonlyArray<ReadonlyArray<Line>> 
     return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Line)
   })
+
+const longestSilence = (
+  files: ReadonlyArray<ReadonlyArray<Line>>,
+  faults: ReadonlyArray<Of<"kill" | "pause" | "resume">>,
+  outages: ReadonlyArray<{ readonly from: bigint; readonly until: bigint }>
+): number => {
+  let longest = 0n
+  for (const [first, ...lines] of files) {
+    if (first?.k !== "begin") continue
+    const hits = faults.filter(({ p }) => p === first.p).map(({ t }) => BigInt(t))
+    let before: bigint | undefined
+    for (const { k, t } of lines) {
+      const at = BigInt(t)
+      const from = before
+      before = k === "out" || k === "tried" ? at : before
+      if (from === undefined || at - from <= longest) continue
+      const excused = hits.some((hit) => hit > from && hit < at) ||
+        outages.some((outage) => outage.until > from && outage.from < at)
+      if (!excused) longest = at - from
+    }
+  }
+  return msOf(longest)
+}
 
 export const check = (files: ReadonlyArray<ReadonlyArray<Line>>): Verdict => {
   const violations: Array<Violation> = []
@@ -304,6 +332,7 @@ export const check = (files: ReadonlyArray<ReadonlyArray<Line>>): Verdict => {
       database_crashes: outages.length,
       orphans,
       in_flight: inFlight,
+      longest_silence_ms: longestSilence(files, faults, outages),
       takeover_ms: spreadOf(takeovers),
       resumed_ms: spreadOf(resumptions)
     }

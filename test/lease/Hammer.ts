@@ -76,18 +76,11 @@ export const hammer = async (
     started.on("close", (_code, signal) => {
       if (slots[slot]?.child !== started || stopping) return
       slots[slot] = undefined
-      // A process cannot begin without its database; any other end by itself is a fault of the hammer.
-      if (signal === null && !databaseAway && performance.now() > databaseBackAt + ttlMs) {
-        broken ??= `${name} ended by itself: ${said}`
-      }
-      setTimeout(() => {
-        if (!stopping && slots[slot] === undefined) begin(slot)
-      }, 200)
+      broken ??= `${name} ended by itself (${signal ?? "no signal"}): ${said}`
     })
   }
   let stopping = false
   let databaseAway = false
-  let databaseBackAt = 0
   const busy = new Set<number>()
   const some = (): number | undefined => {
     const free = slots.flatMap((slot, i) => slot === undefined || busy.has(i) ? [] : [i])
@@ -129,7 +122,6 @@ export const hammer = async (
     await wait(stream.between(0, Math.floor(ttlMs * 1.5)))
     start()
     log({ k: "db_up", t: now() })
-    databaseBackAt = performance.now()
     databaseAway = false
   }
 

@@ -209,10 +209,9 @@ const contend = Effect.gen(function*() {
   const leases = yield* LeaseAuthority
   yield* Effect.gen(function*() {
     const session = yield* Session
-    const run = Effect.fnUntraced(function*(session_id: string) {
-      const line: Line = { epoch: 0, hangUp: Deferred.makeUnsafe() }
-      lines.set(session_id, line)
-      yield* session.run({
+    const scope = yield* Effect.scope
+    const run = (session_id: string) =>
+      session.run({
         session_id,
         tenant_id: "hammer",
         pipeline: spec.pipeline,
@@ -225,23 +224,34 @@ const contend = Effect.gen(function*() {
         Effect.catchTag("ControlPlaneFailure", () => Effect.void),
         Effect.ensuring(Effect.sync(() => lines.delete(session_id)))
       )
-    })
-    const take = (session_id: string) => lines.has(session_id) ? Effect.void : Effect.forkChild(run(session_id))
+    // A session is opened for whoever seems free only: most of those that want it come too late.
+    const take = (session_id: string): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (lines.has(session_id)) return Effect.void
+        // Its place is taken before anything is waited for: a process runs a session once.
+        lines.set(session_id, { epoch: 0, hangUp: Deferred.makeUnsafe() })
+        const leave = Effect.sync(() => void lines.delete(session_id))
+        return leases.current(session_id).pipe(
+          Effect.flatMap((held) => held === undefined ? Effect.asVoid(Effect.forkIn(run(session_id), scope)) : leave),
+          Effect.catch(() => leave)
+        )
+      })
     const ids = Array.from({ length: sessions }, (_, i) => `ses_${i}`)
     const unbegun = ids.filter((_, i) =>
       options.begins !== undefined && i % options.begins.every === options.begins.from
     )
     const round = Effect.gen(function*() {
-      for (const id of unbegun.splice(0, takenAtOnce)) yield* take(id)
       const orphans = yield* leases.orphans(200)
-      for (const id of orphans.filter(() => chance.chance(triedPart)).slice(0, takenAtOnce)) yield* take(id)
-      for (let look = 0; look < lookedAt; look++) {
-        const id = ids[chance.between(0, sessions - 1)] ?? ""
-        if (!lines.has(id) && (yield* leases.current(id)) === undefined) yield* take(id)
-      }
+      const wanted = [
+        ...unbegun.splice(0, takenAtOnce),
+        ...orphans.filter(() => chance.chance(triedPart)).slice(0, takenAtOnce),
+        ...Array.from({ length: lookedAt }, () => ids[chance.between(0, sessions - 1)] ?? "")
+      ]
+      yield* Effect.forEach(wanted, take, { concurrency: "unbounded", discard: true })
     })
-    yield* Effect.repeat(Effect.ignore(round), Schedule.spaced(Math.floor(ttlMs / 10)))
+    yield* Effect.repeat(Effect.ignore(round), Schedule.spaced(Math.floor(ttlMs / 20)))
   }).pipe(
+    Effect.scoped,
     Effect.provide(
       Session.layer.pipe(
         Layer.provide(ports),
@@ -257,4 +267,9 @@ const contend = Effect.gen(function*() {
   ))
 )
 
-await Effect.runPromise(Effect.flatMap(clock, (spied) => Effect.provideService(contend, Clock.Clock, spied)))
+await Effect.runPromise(
+  Effect.flatMap(clock, (spied) => Effect.provideService(contend, Clock.Clock, spied)).pipe(
+    // Begun while the database is away, it waits for it.
+    Effect.retry(Schedule.spaced(500))
+  )
+)

@@ -25,7 +25,7 @@ const options = () => {
         seconds: { type: "string", default: "600" },
         processes: { type: "string", default: "8" },
         sessions: { type: "string", default: "200" },
-        ttl: { type: "string", default: "5000" },
+        ttl: { type: "string", default: "10000" },
         "turn-every": { type: "string", default: "1500" },
         seed: { type: "string", default: "1" },
         keep: { type: "string" },
@@ -60,6 +60,7 @@ const show = (verdict: Verdict, about: Readonly<Record<string, unknown>>): void 
     `${figures.orphans} orphans: a new epoch ${takeover_ms.p50} ms after the lease's end (p50; p99 ${takeover_ms.p99}, most ${takeover_ms.max}),`
   )
   console.log(`output after ${resumed_ms.p50} ms (p50; p99 ${resumed_ms.p99}, most ${resumed_ms.max})`)
+  console.log(`the longest that a living process wrote nothing: ${figures.longest_silence_ms} ms`)
   for (const { message, rule, session } of violations.slice(0, shown)) {
     console.log(`BROKEN  ${rule}  ${session}: ${message}`)
   }

@@ -93,7 +93,7 @@ const until = (heard: Heard, from: number, what: RegExp) =>
   Effect.suspend(() =>
     heard.slice(from).some((line) => what.test(line))
       ? Effect.void
-      : Effect.fail(new Error(`not heard: ${what}; but ${[...new Set(heard.slice(from))].join(", ")}`))
+      : Effect.fail(`not heard: ${what}; but ${[...new Set(heard.slice(from))].join(", ")}`)
   ).pipe(Effect.retry({ schedule: Schedule.spaced(50), times: 400 }))
 
 describe("sessions whose snapshots come from PostgreSQL", () => {

@@ -404,7 +404,9 @@ const diff = Command.make(
       ({ diffTimelines }) => diffTimelines(flags)
     )
 ).pipe(
-  Command.withDescription("Where two recordings first differ, and the turns and control signals that do; exit 1 then")
+  Command.withDescription(
+    "Where two recordings first differ, and the turns and control signals that do; exit 1 then (3 where one is torn and only lacks the rest)"
+  )
 )
 
 const timeline = Command.make("timeline").pipe(

@@ -138,7 +138,7 @@ describe("a timeline that is not whole", () => {
       ["missing", 3, "missing.timeline: there is no such file"],
       ["empty", 3, "empty.timeline: the file is empty"],
       ["other", 3, "other.timeline: not a timeline"],
-      ["version", 3, "a timeline of version 2; this program reads version 1"],
+      ["version", 3, "a timeline of version 3; this program reads version 1, 2"],
       ["wrong", 2, "there is no setting endpointing.min"],
       ["turn", 3, "has no turn turn_7"]
     ] as const

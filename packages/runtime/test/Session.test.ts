@@ -260,6 +260,19 @@ describe("egress", () => {
 })
 
 describe("a lease that runs out without news of it", () => {
+  it.effect("counts from when its authority was asked, not from when the answer was heard", () =>
+    Effect.gen(function*() {
+      const live = yield* startLive({ leaseTtlMs: 1000, leaseAskedMsAgo: 900 })
+      yield* pass(200)
+      live.ingress.text("hello")
+      yield* pass(500)
+      assert.notInclude(live.signals(), "turn_open")
+      assert.include(live.signals(), "deauthorized_drain")
+      yield* live.hangUp
+      yield* pass(200)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(live.fiber)))
+    }))
+
   it.effect("is over before anything else is done: no turn opens and nobody is asked", () =>
     Effect.gen(function*() {
       const live = yield* startLive({ leaseTtlMs: 1000 })

@@ -1,5 +1,7 @@
 // The rules of the world and of the second phase, each with planted violations. What the world itself finds, a leak, a
 // deadlock, an endless run and the use of the real machine, is in World.test.ts.
+import { PressureTruth } from "@rspp/simulation/parts/PressureTruth"
+import type { RecordingPressure } from "@rspp/runtime/ports/Recorder"
 import { assert, describe, it } from "@effect/vitest"
 import type { SignalName } from "@rspp/contracts/Signal"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
@@ -176,6 +178,23 @@ const inWorld = (program: Effect.Effect<unknown, unknown>) => () => {
   return runToEnd(new World({ seed: 1, horizonMs: 60_000, survivors }), program).violations
 }
 
+/** What a simulated disk finds of a recorder: `[ms, fill, lag, level, reason]`. */
+const pressed = (
+  [atMs, fill, lagMs, level, reason]: readonly [
+    atMs: number,
+    fill: number,
+    lagMs: number,
+    level?: RecordingPressure["level"],
+    reason?: RecordingPressure["reason"]
+  ]
+) =>
+(): ReadonlyArray<Violation> => {
+  const found: Array<Violation> = []
+  const truth = new PressureTruth("L2", (message) => void found.push({ rule: "W03", message }))
+  truth.seen({ atMs, fill, lagMs }, level === undefined || reason === undefined ? undefined : { level, reason })
+  return found
+}
+
 type Plant = readonly [what: string, says: RegExp, find: () => ReadonlyArray<Violation>]
 
 const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
@@ -187,6 +206,18 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ],
     ["a program without an end", /goes on past 60000 ms/u, inWorld(Effect.forever(Effect.sleep(1000)))],
     ["the use of the real clock", /Date\.now/u, inWorld(Effect.sync(() => Date.now()))]
+  ],
+  W03: [
+    [
+      "a recorder that goes down for nothing",
+      /L1 for a buffer that was 0\.8 full for -1 ms/u,
+      pressed([0, 0, 0, "L1", "append_queue_fill"])
+    ],
+    [
+      "a recorder that says nothing of a store which is behind",
+      /the recorder is under pressure and stays at L2/u,
+      pressed([0, 0, 3000])
+    ]
   ],
   W01: [
     ["speech that nobody said", /sound 7 of no reply was captured/u, toldLater((truth) => truth.captured(7))],

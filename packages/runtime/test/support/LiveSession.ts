@@ -15,7 +15,7 @@ import type { VoiceEdge } from "@rspp/runtime/ports/VoiceActivity"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import type { SessionError, SessionSummary } from "@rspp/runtime/session/Session"
 import { Session } from "@rspp/runtime/session/Session"
-import { Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
+import { Clock, Deferred, Effect, Fiber, Layer, Queue, Stream } from "effect"
 import { literalHeader, literalPipeline, literalSnapshots } from "./LiteralSession.ts"
 import { ModelQueue } from "./ModelQueue.ts"
 
@@ -30,6 +30,8 @@ export interface LiveOptions {
   readonly resume?: boolean
   /** How long the session's lease lasts, in ms; an hour by default. Nobody renews it. */
   readonly leaseTtlMs?: number
+  /** How long before the session hears of its lease the authority was asked for it. */
+  readonly leaseAskedMsAgo?: number
 }
 
 /** A real session whose ports are in the test's hands, on the test's clock. */
@@ -114,13 +116,16 @@ export const startLive = Effect.fnUntraced(function*(options: LiveOptions = {}) 
     }),
     Layer.succeed(ControlPlaneFeed, {
       open: ({ onLease, onSnapshot }) =>
-        Effect.sync(() => {
+        Effect.map(Clock.monotonicTimeNanos, (nowNs) => {
           const authority_epoch = options.epoch ?? 1
           const routing_view_snapshot = { authority_epoch }
           for (const snapshot of literalSnapshots(literalHeader(pipeline), { routing_view_snapshot })) {
             onSnapshot(snapshot)
           }
-          onLease({ type: "lease", status: "issued", authority_epoch, ttl_ms: options.leaseTtlMs ?? 3_600_000 })
+          onLease(
+            { type: "lease", status: "issued", authority_epoch, ttl_ms: options.leaseTtlMs ?? 3_600_000 },
+            ...(options.leaseAskedMsAgo === undefined ? [] : [nowNs - BigInt(options.leaseAskedMsAgo) * 1_000_000n])
+          )
         })
     }),
     Layer.succeed(SentenceSegmenter, { start: () => ({ push: (delta) => [delta], flush: () => undefined }) }),

@@ -77,9 +77,11 @@ export const layer = (call: SimCall, into: SimTimeline): Layer.Layer<Recorder> =
             const why = Exit.isSuccess(exit) ? "ended" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
             disk.close()
             into.lost = disk.lost.records
-            const end = assembler.end(reason ?? why, into.records.length + 1, disk.lost)
-            into.records.push(end)
-            into.disk.push({ tier: "baseline", records: [end] })
+            // Checkers see all that was made; the disk says what it lacks of that.
+            const closing = reason ?? why
+            const count = into.records.length + 1
+            into.records.push(assembler.end(closing, count))
+            into.disk.push({ tier: "baseline", records: [assembler.end(closing, count, disk.lost)] })
           })
         )
         return {

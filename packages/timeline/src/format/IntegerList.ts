@@ -19,26 +19,34 @@ const unfolded = (value: number): number => value % 2 === 0 ? value / 2 : -(valu
  */
 export const writeIntegers = (values: ReadonlyArray<number>, to: ByteWriter): void => {
   let sum = 0
-  for (const value of values) sum += folded(value)
+  for (let i = 0; i < values.length; i++) sum += folded(values[i] ?? 0)
   let low = 0
   while (low < maxLowBits && sum > values.length * 2 ** (low + 1)) low++
   to.byte(low)
-  let byte = 0
-  let filled = 0
-  const bit = (one: number): void => {
-    byte = byte * 2 + one
-    if (++filled < 8) return
-    to.byte(byte)
-    byte = 0
-    filled = 0
+  // Numbers have at most 25 bits, and fewer than 8 wait to fill a byte.
+  let waiting = 0
+  let bits = 0
+  for (let i = 0; i < values.length; i++) {
+    const number = folded(values[i] ?? 0)
+    for (let ones = number >>> low; ones > 0; ones--) {
+      waiting = (waiting << 1) | 1
+      if (++bits === 8) {
+        to.byte(waiting)
+        waiting = 0
+        bits = 0
+      }
+    }
+    // The zero, and the low bits.
+    for (let place = low; place >= 0; place--) {
+      waiting = (waiting << 1) | (place === low ? 0 : (number >>> place) & 1)
+      if (++bits === 8) {
+        to.byte(waiting)
+        waiting = 0
+        bits = 0
+      }
+    }
   }
-  for (const value of values) {
-    const number = folded(value)
-    for (let ones = Math.floor(number / 2 ** low); ones > 0; ones--) bit(1)
-    bit(0)
-    for (let place = low - 1; place >= 0; place--) bit(Math.floor(number / 2 ** place) % 2)
-  }
-  while (filled > 0) bit(0)
+  if (bits > 0) to.byte(waiting << (8 - bits))
 }
 
 /** Reads so many. Throws where there are not as many. */

@@ -196,11 +196,12 @@ export class RecordDecoder {
       combination = shape.combination(combination, i, place.last)
     }
     const value: Record<string, unknown> = {}
+    let numbers = 0
     for (const [i, place] of fields.entries()) {
       const form = forms[base + i]
       if (form === undefined) throw new NotRecords("unreachable: each field has a form")
       const slot = form.kind === kinds.integer
-        ? this.#model.slotOf(shape, combination, i, forms, base)
+        ? this.#model.slotOf(shape, combination, i, forms, base, numbers++)
         : undefined
       const content = this.#contents(place, form, slot, depth + 1)
       if (place.name === "__proto__") Object.defineProperty(value, place.name, { value: content, ...plain })

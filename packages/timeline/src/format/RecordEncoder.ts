@@ -261,11 +261,12 @@ export class RecordEncoder {
       forms.push(this.#form(place, depth + 1, value[place.name]))
       combination = shape.combination(combination, i, place.last)
     }
+    let numbers = 0
     for (let i = 0; i < shape.keys.length; i++) {
       const place = shape.fields[i] as Place
       const form = forms[base + i] as Form
       const slot = form.kind === kinds.integer
-        ? this.#model.slotOf(shape, combination, i, forms, base)
+        ? this.#model.slotOf(shape, combination, i, forms, base, numbers++)
         : undefined
       this.#contents(place, form, slot, value[place.name], depth + 1)
     }

@@ -45,7 +45,7 @@ export const maxHashes = 256
 export const maxTexts = 4096
 
 /** Values of one block at most: it bounds what a reader builds from a few bytes. */
-export const maxBlockValues = 4 * 1024 * 1024
+export const maxBlockValues = 1024 * 1024
 
 /** Values in one another at most; what is deeper is written as JSON. */
 export const maxDepth = 64
@@ -184,7 +184,7 @@ export class RecordModel {
   kind = 0
 
   shapeOf(keys: ReadonlyArray<string>): Shape {
-    const id = keys.join("\n")
+    const id = JSON.stringify(keys)
     const known = this.#shapes.get(id)
     if (known !== undefined) return known
     const shape = new Shape(keys)
@@ -231,14 +231,17 @@ export class RecordModel {
     return [shared, shared]
   }
 
-  /** The slot of a whole number at the field `index` of an object, the forms of whose fields begin at `base`. */
+  /** The slot of a whole number at the field `index` of an object, the forms of whose fields begin at `base`; about the `ordinal`-th in it. */
   slotOf(
     shape: Shape,
     combination: Combination,
     index: number,
     forms: ReadonlyArray<Form>,
-    base: number
+    base: number,
+    ordinal: number
   ): NumberSlot {
+    const likely = combination.slots[ordinal]
+    if (likely?.field === index) return likely
     for (const slot of combination.slots) if (slot.field === index) return slot
     const name = shape.keys[index] ?? ""
     let first: Form | undefined

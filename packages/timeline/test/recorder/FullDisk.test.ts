@@ -160,7 +160,7 @@ describe("when the disk is full", () => {
     () =>
       onDisk(Effect.gen(function*() {
         const directory = mounted?.directory ?? ""
-        writeFileSync(`${directory}/others`, new Uint8Array(128 * 1024))
+        writeFileSync(`${directory}/others`, new Uint8Array(416 * 1024))
         const answers = yield* talk(directory, (answers) => refusals(answers) >= 8)
         const { records, tear } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
         assert.isUndefined(tear)

@@ -29,14 +29,14 @@ const key = { tenant_id: "acme", session_id: header.session_id }
 const words = "hello there"
 const now = header.wall_clock_start_ms + 8 * day
 
-/** Puts a file into the store as the shipper does, in segments of 4 KiB. */
+/** Puts a file into the store as the shipper does, a segment for each frame. */
 const shipped = Effect.fnUntraced(function*(path: string, of = key) {
   const fs = yield* FileSystem.FileSystem
   const store = yield* TimelineStore
   const bytes = yield* fs.readFile(path)
   for (let offset = 0, index = 0; offset < bytes.length; index++) {
     const rest = bytes.subarray(offset)
-    const whole = cutSegment(rest, offset === 0, 4096)
+    const whole = cutSegment(rest, offset === 0, 1)
     const cut = whole.is === "short" ? cutSegment(rest, offset === 0, whole.bytes) : whole
     if (cut.is !== "cut") throw new Error(cut.is)
     const { is: _, length, ...about } = cut

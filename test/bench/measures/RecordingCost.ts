@@ -1,0 +1,141 @@
+import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
+import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
+import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { conversation } from "@rspp/timeline/test/support/Script"
+import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
+import { Effect, Layer } from "effect"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { Figure, Measure } from "../Figure.ts"
+import { percentile } from "../Figure.ts"
+import type { Kind, LiveResult } from "../LiveProcess.ts"
+
+const script = fileURLToPath(new URL("../LiveProcess.ts", import.meta.url))
+
+/** Sessions of the process: as many as it can hold on this machine, so that it is loaded. */
+const loads = [400, 200, 100, 50]
+const seconds = 15
+const pairs = 3
+
+/** One process; undefined when its sessions did not keep up. */
+const live = (kind: Kind, sessions: number): Promise<LiveResult | undefined> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--expose-gc", script, kind, `${sessions}`, `${seconds}`], {
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let said = ""
+    let complained = ""
+    child.stderr.on("data", (chunk) => {
+      complained += chunk
+    })
+    child.stdout.on("data", (chunk) => {
+      said += chunk
+    })
+    child.on("error", reject)
+    child.on("close", (code) => {
+      if (code === 0) resolve(JSON.parse(said.trim().split("\n").at(-1) ?? "") as LiveResult)
+      else if (complained.includes("did not keep up")) resolve(undefined)
+      else reject(new Error(complained))
+    })
+  })
+
+const middle = (values: ReadonlyArray<number>): number => percentile(values, 0.5)
+
+/** An hour from its file to the end of its replay: bytes, records, and every record executed again. */
+const hour = Effect.gen(function*() {
+  const made = scriptedSession(yield* SessionKernel, conversation(400, 1, 9000))
+  const bytes = encodeTimeline(made.header, made.records.map((record) => [record]))
+  const replayer = yield* Replayer
+  const times: Array<number> = []
+  const cpu: Array<number> = []
+  let sessionMs = 0
+  for (let run = 0; run < 3; run++) {
+    const began = performance.now()
+    const cpuBefore = process.cpuUsage()
+    const decoder = new TimelineDecoder()
+    decoder.push(bytes)
+    const read = decoder.finish()
+    if (read.is !== "timeline") return yield* Effect.die("the hour cannot be read: no figure")
+    const report = yield* replayer.replay(read.timeline)
+    if (!report.identical || !report.complete) return yield* Effect.die("the hour does not replay: no figure")
+    times.push((performance.now() - began) / 1000)
+    const { system, user } = process.cpuUsage(cpuBefore)
+    cpu.push((system + user) / 1_000_000)
+    sessionMs = report.sessionMs
+  }
+  return {
+    bytes: bytes.length,
+    minutes: sessionMs / 60_000,
+    seconds: middle(times),
+    cpu: middle(cpu),
+    records: made.records.length
+  }
+}).pipe(Effect.provide(Layer.mergeAll(SessionKernel.layer, Replayer.layer)))
+
+const measure: Measure = {
+  about: `Recording at L0. The load: live sessions in one process, as many of ${
+    loads.join(", ")
+  } as keep up, as under "live" (fifty frames a second each, a turn every four seconds, 1.2 s of reply; recognition, model, voice and transport cost nothing, so that all CPU is RSPP's own), once with the file recorder and once with a recorder that keeps nothing, ${pairs} times in turn, ${seconds} s each after 8 s of warm-up, medians. CPU is that of the whole process, threads that write and compress included. The hour: 400 scripted turns, read from the bytes of its file and replayed.`,
+  run: async (tell) => {
+    const shares: Array<number> = []
+    const perMinute: Array<number> = []
+    const kilobytes: Array<number> = []
+    const used: Array<number> = []
+    let left = [...loads]
+    while (shares.length < pairs) {
+      const [sessions] = left
+      if (sessions === undefined) throw new Error("not even the fewest sessions kept up")
+      tell(`${sessions} sessions, pair ${shares.length + 1} of ${pairs}: nothing recorded`)
+      const without = await live("unrecorded", sessions)
+      tell(`${sessions} sessions, pair ${shares.length + 1} of ${pairs}: recorded`)
+      const recorded = without === undefined ? undefined : await live("filed", sessions)
+      if (without === undefined || recorded === undefined) {
+        left = left.slice(1)
+        for (const figures of [used, shares, perMinute, kilobytes]) figures.length = 0
+        continue
+      }
+      used.push(recorded.processCpu)
+      shares.push((recorded.processCpu - without.processCpu) / recorded.processCpu)
+      perMinute.push(((recorded.processCpu - without.processCpu) * 60_000) / sessions)
+      kilobytes.push((recorded.recordedBytes * 60) / seconds / sessions / 1024)
+    }
+    tell("an hour of session")
+    const { bytes, cpu, minutes, records, seconds: replayed } = await Effect.runPromise(hour)
+    return [
+      {
+        name: "recording at L0, live: bytes a minute and session",
+        value: middle(kilobytes),
+        unit: "KB",
+        bound: { atMost: 15 },
+        note: "15 turns a minute"
+      },
+      {
+        name: "recording at L0, an hour of 400 turns: bytes a minute",
+        value: bytes / minutes / 1024,
+        unit: "KB",
+        bound: { atMost: 15 },
+        note:
+          `${records} records; 40 % of it are hashes of the voice's chunks, which the script gives and a real voice does not`
+      },
+      {
+        name: "recording at L0: share of the CPU of the loaded process",
+        value: middle(shares) * 100,
+        unit: "%",
+        bound: { atMost: 5 },
+        note: `each pair: ${shares.map((share) => `${(share * 100).toFixed(1)} %`).join(", ")}; the process used ${
+          (middle(used) * 100).toFixed(0)
+        } % of a core with ${left[0]} sessions`
+      },
+      { name: "recording at L0: CPU a minute and session", value: middle(perMinute), unit: "ms" },
+      {
+        name: "an hour of session: read and replayed",
+        value: replayed,
+        unit: "s",
+        bound: { atMost: 5 },
+        note: `${cpu.toFixed(2)} s of CPU`
+      }
+    ] satisfies ReadonlyArray<Figure>
+  }
+}
+export default measure
