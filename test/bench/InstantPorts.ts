@@ -16,6 +16,7 @@ import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
+import * as Silero from "@rspp/providers/vad/SileroVoiceActivity"
 import { RecordAssembler } from "@rspp/timeline/recorder/RecordAssembler"
 import { Effect, Layer, Queue, Stream } from "effect"
 
@@ -31,6 +32,8 @@ export interface PortOptions {
   readonly beforeFinal?: () => Effect.Effect<void>
   /** Edges come from the benchmark, not from a detector. */
   readonly edgesByHand?: boolean
+  /** The embedded detector does its work too, for the load that it is. */
+  readonly silero?: boolean
   readonly sessionConfig?: Record<string, unknown>
   /**
    * What becomes of the records. By default they are made, counted and let go. `nothing`: none is made. A directory: the
@@ -162,6 +165,32 @@ const detector = Layer.succeed(VoiceActivity, {
       }
     })
 })
+
+/** The same edges; beside it the embedded detector hears every frame as well, and nobody listens to what it says. */
+const detectorBesideSilero = Layer.effect(
+  VoiceActivity,
+  Effect.gen(function*() {
+    const instant = yield* Effect.provide(VoiceActivity, detector)
+    const silero = yield* Silero.make()
+    return VoiceActivity.of({
+      open: (options) =>
+        Effect.gen(function*() {
+          const heard = yield* silero.open({ ...options, onEdge: () => {} })
+          const told = yield* instant.open(options)
+          return {
+            push: (frame) => {
+              heard.push(frame)
+              told.push(frame)
+            },
+            end: () => {
+              heard.end()
+              told.end()
+            }
+          }
+        })
+    })
+  })
+)
 
 /** No detector: the one line of the exchange reports edges itself. */
 const byHand = (line: Line) =>
@@ -304,7 +333,7 @@ export const benchSessions = (exchange: Exchange, options: PortOptions, only?: L
     })
     const ports = Layer.mergeAll(
       transport(exchange, options),
-      only === undefined ? detector : byHand(only),
+      only !== undefined ? byHand(only) : options.silero === true ? detectorBesideSilero : detector,
       recorderOf(exchange, options),
       segmenter,
       providers(options),

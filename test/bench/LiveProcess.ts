@@ -46,7 +46,7 @@ interface Load {
   readonly end: () => Promise<void>
 }
 
-const real = async (sessions: number, recording?: PortOptions["recording"]): Promise<Load> => {
+const real = async (sessions: number, options: Pick<PortOptions, "recording" | "silero">): Promise<Load> => {
   const exchange = new Exchange()
   const lines = Array.from({ length: sessions }, (_, i) => exchange.line(`ses_${i}`))
   let broken: string | undefined
@@ -55,7 +55,7 @@ const real = async (sessions: number, recording?: PortOptions["recording"]): Pro
       nowMs: () => performance.now(),
       output: "paced",
       voiceMs: 1200,
-      ...(recording === undefined ? {} : { recording })
+      ...options
     })
     return yield* Effect.gen(function*() {
       const fibers = yield* FiberSet.make<unknown, unknown>()
@@ -123,9 +123,10 @@ const plain = async (sessions: number): Promise<Load> => {
 
 /**
  * `real`: sessions whose records are made and let go. `unrecorded`: none is made. `filed`: the file recorder keeps them.
- * `plain`: callers on plain queues.
+ * `heard-unrecorded` and `heard-filed`: the same, and the embedded detector hears every session's audio. `plain`:
+ * callers on plain queues.
  */
-export const kinds = ["real", "unrecorded", "filed", "plain"] as const
+export const kinds = ["real", "unrecorded", "filed", "heard-unrecorded", "heard-filed", "plain"] as const
 export type Kind = typeof kinds[number]
 
 export const liveRun = async (kind: Kind, sessions: number, seconds: number): Promise<LiveResult> => {
@@ -137,9 +138,15 @@ export const liveRun = async (kind: Kind, sessions: number, seconds: number): Pr
   const base = idle.percentile(50) / 1e6
   const heapBefore = heapAfterCollection()
   const residentBefore = process.memoryUsage().rss
-  const directory = kind === "filed" ? mkdtempSync(join(tmpdir(), "rspp-bench-")) : undefined
-  const recording = kind === "unrecorded" ? "nothing" : directory === undefined ? undefined : { directory }
-  const load = await (kind === "plain" ? plain(sessions) : real(sessions, recording))
+  const directory = kind.endsWith("filed") ? mkdtempSync(join(tmpdir(), "rspp-bench-")) : undefined
+  const load = await (kind === "plain" ? plain(sessions) : real(sessions, {
+    ...(kind.endsWith("unrecorded")
+      ? { recording: "nothing" }
+      : directory === undefined
+      ? {}
+      : { recording: { directory } }),
+    silero: kind.startsWith("heard")
+  }))
   const callers = new Callers(load.fed)
   callers.start()
   await pause(warmUpMs)

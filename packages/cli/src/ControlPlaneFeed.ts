@@ -1,9 +1,8 @@
 import { ControlPlane } from "@rspp/control/ControlPlane"
-import type { LeaseChange } from "@rspp/control/LeaseAuthority"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { leaseNews } from "@rspp/control/LeaseNews"
 import { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
-import type { InputOf } from "@rspp/contracts/SessionInput"
 import { ControlPlaneFailure, ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -39,7 +38,7 @@ export const layer = (
             /** The epoch under which this placement has the session, once it has. */
             let own = 0
             yield* leases.subscribe(session_id, (change) => {
-              const input = inputOf(change, own, placementId)
+              const input = leaseNews(change, own, placementId)
               if (input === undefined) return
               own = Math.max(own, input.authority_epoch)
               onLease(input, change.as_of_ns)
@@ -59,21 +58,3 @@ export const layer = (
       })
     })
   )
-
-/** What a change of the session's lease means here; nothing, if it is of a time before this placement had the session. */
-const inputOf = (
-  { authority_epoch, lease_token, placement_id, status, ttl_ms }: LeaseChange,
-  own: number,
-  placementId: string
-): InputOf<"lease"> | undefined => {
-  if (placement_id === placementId) {
-    return {
-      type: "lease",
-      authority_epoch,
-      status,
-      ttl_ms,
-      ...(lease_token === undefined ? {} : { lease_token })
-    }
-  }
-  return own === 0 ? undefined : { type: "lease", authority_epoch: own, status: "revoked", ttl_ms: 0 }
-}

@@ -15,7 +15,7 @@ const script = fileURLToPath(new URL("../LiveProcess.ts", import.meta.url))
 
 /** Sessions of the process: as many as it can hold on this machine, so that it is loaded. */
 const loads = [400, 200, 100, 50]
-const seconds = 15
+const seconds = 12
 const pairs = 3
 
 /** One process; undefined when its sessions did not keep up. */
@@ -73,39 +73,58 @@ const hour = Effect.gen(function*() {
   }
 }).pipe(Effect.provide(Layer.mergeAll(SessionKernel.layer, Replayer.layer)))
 
-const measure: Measure = {
-  about: `Recording at L0. The load: live sessions in one process, as many of ${
-    loads.join(", ")
-  } as keep up, as under "live" (fifty frames a second each, a turn every four seconds, 1.2 s of reply; recognition, model, voice and transport cost nothing, so that all CPU is RSPP's own), once with the file recorder and once with a recorder that keeps nothing, ${pairs} times in turn, ${seconds} s each after 8 s of warm-up, medians. CPU is that of the whole process, threads that write and compress included. The hour: 400 scripted turns, read from the bytes of its file and replayed.`,
-  run: async (tell) => {
+/** What recording costs sessions of one load; undefined when not even the fewest of them kept up. */
+const costOf = async (
+  load: { readonly without: Kind; readonly recorded: Kind; readonly sessions: ReadonlyArray<number> },
+  tell: (progress: string) => void
+) => {
+  for (const sessions of load.sessions) {
     const shares: Array<number> = []
     const perMinute: Array<number> = []
     const kilobytes: Array<number> = []
+    const heaps: Array<number> = []
     const used: Array<number> = []
-    let left = [...loads]
     while (shares.length < pairs) {
-      const [sessions] = left
-      if (sessions === undefined) throw new Error("not even the fewest sessions kept up")
-      tell(`${sessions} sessions, pair ${shares.length + 1} of ${pairs}: nothing recorded`)
-      const without = await live("unrecorded", sessions)
-      tell(`${sessions} sessions, pair ${shares.length + 1} of ${pairs}: recorded`)
-      const recorded = without === undefined ? undefined : await live("filed", sessions)
-      if (without === undefined || recorded === undefined) {
-        left = left.slice(1)
-        for (const figures of [used, shares, perMinute, kilobytes]) figures.length = 0
-        continue
-      }
+      tell(`${load.without}, ${sessions} sessions, pair ${shares.length + 1} of ${pairs}`)
+      const without = await live(load.without, sessions)
+      const recorded = without === undefined ? undefined : await live(load.recorded, sessions)
+      if (without === undefined || recorded === undefined) break
       used.push(recorded.processCpu)
       shares.push((recorded.processCpu - without.processCpu) / recorded.processCpu)
       perMinute.push(((recorded.processCpu - without.processCpu) * 60_000) / sessions)
       kilobytes.push((recorded.recordedBytes * 60) / seconds / sessions / 1024)
+      heaps.push(recorded.heapKb - without.heapKb)
     }
+    if (shares.length < pairs) continue
+    return {
+      share: middle(shares) * 100,
+      note: `each pair: ${shares.map((share) => `${(share * 100).toFixed(1)} %`).join(", ")}; the process used ${
+        (middle(used) * 100).toFixed(0)
+      } % of a core with ${sessions} sessions`,
+      perMinute: middle(perMinute),
+      kilobytes: middle(kilobytes),
+      heap: middle(heaps)
+    }
+  }
+  return undefined
+}
+
+const measure: Measure = {
+  about:
+    `Recording at L0. The load: live sessions in one process, as many as keep up, as under "live" (fifty frames a second each, a turn every four seconds, 1.2 s of reply; recognition, model, voice and transport cost nothing), once with the file recorder and once with a recorder that keeps nothing, ${pairs} times in turn, ${seconds} s each after 8 s of warm-up, medians. First with the embedded voice activity detector at work on every session's audio, as in every call; then without, so that all CPU is the kernel's and the recorder's. CPU is that of the whole process, threads that detect, write and compress included. The hour: 400 scripted turns, read from the bytes of its file and replayed.`,
+  run: async (tell) => {
+    const heard = await costOf(
+      { without: "heard-unrecorded", recorded: "heard-filed", sessions: [80, 60, 40, 20] },
+      tell
+    )
+    const bare = await costOf({ without: "unrecorded", recorded: "filed", sessions: loads }, tell)
+    if (heard === undefined || bare === undefined) throw new Error("not even the fewest sessions kept up")
     tell("an hour of session")
     const { bytes, cpu, minutes, records, seconds: replayed } = await Effect.runPromise(hour)
     return [
       {
         name: "recording at L0, live: bytes a minute and session",
-        value: middle(kilobytes),
+        value: bare.kilobytes,
         unit: "KB",
         bound: { atMost: 15 },
         note: "15 turns a minute"
@@ -119,15 +138,21 @@ const measure: Measure = {
           `${records} records; 40 % of it are hashes of the voice's chunks, which the script gives and a real voice does not`
       },
       {
-        name: "recording at L0: share of the CPU of the loaded process",
-        value: middle(shares) * 100,
+        name: "recording at L0: share of the CPU of a process that hears its callers",
+        value: heard.share,
         unit: "%",
         bound: { atMost: 5 },
-        note: `each pair: ${shares.map((share) => `${(share * 100).toFixed(1)} %`).join(", ")}; the process used ${
-          (middle(used) * 100).toFixed(0)
-        } % of a core with ${left[0]} sessions`
+        note: heard.note
       },
-      { name: "recording at L0: CPU a minute and session", value: middle(perMinute), unit: "ms" },
+      {
+        name: "recording at L0: share of the CPU of a process in which all else is free",
+        value: bare.share,
+        unit: "%",
+        bound: { atMost: 5 },
+        note: bare.note
+      },
+      { name: "recording at L0: CPU a minute and session", value: bare.perMinute, unit: "ms" },
+      { name: "recording at L0: live heap and buffers a session", value: bare.heap, unit: "KB" },
       {
         name: "an hour of session: read and replayed",
         value: replayed,

@@ -179,8 +179,12 @@ export class EgressWriter {
       return wait === undefined ? rung : Effect.raceFirst(rung, Effect.sleep(wait))
     }
     if (item.kind === "end") {
-      this.#items.shift()
-      this.#endOf(item.turnId, item.segmentId)
+      if (!this.#authority.leaseHolds()) {
+        this.#reject(item.turnId, item.segmentId, this.#authority.epoch(), "lease_expired")
+      } else {
+        this.#items.shift()
+        this.#endOf(item.turnId, item.segmentId)
+      }
       return Effect.void
     }
     const { chunk } = item
@@ -217,16 +221,21 @@ export class EgressWriter {
     }
     const stale = chunk.epoch !== this.#authority.epoch()
     if (!stale && this.#authority.leaseHolds()) return true
-    this.#items = this.#items.filter((item) => turnOf(item) !== chunk.turnId)
-    this.#report({
-      type: "output_rejected",
-      turn_id: chunk.turnId,
-      segment_id: chunk.segmentId,
-      authority_epoch: chunk.epoch,
-      reason: stale ? "stale_epoch" : "lease_expired",
-      samples: chunk.samples.length - chunk.at
-    })
+    const { at, epoch, samples, segmentId, turnId } = chunk
+    this.#reject(turnId, segmentId, epoch, stale ? "stale_epoch" : "lease_expired", samples.length - at)
     return false
+  }
+
+  /** Nothing of the turn leaves any more. */
+  #reject(
+    turn_id: string,
+    segment_id: string,
+    authority_epoch: number,
+    reason: "stale_epoch" | "lease_expired",
+    samples = 0
+  ): void {
+    this.#items = this.#items.filter((item) => turnOf(item) !== turn_id)
+    this.#report({ type: "output_rejected", turn_id, segment_id, authority_epoch, reason, samples })
   }
 
   #passedOn(chunk: Chunk, count: number, frame: Int16Array): void {

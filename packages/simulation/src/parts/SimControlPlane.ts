@@ -1,6 +1,7 @@
 import type { Snapshot } from "@rspp/contracts/Snapshot"
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { leaseNews } from "@rspp/control/LeaseNews"
 import { LeaseStore } from "@rspp/control/LeaseStore"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
@@ -106,13 +107,21 @@ const open = (
     // News that is under way when the session ends comes to nobody.
     const late = new Set<WorldTimer>()
     let epoch = 0
+    /** The epoch under which this placement has the session. */
+    let ours = 0
     yield* Effect.addFinalizer(() => Effect.sync(() => late.forEach((timer) => call.world.callOff(timer))))
     yield* leases.subscribe(session_id, (told) => {
-      const { as_of_ns: _asOf, placement_id: _placement, ...change } = told
+      const { as_of_ns, placement_id: _placement, ...said } = told
+      // An operator of one placement alone moves the lease to nobody who would speak.
+      const news = call.placement === undefined ? said : leaseNews(told, ours, own)
+      if (news === undefined) return
+      const { authority_epoch, lease_token, status, ttl_ms } = news
+      const change = { authority_epoch, status, ttl_ms, ...(lease_token === undefined ? {} : { lease_token }) }
+      ours = Math.max(ours, authority_epoch)
       const deliver = () =>
         tell(() => {
           call.truth.leased(change)
-          onLease({ type: "lease", ...change })
+          onLease({ type: "lease", ...change }, as_of_ns)
         })
       epoch = Math.max(epoch, change.authority_epoch)
       deliver()
