@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import { CliFailure } from "./CliFailure.ts"
 
 /** What a session may be called: it is part of file names and of other ids. */
-const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u
+const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/u
 
 /** The id that was given for a session, or a new one. */
 export const sessionIdOf = (given: string | undefined): Effect.Effect<string, CliFailure> => {
@@ -12,7 +12,7 @@ export const sessionIdOf = (given: string | undefined): Effect.Effect<string, Cl
     new CliFailure({
       exit: "usage",
       message: `"${given}" is no name for a session`,
-      hint: "Give up to 64 letters, digits, dots, dashes and underscores."
+      hint: "Give up to 128 letters, digits, dots, dashes and underscores."
     })
   )
 }

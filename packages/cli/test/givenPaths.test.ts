@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { recording, rspp } from "./support/Program.ts"
+import { decoded } from "./support/Timeline.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-paths-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
@@ -12,7 +13,7 @@ const minute = 120_000
 const call = fileURLToPath(new URL("../../../test/corpus/real/one-turn.timeline", import.meta.url))
 const other = fileURLToPath(new URL("../../../test/corpus/real/typed.timeline", import.meta.url))
 
-writeFileSync(join(cwd, "torn.timeline"), readFileSync(call).subarray(0, 20_000))
+writeFileSync(join(cwd, "torn.timeline"), readFileSync(call).subarray(0, 1000))
 writeFileSync(join(cwd, "file"), "something")
 mkdirSync(join(cwd, "empty"))
 writeFileSync(
@@ -92,7 +93,7 @@ describe("two recordings of one session id", () => {
     // The other call, under the id of the first: as two recordings of one name would be.
     const [stored] = readdirSync(join(cwd, "twice")).filter((name) => !name.startsWith("."))
     const [first = ""] = readdirSync(join(cwd, "twice", stored ?? ""))
-    const id = /"session_id":"([^"]+)"/u.exec(readFileSync(join(cwd, "seed-18.timeline"), "latin1"))?.[1] ?? ""
+    const id = decoded(join(cwd, "seed-18.timeline"))?.header.session_id ?? ""
     writeFileSync(join(cwd, "x"), "")
     mkdirSync(join(cwd, "twice", stored ?? "", id))
     for (const name of readdirSync(join(cwd, "twice", stored ?? "", first))) {

@@ -9,12 +9,13 @@ import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
 import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { ChildProcess } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
 import type { Ended } from "./support/Program.ts"
 import { recording, rspp } from "./support/Program.ts"
+import { decoded } from "./support/Timeline.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-leases-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
@@ -55,7 +56,7 @@ const start = (name: string, leases: string, session = name): Call => {
 const recorded = async (name: string, words: string): Promise<void> => {
   const file = join(cwd, `${name}.timeline`)
   for (let tries = 0; tries < 600; tries++) {
-    if (existsSync(file) && readFileSync(file, "latin1").includes(words)) return
+    if (JSON.stringify(decoded(file)?.records ?? []).includes(words)) return
     await wait(50)
   }
   throw new Error(`${name} never came to ${words}`)

@@ -71,7 +71,7 @@ export const faultKinds = {
   "control.quota": chance(1, 1, "the quota of turns is small"),
   "control.unhealthy": episode(0.3, 2, [1000, 15_000], "a provider's circuit is open"),
   "recorder.refused": chance(0.2, 1, "evidence is refused"),
-  "recorder.slow": chance(0.05, 0.8, "the answer about evidence takes up to 2 s"),
+  "recorder.slow": chance(0.2, 0.9, "the answer about evidence takes up to 2 s"),
   "recorder.full": episode(0.3, 2, [1000, 20_000], "the disk is full"),
   "recorder.stalled": episode(0.5, 3, [1000, 40_000], "the disk takes nothing for a while, and what is recorded waits"),
   "store.behind": episode(1, 8, [500, 20_000], "the store takes nothing of what is on the disk"),

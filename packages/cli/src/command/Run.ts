@@ -126,19 +126,10 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   }))
 })
 
-/** A session id that can be a file name. */
-const sessionPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/u
-
 const usage = (message: string, hint: string) => Effect.fail(new CliFailure({ exit: "usage", message, hint }))
 
 /** What is said of the session's lease, as far as it is said. */
-const readLeases = Effect.fnUntraced(function*({ leaseTtl, leases, session, speed }: RunFlags) {
-  if (session !== undefined && !sessionPattern.test(session)) {
-    return yield* usage(
-      `the session cannot be called ${session}`,
-      "A session id is letters, digits, _, - and ., at most 128, and begins with a letter or a digit."
-    )
-  }
+const readLeases = Effect.fnUntraced(function*({ leaseTtl, leases, speed }: RunFlags) {
   if (leases === undefined) {
     if (leaseTtl === undefined) return undefined
     return yield* usage("--lease-ttl is of --leases", "Say where the leases are: --leases sqlite:PATH or postgres://…")
