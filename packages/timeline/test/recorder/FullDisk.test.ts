@@ -78,7 +78,7 @@ const refusals = (answers: Answers) => [...answers.values()].filter((answer) => 
 const onDisk = <A, E>(use: Effect.Effect<A, E, FileSystem.FileSystem | Scope.Scope>) =>
   Effect.scoped(use).pipe(Effect.provide([NodeFileSystem.layer, Logger.layer([])]))
 
-describe("when the disk is full", () => {
+describe("when the disk is full", { timeout: 120_000 }, () => {
   it.effect("evidence is refused, and every turn still has its terminal and close (a file that may not grow)", () =>
     onDisk(Effect.gen(function*() {
       const fs = yield* FileSystem.FileSystem
