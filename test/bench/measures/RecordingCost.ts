@@ -14,7 +14,7 @@ import type { Kind, LiveResult } from "../LiveProcess.ts"
 const script = fileURLToPath(new URL("../LiveProcess.ts", import.meta.url))
 
 /** Sessions of the process: as many as it can hold on this machine, so that it is loaded. */
-const loads = [400, 200, 100, 50]
+const loads = [200, 100, 50]
 const seconds = 12
 const pairs = 3
 
@@ -114,7 +114,7 @@ const measure: Measure = {
     `Recording at L0. The load: live sessions in one process, as many as keep up, as under "live" (fifty frames a second each, a turn every four seconds, 1.2 s of reply; recognition, model, voice and transport cost nothing), once with the file recorder and once with a recorder that keeps nothing, ${pairs} times in turn, ${seconds} s each after 8 s of warm-up, medians. First with the embedded voice activity detector at work on every session's audio, as in every call; then without, so that all CPU is the kernel's and the recorder's. CPU is that of the whole process, threads that detect, write and compress included. The hour: 400 scripted turns, read from the bytes of its file and replayed.`,
   run: async (tell) => {
     const heard = await costOf(
-      { without: "heard-unrecorded", recorded: "heard-filed", sessions: [80, 60, 40, 20] },
+      { without: "heard-unrecorded", recorded: "heard-filed", sessions: [60, 40, 20] },
       tell
     )
     const bare = await costOf({ without: "unrecorded", recorded: "filed", sessions: loads }, tell)
