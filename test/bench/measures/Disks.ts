@@ -68,7 +68,7 @@ const slowDisk = files((file) => ({
 const turnedReadOnly = files((file, opened) => ({
   writeAll: (buffer) => {
     opened.written += buffer.length
-    return opened.written < 1_000_000 ? file.writeAll(buffer) : Effect.fail(systemError({
+    return opened.written < 300_000 ? file.writeAll(buffer) : Effect.fail(systemError({
       _tag: "Unknown",
       module: "FileSystem",
       method: "writeAll",
@@ -113,7 +113,7 @@ const bad: ReadonlyArray<Bad> = [
     how: "a tmpfs of 640 KB that the recording itself fills",
     run: async () => {
       using disk = mounted("640k")
-      writeFileSync(`${disk.directory}/others`, new Uint8Array(128 * 1024))
+      writeFileSync(`${disk.directory}/others`, new Uint8Array(544 * 1024))
       return await onDisk({ directory: disk.directory }, warmUp, cuts)
     },
     // The room that was kept takes every terminal until it is used up, and the end of the file.
@@ -139,7 +139,7 @@ const bad: ReadonlyArray<Bad> = [
   {
     name: "read-only, in mid-call",
     how:
-      "a stub at the lowest port (FileSystem): every write fails with EROFS from 1 MB on; a file system with an open file cannot be remounted",
+      "a stub at the lowest port (FileSystem): every write fails with EROFS from 300 KB on, room that is taken ahead included; a file system with an open file cannot be remounted",
     run: () => inTemporary({ files: turnedReadOnly }),
     // Nothing can be written any more: the file ends where it was, and can be read up to there.
     wrong: (run) => endedByT9(run) ?? (run.file.closed === 0 ? "nothing of the file can be read" : undefined)
