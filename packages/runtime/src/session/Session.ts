@@ -424,12 +424,17 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     step(next.input, next.lane)
   }
 
-  /** What comes next; a lease that has run out while the process stood still, or without news of it, comes before that. */
+  /**
+   * What comes next; a lease that has run out while the process stood still, or without news of it, comes before that, and
+   * so do frames that found no room meanwhile: what comes next may end the session.
+   */
   const take = (): Next | undefined => {
     if (lease.deadlineNanos > 0n && clock.monotonicTimeNanosUnsafe() >= lease.deadlineNanos) {
       lease.deadlineNanos = 0n
       step({ type: "lease", authority_epoch: lease.epoch, status: "expired", ttl_ms: 0 }, "ControlLane")
     }
+    const loss = cameLess.take()
+    if (loss !== undefined) step({ type: "media_loss", edge_id: audioEdge, ...loss }, "ControlLane")
     return inbox.next()
   }
 
@@ -639,10 +644,22 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
   return summary
 })
 
+interface Loss {
+  readonly count: number
+  readonly first: number
+  readonly last: number
+}
+
 /** Counts frames that are lost one after the other, and tells of them when one is not. */
-const lossesOf = (report: (loss: { count: number; first: number; last: number }) => void) => {
-  let loss: { count: number; first: number; last: number } | undefined
+const lossesOf = (report: (loss: Loss) => void) => {
+  let loss: Loss | undefined
   return {
+    /** Those that have not been told; they count as told then. */
+    take: (): Loss | undefined => {
+      const lost = loss
+      loss = undefined
+      return lost
+    },
     lost: (sampleIndex: number): void => {
       loss = { count: (loss?.count ?? 0) + 1, first: loss?.first ?? sampleIndex, last: sampleIndex }
     },
