@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
+import { withFiles } from "@rspp/timeline/test/recorder/support/Disk"
 import { Effect, FileSystem } from "effect"
 import { systemError } from "effect/PlatformError"
 import type { Figure, Measure } from "../Figure.ts"
@@ -36,46 +37,31 @@ const mounted = (size: string) => {
   }
 }
 
-/** The file system with its files changed: the lowest port that the recorder has. */
-const files =
-  (change: (file: FileSystem.File, opened: { written: number }) => Partial<FileSystem.File>) =>
-  (real: FileSystem.FileSystem): FileSystem.FileSystem => ({
-    ...real,
-    open: (path, options) =>
-      Effect.map(real.open(path, options), (file): FileSystem.File => ({
-        [FileSystem.FileTypeId]: FileSystem.FileTypeId,
-        stat: Effect.suspend(() => file.stat),
-        seek: (offset, from) => file.seek(offset, from),
-        sync: Effect.suspend(() => file.sync),
-        read: (buffer, at) => file.read(buffer, at),
-        readAlloc: (size, at) => file.readAlloc(size, at),
-        truncate: (length) => file.truncate(length),
-        write: (buffer) => file.write(buffer),
-        writeAll: (buffer) => file.writeAll(buffer),
-        ...change(file, { written: 0 })
-      }))
-  })
-
 /** Each write and each sync takes this long, in ms. */
 const slowMs = 250
 
-const slowDisk = files((file) => ({
-  writeAll: (buffer) => Effect.andThen(Effect.sleep(slowMs), file.writeAll(buffer)),
-  sync: Effect.andThen(Effect.sleep(slowMs), Effect.suspend(() => file.sync))
-}))
+const slowDisk = (real: FileSystem.FileSystem) =>
+  withFiles(real, (file) => ({
+    writeAll: (buffer) => Effect.andThen(Effect.sleep(slowMs), file.writeAll(buffer)),
+    sync: Effect.andThen(Effect.sleep(slowMs), Effect.suspend(() => file.sync))
+  }))
 
 /** As after an error of the device: the file was opened, and nothing more may be written. */
-const turnedReadOnly = files((file, opened) => ({
-  writeAll: (buffer) => {
-    opened.written += buffer.length
-    return opened.written < 300_000 ? file.writeAll(buffer) : Effect.fail(systemError({
-      _tag: "Unknown",
-      module: "FileSystem",
-      method: "writeAll",
-      cause: Object.assign(new Error("read-only file system"), { code: "EROFS" })
-    }))
-  }
-}))
+const turnedReadOnly = (real: FileSystem.FileSystem) =>
+  withFiles(real, (file) => {
+    let written = 0
+    return {
+      writeAll: (buffer) => {
+        written += buffer.length
+        return written < 300_000 ? file.writeAll(buffer) : Effect.fail(systemError({
+          _tag: "Unknown",
+          module: "FileSystem",
+          method: "writeAll",
+          cause: Object.assign(new Error("read-only file system"), { code: "EROFS" })
+        }))
+      }
+    }
+  })
 
 /** One way in which a disk is bad. */
 interface Bad {

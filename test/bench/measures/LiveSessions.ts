@@ -1,9 +1,6 @@
-import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "../Figure.ts"
+import { liveRunOf } from "../LiveRun.ts"
 import type { LiveResult } from "../LiveProcess.ts"
-
-const script = fileURLToPath(new URL("../LiveProcess.ts", import.meta.url))
 
 /** Sessions that must live in one process, and how its event loop must do. */
 const wanted = 1000
@@ -14,28 +11,6 @@ const more = [1250, 1500, 1750, 2000, 2500, 3000, 4000, 5000]
 /** … and when they do not, until one does. */
 const fewer = [800, 600, 400, 300, 200, 100]
 
-/** One process; undefined when its sessions did not keep up. */
-const live = (kind: "real" | "plain", sessions: number, lasting: number): Promise<LiveResult | undefined> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--expose-gc", script, kind, `${sessions}`, `${lasting}`], {
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    let said = ""
-    let complained = ""
-    child.stdout.on("data", (chunk) => {
-      said += chunk
-    })
-    child.stderr.on("data", (chunk) => {
-      complained += chunk
-    })
-    child.on("error", reject)
-    child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(said) as LiveResult)
-      else if (complained.includes("did not keep up")) resolve(undefined)
-      else reject(new Error(complained))
-    })
-  })
-
 const keeps = (result: LiveResult | undefined): result is LiveResult =>
   result !== undefined && result.delayP99 < bound && result.framesLost === 0
 
@@ -44,13 +19,13 @@ const measure: Measure = {
     `Live sessions of one process in real time, on one thread: each is fed 50 frames a second, speaks a second, listens three, and is answered with 1.2 s of speech; recognition, model and voice are instant, the output is paced, every turn is recorded (the records are let go). Event-loop delay by perf_hooks over ${seconds} s after 8 s of warm-up, less what an idle loop shows; memory after that.`,
   run: async (tell) => {
     tell(`bare loop, ${wanted} callers`)
-    const plain = await live("plain", wanted, 10)
+    const plain = await liveRunOf("plain", wanted, 10)
     tell(`${wanted} sessions`)
-    const at = await live("real", wanted, seconds)
+    const at = await liveRunOf("real", wanted, seconds)
     let most = keeps(at) ? at : undefined
     for (const count of keeps(at) ? more : fewer) {
       tell(`${count} sessions`)
-      const result = await live("real", count, 12)
+      const result = await liveRunOf("real", count, 12)
       if (keeps(result)) most = result
       if (keeps(result) !== keeps(at)) break
     }

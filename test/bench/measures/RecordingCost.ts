@@ -5,40 +5,15 @@ import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { conversation } from "@rspp/timeline/test/support/Script"
 import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
 import { Effect, Layer } from "effect"
-import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "../Figure.ts"
+import { liveRunOf } from "../LiveRun.ts"
 import { percentile } from "../Figure.ts"
-import type { Kind, LiveResult } from "../LiveProcess.ts"
-
-const script = fileURLToPath(new URL("../LiveProcess.ts", import.meta.url))
+import type { Kind } from "../LiveProcess.ts"
 
 /** Sessions of the process: as many as it can hold on this machine, so that it is loaded. */
 const loads = [200, 100, 50]
 const seconds = 12
 const pairs = 3
-
-/** One process; undefined when its sessions did not keep up. */
-const live = (kind: Kind, sessions: number): Promise<LiveResult | undefined> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--expose-gc", script, kind, `${sessions}`, `${seconds}`], {
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    let said = ""
-    let complained = ""
-    child.stderr.on("data", (chunk) => {
-      complained += chunk
-    })
-    child.stdout.on("data", (chunk) => {
-      said += chunk
-    })
-    child.on("error", reject)
-    child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(said.trim().split("\n").at(-1) ?? "") as LiveResult)
-      else if (complained.includes("did not keep up")) resolve(undefined)
-      else reject(new Error(complained))
-    })
-  })
 
 const middle = (values: ReadonlyArray<number>): number => percentile(values, 0.5)
 
@@ -86,8 +61,8 @@ const costOf = async (
     const used: Array<number> = []
     while (shares.length < pairs) {
       tell(`${load.without}, ${sessions} sessions, pair ${shares.length + 1} of ${pairs}`)
-      const without = await live(load.without, sessions)
-      const recorded = without === undefined ? undefined : await live(load.recorded, sessions)
+      const without = await liveRunOf(load.without, sessions, seconds)
+      const recorded = without === undefined ? undefined : await liveRunOf(load.recorded, sessions, seconds)
       if (without === undefined || recorded === undefined) break
       used.push(recorded.processCpu)
       shares.push((recorded.processCpu - without.processCpu) / recorded.processCpu)
