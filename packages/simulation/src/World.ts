@@ -324,13 +324,16 @@ export class World {
     return {
       executionMode: "sync",
       shouldYield: (fiber) => {
-        // The first operation since it went to sleep: this is where the world gets to know its fibers.
-        if (fiber.currentOpCount === 1) {
+        // The first operation since it went to sleep: this is where the world gets to know its fibers. It is never
+        // pre-empted, as it never is by Effect's own scheduler: a fiber that was interrupted before it began would else
+        // yield, and then begin (its start is still on the queue) as if nobody had interrupted it.
+        const isFirst = fiber.currentOpCount === 1
+        if (isFirst) {
           this.#fibers.set(fiber, this.nowNs)
           if (this.#fibers.size > this.#nextSweep) this.#sweep()
         }
         this.#ops++
-        if (--this.#opsLeft > 0) return false
+        if (--this.#opsLeft > 0 || isFirst) return false
         this.#opsLeft = this.#nextPreemption()
         return true
       },
