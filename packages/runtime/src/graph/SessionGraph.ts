@@ -4,6 +4,8 @@ import { InvariantBroken } from "../authority/InvariantBroken.ts"
 /** A node of the part of the graph that runs once for each turn, with what is tied to it. */
 export interface TurnNode {
   readonly node: GraphNode
+  /** What a plan's provider bindings call it: those of one node go before those of its modality. */
+  readonly binding: { readonly own: string; readonly modality: "llm" | "tts" | "external" }
   /** What brings it work, fallback edges included. */
   readonly into: ReadonlyArray<GraphEdge>
   /** Where what it gives goes: the edges of the segmenter that it is fused with, where there is one. */
@@ -34,6 +36,8 @@ export interface SessionGraph {
   /** The nodes from which nothing comes through but over the given edges. */
   readonly onlyBefore: (edges: ReadonlyArray<GraphEdge>) => ReadonlySet<string>
 }
+
+const modalities: { readonly [type in NodeType]?: "llm" | "tts" } = { language_model: "llm", text_to_speech: "tts" }
 
 const preludeTypes: ReadonlySet<NodeType> = new Set([
   "audio_input",
@@ -100,8 +104,10 @@ export const openGraph = (graph: GraphDefinition): SessionGraph => {
   const turnNodes = order.filter((id) => !swallowed.has(id)).map((id): TurnNode => {
     const node = byId.get(id) as GraphNode
     const segmenter = fused.get(id)
+    const modality = modalities[node.node_type] ?? "external"
     return {
       node,
+      binding: { own: `${modality}.${id}`, modality },
       into: into(id),
       out: given(segmenter ?? id),
       fallback: from(id).filter((edge) => edge.fallback_on !== undefined),

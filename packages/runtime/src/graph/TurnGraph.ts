@@ -283,10 +283,9 @@ export class TurnGraph implements TurnWork {
     return `${this.turn.turnId}/${node_id === this.graph.onlyModel ? "reply" : node_id}`
   }
 
-  provider(node: TurnNode["node"], modality: "llm" | "tts" | "external"): string {
+  provider({ binding, node }: TurnNode): string {
     const bindings = this.turn.plan.provider_bindings
-    const own = bindings[`${modality}.${node.node_id}`] ?? bindings[modality]
-    return own ?? node.provider_id ?? `builtin/${node.node_type}`
+    return bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
   }
 
   tell(edge: GraphEdge, item: Item, producer: string | undefined, joins: string | undefined): string | undefined {
