@@ -60,9 +60,9 @@ export class SnapshotFeed extends Context.Service<SnapshotFeed, {
   readonly run: Effect.Effect<never>
 }>()("rspp/SnapshotFeed") {
   static readonly layer = (
-    options: FeedOptions = defaultFeedOptions
+    options: Partial<FeedOptions> = {}
   ): Layer.Layer<SnapshotFeed, never, SnapshotPublisher | SessionDirectory | AuditLog | SnapshotLog> =>
-    Layer.effect(SnapshotFeed, Effect.suspend(() => make(options)))
+    Layer.effect(SnapshotFeed, Effect.suspend(() => make({ ...defaultFeedOptions, ...options })))
 }
 
 /** When and under which configuration a session was last looked at. */
@@ -71,7 +71,11 @@ interface Looked {
   readonly at_ms: number
 }
 
-const make = Effect.fnUntraced(function*({ everyMs, factsEveryMs, snapshotTtlMs }: FeedOptions) {
+/** A session is looked at often enough that a snapshot is issued anew before half its TTL (F1). */
+const lookAtPartOfTtl = 0.05
+
+const make = Effect.fnUntraced(function*({ everyMs, snapshotTtlMs, ...options }: FeedOptions) {
+  const factsEveryMs = Math.min(options.factsEveryMs, snapshotTtlMs * lookAtPartOfTtl)
   const publisher = yield* SnapshotPublisher
   const sessions = yield* SessionDirectory
   const audit = yield* AuditLog
