@@ -70,9 +70,12 @@ export class TypedCall {
         clock: "realtime"
       })).pipe(
         Effect.provideService(SessionObservers, [this.#observer, ...observers]),
-        Effect.provide(Session.layer.pipe(Layer.provide(this.#ports(pipeline.provider_bindings)), Layer.provide(feed)), {
-          local: true
-        })
+        Effect.provide(
+          Session.layer.pipe(Layer.provide(this.#ports(pipeline.provider_bindings)), Layer.provide(feed)),
+          {
+            local: true
+          }
+        )
       )
   }
 

@@ -1,6 +1,6 @@
 import type { ControlRequestFailure, ControlServer } from "@rspp/control/http/ControlClient"
 import type { PinnedSession } from "@rspp/control/http/PinnedPipelines"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { CliFailure } from "./CliFailure.ts"
 import { knownProviders } from "./PipelineFile.ts"
 import type { ExitName } from "./ExitCode.ts"
@@ -24,8 +24,7 @@ export const registeredSession = Effect.fn("registeredSession")(
     const { PinnedPipelines } = yield* Effect.promise(() => import("@rspp/control/http/PinnedPipelines"))
     const FetchHttpClient = yield* Effect.promise(() => import("effect/http/FetchHttpClient"))
     const pinned = yield* Effect.flatMap(PinnedPipelines, (pipelines) => pipelines.of(session_id)).pipe(
-      Effect.provide(PinnedPipelines.layer(server)),
-      Effect.provide(FetchHttpClient.layer),
+      Effect.provide(Layer.provide(PinnedPipelines.layer(server), FetchHttpClient.layer)),
       Effect.mapError((error) =>
         new CliFailure({ exit: exitOf(error), message: error.message, hint: hints[error.reason] })
       )

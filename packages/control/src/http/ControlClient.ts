@@ -56,11 +56,10 @@ const failureOf = ({ url }: ControlServer, error: unknown): ControlRequestFailur
       message: `what the control plane at ${url} answers cannot be read (${String(field(error, "message"))})`
     })
   }
+  const what = field(field(error, "reason"), "_tag") ?? field(error, "_tag")
   return new ControlRequestFailure({
     reason: "unavailable",
-    message: `the control plane at ${url} cannot be asked (${
-      String(field(field(error, "reason"), "_tag") ?? field(error, "_tag") ?? "no answer")
-    })`
+    message: `the control plane at ${url} cannot be asked (${typeof what === "string" ? what : "no answer"})`
   })
 }
 

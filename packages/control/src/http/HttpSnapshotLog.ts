@@ -72,7 +72,7 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, apiKey, url }:
 
   const refusal = (scope: string, status: number, text: string) =>
     Effect.map(
-      Effect.orElseSucceed(decodeProblem(text), () => ({}) as typeof Problem.Type),
+      Effect.orElseSucceed(decodeProblem(text), (): typeof Problem.Type => ({})),
       ({ code, detail = `status ${status}` }): SnapshotLogFailure | undefined => {
         if (status === 404 && code === "lease_not_found") return undefined
         const may = status >= 400 && status < 500 && status !== 408 && status !== 429

@@ -65,7 +65,10 @@ const make = Effect.fnUntraced(function*(server: ControlServer, { everyMs, lastW
 
   const report = Effect.suspend(() => {
     if (counts.size === 0) return Effect.void
-    const reports: ReadonlyArray<ProviderReport> = [...counts].map(([provider_id, count]) => ({ provider_id, ...count }))
+    const reports: ReadonlyArray<ProviderReport> = [...counts].map(([provider_id, count]) => ({
+      provider_id,
+      ...count
+    }))
     counts = new Map()
     return asked(server, client.runtimes.report({ payload: { reports } })).pipe(
       Effect.catch((error) => {

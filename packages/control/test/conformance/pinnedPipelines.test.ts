@@ -65,7 +65,10 @@ onBothDatabases("pinned pipelines", (make) => {
           const answer = await api.fetch(input, init)
           const text = await answer.text()
           const { headers, status } = answer
-          return new Response(String(input).includes("/v1/pipelines/") ? change(text) : text, { headers, status })
+          return new Response(new Request(input).url.includes("/v1/pipelines/") ? change(text) : text, {
+            headers,
+            status
+          })
         }
         const error = yield* Effect.flip((yield* over(changed, key)).of(session_id))
         assert.notInclude(JSON.stringify(error) + String(error), key)
@@ -90,7 +93,10 @@ onBothDatabases("pinned pipelines", (make) => {
       assert.match(yield* says(replaced(/"node_type":"\w+"/u, "\"node_type\":7")), /^damaged: .*cannot be read/u)
       // whole, but another version than the session's
       const other = yield* Effect.promise(() => api.send("GET", "/v1/pipelines/assistant/versions/1", { key }))
-      assert.match(yield* says(() => other.text), /^damaged: .*assistant@2 was asked for, and assistant@1 was answered/u)
+      assert.match(
+        yield* says(() => other.text),
+        /^damaged: .*assistant@2 was asked for, and assistant@1 was answered/u
+      )
     }))
 
   it.live("are not given for a session that has ended, is not there, or is another tenant's", () =>
