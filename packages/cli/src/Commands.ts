@@ -70,18 +70,28 @@ const run = Command.make(
     snapshots: optional(
       Flag.String("snapshots").pipe(
         Flag.withDescription(
-          "Follow the snapshots that rspp snapshots publish has put there: dir:PATH, sqlite:PATH or postgres://…"
+          "Follow the snapshots that are published there: dir:PATH, sqlite:PATH, postgres://…, or http://… of a control plane"
         )
       )
     ),
     snapshotScope: optional(
       Flag.String("snapshot-scope").pipe(
-        Flag.withDescription("Which of the --snapshots; default: those under the pipeline's id")
+        Flag.withDescription(
+          "Which of the --snapshots; default: those under the pipeline's id, of a control plane the session's"
+        )
       )
     ),
     maxStaleness: optional(
       Flag.Int("max-staleness").pipe(
         Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
+      )
+    ),
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Run the --session of this control plane: its pipeline and snapshots come from there, and it is told of this runtime; the key is in RSPP_API_KEY"
+        )
       )
     ),
     pipeline: optional(

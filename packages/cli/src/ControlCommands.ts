@@ -34,6 +34,11 @@ export const controlPlane = Command.make(
     agent: optional(
       Flag.String("agent").pipe(Flag.withDescription("The agent that LiveKit dispatches to the rooms of sessions"))
     ),
+    snapshotTtl: optional(
+      Flag.Int("snapshot-ttl").pipe(
+        Flag.withDescription("How long runtimes may decide from a published snapshot, in ms; default 600000")
+      )
+    ),
     json
   },
   (flags) =>
