@@ -13,6 +13,49 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print the answer as JSON, for machines")
 )
 
+const backup = Command.make(
+  "backup",
+  {
+    database: Flag.String("database").pipe(Flag.withDescription("The control plane's: sqlite:PATH or postgres://…")),
+    to: Flag.String("to").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Write it to this new file; a file that is there is never overwritten")
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/ControlPlaneBackup.ts")),
+      ({ backUp }) => backUp(flags)
+    )
+).pipe(
+  Command.withDescription("Write everything that a control plane keeps to a file, while it runs"),
+  Command.withExamples([{
+    command: "rspp control-plane backup --database postgres://rspp@db/control --to control-2026-11-23.backup",
+    description: "From either database; it can be restored into either"
+  }])
+)
+
+const restore = Command.make(
+  "restore",
+  {
+    database: Flag.String("database").pipe(
+      Flag.withDescription("Into this database, without a control plane in it: sqlite:PATH or postgres://…")
+    ),
+    from: Flag.String("from").pipe(Flag.withMetavar("FILE"), Flag.withDescription("A file of control-plane backup")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/ControlPlaneRestore.ts")),
+      ({ restoreBackup }) => restoreBackup(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Restore a backup whole, or not at all; epochs and versions go on above all that were handed out before"
+  )
+)
+
 /** `rspp control-plane`. */
 export const controlPlane = Command.make(
   "control-plane",
@@ -47,7 +90,8 @@ export const controlPlane = Command.make(
   ),
   Command.withExamples([
     { command: "rspp control-plane --database sqlite:control.sqlite", description: "On this machine" }
-  ])
+  ]),
+  Command.withSubcommands([backup, restore])
 )
 
 /** Where the control plane is, and as whom it is asked. */

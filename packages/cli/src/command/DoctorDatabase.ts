@@ -1,4 +1,4 @@
-import { missingMigrations } from "@rspp/control/sql/Migrations"
+import { migrationState } from "@rspp/control/sql/Migrations"
 import { databaseNow } from "@rspp/control/sql/DatabaseClock"
 import { Effect, FileSystem } from "effect"
 import * as Clock from "effect/Clock"
@@ -51,7 +51,7 @@ export const examineDatabase = Effect.fn("rspp.doctor.database")(
       const after = yield* Clock.currentTimeMillis
       const now = Number(row?.["now_ms"])
       const skew = skewOf(before, now, after)
-      const missing = yield* missingMigrations
+      const { missing } = yield* migrationState
       const findings: ReadonlyArray<Finding> = [
         {
           check: "connectivity",
