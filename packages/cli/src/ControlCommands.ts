@@ -77,6 +77,14 @@ export const controlPlane = Command.make(
     agent: optional(
       Flag.String("agent").pipe(Flag.withDescription("The agent that LiveKit dispatches to the rooms of sessions"))
     ),
+    drainNotice: Flag.Int("drain-notice").pipe(
+      Flag.withDefault(0),
+      Flag.withDescription("When stopped, say so at /readyz for this time before no more is taken, in ms; default 0")
+    ),
+    drainWithin: Flag.Int("drain-within").pipe(
+      Flag.withDefault(10_000),
+      Flag.withDescription("When stopped, let running requests end within this time, in ms; default 10000")
+    ),
     json
   },
   (flags) =>

@@ -1,6 +1,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
+import { Draining } from "@rspp/control/http/Draining"
 import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
@@ -8,22 +9,29 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import { CleanStop } from "../CleanStop.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { controlOver, databaseName } from "../ControlDatabase.ts"
 import { parseLeases } from "../LeaseDatabase.ts"
 import { knownProviders } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { makeServerDrain } from "../ServerDrain.ts"
 
 export interface ControlPlaneFlags {
   readonly database: string
   readonly listen: string
   readonly livekit: string | undefined
   readonly agent: string | undefined
+  readonly drainNotice: number
+  readonly drainWithin: number
   readonly json: boolean
 }
 
 /** Longest request: a large spec has 20 KB, and the reader of specs takes 1 MiB. */
 const maxRequestBytes = 2_097_152
+
+/** Longest time of either part of a drain, ms: an hour. */
+const maxDrainMs = 3_600_000
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
@@ -57,14 +65,24 @@ const tokens = (url: string | undefined, agent: string | undefined) => {
 
 /**
  * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
- * stopped. The platform key of a new database is
- * shown once, on standard output.
+ * stopped. The platform key of a new database is shown once, on standard output.
+ *
+ * Stopped by SIGTERM or SIGINT it drains: it says that it is not ready, then takes no new connection, lets running requests
+ * end, and ends with 0; with 130 when it had to cut some off.
  */
 export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
   const screen = yield* Screen
   const address = yield* listenAt(flags.listen)
   const database = yield* parseLeases(flags.database)
   const livekit = yield* tokens(flags.livekit, flags.agent)
+  const cleanStop = yield* CleanStop
+  for (const [flag, ms] of [["--drain-notice", flags.drainNotice], ["--drain-within", flags.drainWithin]] as const) {
+    if (ms < 0 || ms > maxDrainMs) {
+      return yield* usage(`${flag} ${ms} is no time to drain in`, `Give milliseconds from 0 to ${maxDrainMs}.`)
+    }
+  }
+  const http = createServer()
+  const server = makeServerDrain(http, { noticeMs: flags.drainNotice, withinMs: flags.drainWithin })
 
   const announce = Effect.gen(function*() {
     const { address } = yield* HttpServer.HttpServer
@@ -81,7 +99,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     screen.line(`control plane at ${at} over ${databaseName(database)}; the API is shown at ${at}/docs`)
   })
 
-  const server = NodeHttpServer.layer(createServer, address).pipe(
+  const listening = NodeHttpServer.layer(() => http, address).pipe(
     Layer.catch((cause) =>
       Layer.effectContext(Effect.fail(
         new CliFailure({
@@ -95,10 +113,20 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
   const app = HttpRouter.serve(controlRoutes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(announce)),
     Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
-    Layer.provide(server),
+    Layer.provide(listening),
+    Layer.provide(Layer.succeed(Draining, server.draining)),
     Layer.provide(controlOver(database, { providers: knownProviders })),
     Layer.provide(livekit),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))
   )
-  return yield* Layer.launch(app)
+  const drained = Effect.gen(function*() {
+    screen.note("stopping: running requests are finished")
+    const cut = yield* server.drain
+    if (cut === 0) cleanStop.done()
+    else screen.note(`${cut} requests were cut off after ${flags.drainWithin} ms`)
+  })
+  return yield* Layer.build(app).pipe(
+    Effect.andThen(Effect.onInterrupt(Effect.never, () => drained)),
+    Effect.scoped
+  )
 })

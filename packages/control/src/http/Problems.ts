@@ -133,6 +133,12 @@ export const unavailable = new UnavailableProblem({
   detail: "the control plane cannot use its database now; nothing was changed, ask again"
 })
 
+/** This server is about to end; others may be there. */
+export const leaving = new UnavailableProblem({
+  code: "draining",
+  detail: "this control plane is stopping; send requests to another"
+})
+
 export const unauthorized = ({ code, message }: Unauthenticated): UnauthorizedProblem =>
   new UnauthorizedProblem({ code, detail: message })
 
