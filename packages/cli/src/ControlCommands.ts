@@ -77,6 +77,15 @@ export const controlPlane = Command.make(
     agent: optional(
       Flag.String("agent").pipe(Flag.withDescription("The agent that LiveKit dispatches to the rooms of sessions"))
     ),
+    rate: Flag.Finite("rate").pipe(
+      Flag.withDefault(100),
+      Flag.withDescription("Requests a second that each API key may send here; 0: any number. Default: 100")
+    ),
+    burst: optional(
+      Flag.Int("burst").pipe(
+        Flag.withDescription("Requests that a key may send at once after a time without any; default: twice --rate")
+      )
+    ),
     drainNotice: Flag.Int("drain-notice").pipe(
       Flag.withDefault(0),
       Flag.withDescription("When stopped, say so at /readyz for this time before no more is taken, in ms; default 0")

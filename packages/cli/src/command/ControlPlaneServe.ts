@@ -2,6 +2,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
 import { Draining } from "@rspp/control/http/Draining"
+import { layerRequestRate, maxPerSecond } from "@rspp/control/http/RequestRate"
 import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
@@ -22,6 +23,8 @@ export interface ControlPlaneFlags {
   readonly listen: string
   readonly livekit: string | undefined
   readonly agent: string | undefined
+  readonly rate: number
+  readonly burst: number | undefined
   readonly drainNotice: number
   readonly drainWithin: number
   readonly json: boolean
@@ -29,6 +32,17 @@ export interface ControlPlaneFlags {
 
 /** Longest request: a large spec has 20 KB, and the reader of specs takes 1 MiB. */
 const maxRequestBytes = 2_097_152
+
+const rateOf = (rate: number, burst: number | undefined) => {
+  if (rate === 0 && burst === undefined) return Effect.succeed(Layer.empty)
+  const perBurst = burst ?? Math.max(1, Math.ceil(2 * rate))
+  return rate > 0 && rate <= maxPerSecond && perBurst >= 1
+    ? Effect.succeed(layerRequestRate({ perSecond: rate, burst: perBurst }))
+    : Effect.fail(usage(
+      `--rate ${rate}${burst === undefined ? "" : ` with --burst ${burst}`} is no limit`,
+      `Give a rate of more than 0 and at most ${maxPerSecond} and a burst of at least 1; --rate 0 alone for no limit.`
+    ))
+}
 
 /** Longest time of either part of a drain, ms: an hour. */
 const maxDrainMs = 3_600_000
@@ -75,6 +89,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
   const address = yield* listenAt(flags.listen)
   const database = yield* parseLeases(flags.database)
   const livekit = yield* tokens(flags.livekit, flags.agent)
+  const rate = yield* rateOf(flags.rate, flags.burst)
   const cleanStop = yield* CleanStop
   for (const [flag, ms] of [["--drain-notice", flags.drainNotice], ["--drain-within", flags.drainWithin]] as const) {
     if (ms < 0 || ms > maxDrainMs) {
@@ -117,6 +132,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     Layer.provide(Layer.succeed(Draining, server.draining)),
     Layer.provide(controlOver(database, { providers: knownProviders })),
     Layer.provide(livekit),
+    Layer.provide(rate),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))
   )
   const drained = Effect.gen(function*() {

@@ -30,6 +30,15 @@ const problem = (status: number, detail?: string): HttpServerResponse.HttpServer
     { status, contentType: "application/problem+json" }
   )
 
+/** A problem that says when to come again says so in the header too, in whole seconds. */
+const withRetryAfter = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  if (response.status !== 429 || response.body._tag !== "Uint8Array") return response
+  const { retry_after_ms } = JSON.parse(new TextDecoder().decode(response.body.body)) as { retry_after_ms?: unknown }
+  return typeof retry_after_ms === "number"
+    ? HttpServerResponse.setHeader(response, "retry-after", String(Math.ceil(retry_after_ms / 1000)))
+    : response
+}
+
 /** Whatever is refused without a problem's body gets one; a defect is logged and answered without its cause. */
 const everyErrorIsAProblem = HttpRouter.middleware(
   (httpEffect) =>
@@ -37,7 +46,7 @@ const everyErrorIsAProblem = HttpRouter.middleware(
       Effect.catchDefect((defect) => Effect.as(Effect.logError("a request ended in a fault", defect), problem(500))),
       Effect.map((response) =>
         response.status < 400 || (response.headers["content-type"] ?? "").startsWith("application/problem+json")
-          ? response
+          ? withRetryAfter(response)
           : problem(response.status)
       )
     ),

@@ -71,6 +71,7 @@ export const guardProblems = [
   UnauthorizedProblem,
   ForbiddenProblem,
   ConflictProblem,
+  OverloadedProblem,
   UnavailableProblem
 ] as const
 
