@@ -244,13 +244,28 @@ export const rollout = group("rollout", "Which version of a pipeline sessions ge
         Flag.withDescription("A region that gets the candidate whatever the share; repeatable"),
         Flag.atLeast(0)
       ),
+      canaryFacets: Flag.String("canary").pipe(
+        Flag.withMetavar("language=de,region=eu"),
+        Flag.withDescription(
+          "Sessions with all of these (language, region, cost_tier) get the candidate whatever the share; repeatable"
+        ),
+        Flag.atLeast(0)
+      ),
+      steps: Flag.String("step").pipe(
+        Flag.withMetavar("TIME=PERCENT"),
+        Flag.withDescription("From this time on the share is this, for example 2026-12-01T08:00Z=25; repeatable"),
+        Flag.atLeast(0)
+      ),
       ifMatch,
       ...server
     }, ask((client) => client.putRollout)).pipe(
-      Command.withDescription("Set a rollout"),
+      Command.withDescription("Set a rollout: all of it, so that what is not named is not in it any more"),
       Command.withExamples([{
         command: "rspp rollout put assistant --stable 1 --candidate 2 --percent 10",
         description: "A tenth of new sessions"
+      }, {
+        command: "rspp rollout put assistant --stable 1 --candidate 2 --percent 1 --step 2026-12-01T08:00Z=25",
+        description: "One in a hundred now, a quarter from then on"
       }])
     ),
     Command.make("rollback", {
@@ -309,6 +324,44 @@ export const lease = group("lease", "Who may run a session").pipe(
       epoch: Flag.Int("epoch").pipe(Flag.withDescription("The epoch that is to end; another is left alone")),
       ...server
     }, ask((client) => client.revokeLease)).pipe(Command.withDescription("End an epoch: its placement stops"))
+  ])
+)
+
+/** `rspp placement`. */
+export const placement = group("placement", "Places that run sessions").pipe(
+  Command.withSubcommands([
+    Command.make("list", { ...server }, ask((client) => client.listPlacements)).pipe(
+      Command.withDescription("List the placements that have announced themselves in the last 30 s")
+    ),
+    Command.make("put", {
+      placement: named("PLACEMENT", "Its id"),
+      endpoint: Flag.String("endpoint").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription("Where it can be reached, best first; repeatable"),
+        Flag.atLeast(0)
+      ),
+      region: optional(Flag.String("region").pipe(Flag.withDescription("Where it stands, for routing"))),
+      ...server
+    }, ask((client) => client.putPlacement)).pipe(
+      Command.withDescription("Announce a placement for the next 30 s (with a runtime's key)")
+    )
+  ])
+)
+
+/** `rspp provider`. */
+export const provider = group("provider", "What runtimes have seen of providers").pipe(
+  Command.withSubcommands([
+    Command.make("health", { ...server }, ask((client) => client.providerHealth)).pipe(
+      Command.withDescription("Show the circuit of each provider that was reported in the last minute")
+    ),
+    Command.make("report", {
+      provider: named("PROVIDER", "The id of a provider"),
+      succeeded: Flag.Int("succeeded").pipe(Flag.withDefault(0), Flag.withDescription("Calls that went well")),
+      failed: Flag.Int("failed").pipe(Flag.withDefault(0), Flag.withDescription("Calls that did not")),
+      ...server
+    }, ask((client) => client.reportProvider)).pipe(
+      Command.withDescription("Report calls of a provider, as a runtime does")
+    )
   ])
 )
 

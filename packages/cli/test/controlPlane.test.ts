@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { clockFinding, skewOf } from "../src/command/DoctorDatabase.ts"
+import { clockFinding, skewOf } from "../src/Findings.ts"
 import { recording, rspp } from "./support/Program.ts"
 
 const bin = fileURLToPath(new URL("../bin/rspp.js", import.meta.url))
@@ -205,7 +205,7 @@ describe("rspp control-plane", () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
       ok: true,
-      findings: [{ check: "connectivity" }, { check: "migrations" }, { check: "clock_skew" }]
+      findings: ["connectivity", "writable", "durability", "migrations", "clock_skew"].map((check) => ({ check }))
     })
     const gone = await rspp(["doctor", "--database", "sqlite:gone.sqlite"], { cwd })
     expect([gone.code, gone.stdout]).toEqual([69, expect.stringContaining("there is no such file")])

@@ -211,6 +211,8 @@ const runtimes = HttpApiBuilder.group(
     const routing = yield* RoutingView
     const health = yield* ProviderHealth
     return handlers.handleAll({
+      placements: () =>
+        asProblems(Effect.map(Effect.flatMap(tenant, (id) => routing.placements(id)), (items) => ({ items }))),
       announce: ({ params, payload }) =>
         asProblems(Effect.flatMap(tenant, (id) => routing.announce(id, { ...payload, ...params }))),
       report: ({ payload }) => asProblems(Effect.flatMap(tenant, (id) => health.report(id, payload.reports))),
