@@ -484,19 +484,34 @@ const doctor = Command.make(
     database: optional(
       Flag.String("database").pipe(
         Flag.withDescription(
-          "Look at a control plane's database instead: can it be reached, has it the tables, does its clock agree"
+          "Look at a control plane's database instead: can it be reached and written, has it the tables, does its clock agree"
+        )
+      )
+    ),
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Look at a control plane instead: is it ready, does it take the key in RSPP_API_KEY, does its clock agree"
         )
       )
     ),
     json
   },
-  ({ database, json }) =>
-    database === undefined
-      ? Effect.flatMap(Effect.promise(() => import("./command/Doctor.ts")), ({ examine }) => examine({ json }))
-      : Effect.flatMap(
-        Effect.promise(() => import("./command/DoctorDatabase.ts")),
-        ({ examineDatabase }) => examineDatabase({ database, json })
-      )
+  ({ controlPlane: url, database, json }) =>
+    Effect.gen(function*() {
+      if (database !== undefined) {
+        const { examineDatabase } = yield* Effect.promise(() => import("./command/DoctorDatabase.ts"))
+        yield* examineDatabase({ database, json })
+      }
+      if (url !== undefined) {
+        const { examineControlPlane } = yield* Effect.promise(() => import("./command/DoctorControlPlane.ts"))
+        yield* examineControlPlane({ url, json })
+      }
+      if (database !== undefined || url !== undefined) return
+      const { examine } = yield* Effect.promise(() => import("./command/Doctor.ts"))
+      yield* examine({ json })
+    })
 ).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
 
 const kinds = optional(
@@ -671,6 +686,8 @@ export const rspp = Command.make("rspp").pipe(
     Control.rollout,
     Control.session,
     Control.lease,
+    Control.placement,
+    Control.provider,
     Control.tenant,
     Control.audit
   ])

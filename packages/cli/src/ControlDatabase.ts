@@ -38,6 +38,10 @@ export const databaseClient = (database: DatabaseAddress): Layer.Layer<SqlClient
       )
     )
 
+/** A client that only reads: on SQLite it holds up nobody who writes, and makes no file. */
+export const databaseReader = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
+  database.kind === "sqlite" ? NodeSqlite.layer(database.path, { readOnly: true }) : databaseClient(database)
+
 /** The log of snapshots in the same database. */
 const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, DatabaseFailure, SqlClient> =>
   SqlSnapshotLog.layer({ name: databaseName(database) }).pipe(

@@ -253,6 +253,10 @@ const sessions = HttpApiGroup.make("sessions").add(
 ).middleware(Guard)
 
 const runtimes = HttpApiGroup.make("runtimes").add(
+  HttpApiEndpoint.get("placements", "/v1/placements", {
+    success: Schema.Struct({ items: Schema.Array(Placement) }),
+    error
+  }).annotate(Requires, "placement:read"),
   HttpApiEndpoint.put("announce", "/v1/placements/:placement_id", {
     params: { placement_id: Id },
     payload: Placement.mapFields(({ endpoints, region }) => ({ endpoints, region })),

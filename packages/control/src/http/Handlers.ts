@@ -19,8 +19,9 @@ import { SnapshotFeed } from "../SnapshotFeed.ts"
 import { failing } from "../sql/Database.ts"
 import type { Expected } from "../sql/Documents.ts"
 import { ControlApi } from "./ControlApi.ts"
+import { Draining } from "./Draining.ts"
 import { Caller } from "./Guard.ts"
-import { asProblems } from "./Problems.ts"
+import { asProblems, leaving } from "./Problems.ts"
 
 const tenant = Effect.map(Caller, ({ tenant_id }) => tenant_id)
 
@@ -47,13 +48,15 @@ const health = HttpApiBuilder.group(
   "health",
   Effect.fn(function*(handlers) {
     const sql = yield* SqlClient.SqlClient
+    const draining = yield* Draining
     return handlers.handleAll({
       live: () => Effect.succeed({ status: "ok" as const }),
       ready: () =>
-        asProblems(Effect.gen(function*() {
-          yield* failing(sql`SELECT sequence FROM rspp_audit_head`)
+        Effect.gen(function*() {
+          if (draining()) return yield* leaving
+          yield* asProblems(failing(sql`SELECT sequence FROM rspp_audit_head`))
           return { status: "ready" as const, now_ms: Math.floor(yield* Clock.currentTimeMillis) }
-        }))
+        })
     })
   })
 )
@@ -219,6 +222,8 @@ const runtimes = HttpApiBuilder.group(
     const routing = yield* RoutingView
     const health = yield* ProviderHealth
     return handlers.handleAll({
+      placements: () =>
+        asProblems(Effect.map(Effect.flatMap(tenant, (id) => routing.placements(id)), (items) => ({ items }))),
       announce: ({ params, payload }) =>
         asProblems(Effect.flatMap(tenant, (id) => routing.announce(id, { ...payload, ...params }))),
       report: ({ payload }) => asProblems(Effect.flatMap(tenant, (id) => health.report(id, payload.reports))),

@@ -88,6 +88,7 @@ const requests = ({ content_hash, session_id, spare }: Furnished) => {
       "sessions.snapshots": { params: session },
       "sessions.lease": { params: session },
       "sessions.revokeLease": { params: session, body: { expected_epoch: 1 } },
+      "runtimes.placements": {},
       "runtimes.announce": { params: { placement_id: "here" }, body: { endpoints: ["here:1"] } },
       "runtimes.report": { body: { reports: [{ provider_id: "llm", succeeded: 1, failed: 0 }] } },
       "runtimes.providerHealth": {},

@@ -57,7 +57,9 @@ const tokens = ClientTokens.layer({
 })
 
 export const openApi = (
-  client: Layer.Layer<SqlClient.SqlClient>
+  client: Layer.Layer<SqlClient.SqlClient>,
+  /** What the routes are given besides; by default their own defaults. */
+  more: Layer.Layer<never> = Layer.empty
 ): Effect.Effect<Api & { readonly leases: LeaseAuthority["Service"] }, never, Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Effect.orDie(Layer.build(Layer.fresh(modules.pipe(Layer.provideMerge(client)))))
@@ -66,6 +68,7 @@ export const openApi = (
       controlRoutes.pipe(
         Layer.provide(Layer.succeedContext(context)),
         Layer.provide(tokens),
+        Layer.provide(more),
         Layer.provideMerge(HttpServer.layerServices)
       ),
       { disableLogger: true }
