@@ -122,7 +122,10 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   /** The live lease, if there is one, with the TTL that is left. */
   readonly current: (session_id: string) => Effect.Effect<Lease | undefined, LeaseStoreFailure>
   /** Sessions whose holder is gone: see {@link LeaseStore}. Whoever can run them may try to take them. */
-  readonly orphans: (limit: number) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
+  readonly orphans: (
+    limit: number,
+    endedWithinMs?: number
+  ) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
   /**
    * Calls `onChange` with the live lease (as `issued`, with the TTL that is left) and then with every change, until the
    * scope closes. `onChange` is called synchronously and must not throw.

@@ -116,10 +116,11 @@ const make = Effect.fnUntraced(
               RETURNING session_id`
         return Effect.map(answered(written), (rows) => rows.length > 0)
       },
-      orphans: (limit) =>
+      orphans: (limit, endedWithinMs) =>
         Effect.map(
           answered(sql`SELECT session_id FROM rspp_leases
             WHERE state <> 'revoked' AND expires_at_ms <= ${now}
+              ${endedWithinMs === undefined ? sql`` : sql`AND expires_at_ms >= ${now} - ${endedWithinMs}`}
             ORDER BY expires_at_ms, session_id LIMIT ${limit}`),
           (rows) => rows.map((row) => String(row["session_id"]))
         )
