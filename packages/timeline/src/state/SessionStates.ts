@@ -132,13 +132,15 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
     }),
     save: Effect.fn("SessionStates.save")(function*(state: DurableState) {
       const { authority_epoch, revision, session_id } = state
-      const written = yield* answered(sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state)
+      const written = yield* answered(
+        sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state)
         VALUES (${session_id}, ${authority_epoch}, ${revision}, ${encode(state)})
         ON CONFLICT (session_id) DO UPDATE
           SET fence_epoch = excluded.fence_epoch, revision = excluded.revision, state = excluded.state
           WHERE s.fence_epoch < excluded.fence_epoch
             OR (s.fence_epoch = excluded.fence_epoch AND s.revision < excluded.revision)
-        RETURNING session_id`)
+        RETURNING session_id`
+      )
       if (written.length > 0) return
       const [row] = yield* answered(
         sql`SELECT fence_epoch FROM rspp_session_states WHERE session_id = ${session_id}`

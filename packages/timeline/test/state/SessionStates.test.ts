@@ -4,6 +4,7 @@ import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
 import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
+import type { PostgresServer } from "@rspp/sql/test/support/PostgresServer"
 import { Effect, Layer, Redacted } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -143,12 +144,9 @@ describe("session states in SQLite", () => {
   cases((database) => NodeSqlite.layer(join(directory, `${database}.db`)))
 })
 
-describe("session states in PostgreSQL", () => {
-  const server = postgresServer()
-  if ("missing" in server) {
-    it(`was not run: ${server.missing}`, (context) => context.skip(server.missing))
-    return
-  }
+const notRun = (missing: string) => it(`was not run: ${missing}`, (context) => context.skip(missing))
+
+const onPostgres = (server: Extract<PostgresServer, { readonly url: string }>) => {
   afterAll(server.stop)
   const schemaOf = (database: string) => `rspp_states_${process.pid}_${database}`
   beforeAll(() =>
@@ -174,4 +172,10 @@ describe("session states in PostgreSQL", () => {
         assert.strictEqual(yield* refused(load("ses_1")), "unavailable")
         assert.strictEqual(yield* refused(save(stateOf(1, 1))), "unavailable")
       })))
+}
+
+describe("session states in PostgreSQL", () => {
+  const server = postgresServer()
+  if ("missing" in server) notRun(server.missing)
+  else onPostgres(server)
 })
