@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 
 /**
  * The store of leases did not answer, or what it answered makes no sense. Whether a write has happened is then unknown:
@@ -54,6 +55,11 @@ export class LeaseStore extends Context.Service<LeaseStore, {
     limit: number,
     endedWithinMs?: number
   ) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
+  /**
+   * Sessions whose lease has changed hands or ended, by whomever, as soon as that is so. Fails when the connection is
+   * lost; what happened until the next one is missed. Absent: this store cannot tell, and is asked at renewals only.
+   */
+  readonly changes?: Stream.Stream<string, LeaseStoreFailure>
 }>()("rspp/LeaseStore") {
   /** In this process only, for as long as the layer; its clock is Effect's. About 300 bytes a session. */
   static readonly layerMemory: Layer.Layer<LeaseStore> = Layer.sync(LeaseStore, () => {
