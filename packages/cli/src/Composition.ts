@@ -17,6 +17,7 @@ import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import type { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
 import type { Durability } from "@rspp/timeline/recorder/Durability"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
@@ -38,6 +39,9 @@ import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
 import type { ReportsTo } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
+import { keptState, sharedStates } from "./StateDatabase.ts"
+import { adoptedLease, takenState } from "./Takeover.ts"
+import type { Takeover } from "./Takeover.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
@@ -58,8 +62,12 @@ export interface CompositionOptions {
   readonly durability?: Durability
   /** Where the timeline is shipped to while it is written. */
   readonly store?: StoreAddress
-  /** Where the session's lease is held; in this process only by default. */
+  /** Where the session's lease and its durable state are kept; in this process only by default. */
   readonly leases?: SharedLeases
+  /** The session was another runtime's: the lease that was taken, and what was kept of it. */
+  readonly takeover?: Takeover
+  /** Providers that are ready already; made for this call by default. */
+  readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
@@ -83,6 +91,7 @@ export interface CompositionOptions {
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
  *     ├─ observers          ← timeline, cli, control      spans (OpenTelemetry), the live view, provider health
+ *     ├─ SessionStateStore  ← timeline                    durable state, when others may take the session over
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
@@ -153,8 +162,16 @@ const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
 }
 
 /** The same for a call whose lease others may want too. */
-const controlOf = ({ leases }: CompositionOptions) =>
-  leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+const controlOf = ({ leases, takeover }: CompositionOptions) => {
+  if (takeover !== undefined) return Layer.provideMerge(adoptedLease(takeover), control)
+  return leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+}
+
+/** Port ← timeline: where durable state is kept, when others may take the session over. */
+const stateOf = ({ leases, takeover }: CompositionOptions) => {
+  if (takeover !== undefined) return takenState(takeover)
+  return leases === undefined ? Layer.empty : Layer.provide(keptState, sharedStates(leases.database))
+}
 
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
 const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
@@ -174,7 +191,8 @@ export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(nodes(options.nodes)),
-    Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
+    Layer.provideMerge(options.ready ?? providers(options.spec.pipeline.provider_bindings)),
+    Layer.provideMerge(stateOf(options)),
     Layer.provideMerge(feed(options)),
     Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
