@@ -19,7 +19,7 @@ import { ControlPlaneProcess } from "../../support/ControlPlaneProcess.ts"
 import { Callers } from "../Callers.ts"
 import type { Figure, Measure } from "../Figure.ts"
 import { percentile } from "../Figure.ts"
-import { benchSessions, Exchange, silentFrame } from "../InstantPorts.ts"
+import { benchSessions, Exchange } from "../InstantPorts.ts"
 import type { Line } from "../InstantPorts.ts"
 
 const sessions = 500
@@ -29,13 +29,11 @@ const everyMs = 4000
 /** What the issue asks for, ms. */
 const bound = 5
 
-/** A caller who types: from when that is given to the session, and from when the session takes it in, until its turn is open. */
+/** A caller who types: from when that is given to the session until its turn is open. */
 class Typist {
   readonly line: Line
   readonly opened: Array<number> = []
-  readonly decided: Array<number> = []
   refused = 0
-  #takenInMs = 0
   #typedMs: number | undefined
 
   constructor(line: Line) {
@@ -54,15 +52,10 @@ class Typist {
   }
 
   readonly observer: SessionObserver = {
-    input: ({ input }) => {
-      if (input.type === "typed_text") this.#takenInMs = performance.now()
-    },
     outputs: (outputs) => {
       for (const output of outputs) {
         if (output.record !== "signal" || output.signal.signal !== "turn_open" || this.#typedMs === undefined) continue
-        const now = performance.now()
-        this.opened.push(now - this.#typedMs)
-        this.decided.push(now - this.#takenInMs)
+        this.opened.push(performance.now() - this.#typedMs)
         this.#typedMs = undefined
       }
     }
@@ -74,8 +67,6 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 interface Typed {
   /** What each decision took, waiting for the session's own loop included, ms. */
   readonly took: ReadonlyArray<number>
-  /** … and without, ms. */
-  readonly alone: ReadonlyArray<number>
   /** CPU of the one JavaScript thread ÷ time that passed. */
   readonly cpu: number
   /** Frames of the callers that the sessions had no room for. */
@@ -90,7 +81,6 @@ const typing = async (typists: ReadonlyArray<Typist>): Promise<Typed> => {
   const cpuBefore = process.threadCpuUsage()
   for (const typist of typists) {
     typist.opened.length = 0
-    typist.decided.length = 0
     typist.refused = 0
   }
   const began = performance.now()
@@ -107,8 +97,7 @@ const typing = async (typists: ReadonlyArray<Typist>): Promise<Typed> => {
   const refused = typists.reduce((sum, typist) => sum + typist.refused, 0)
   const took = typists.flatMap((typist) => typist.opened)
   if (refused > 0 || took.length < due) throw new Error(`${due} texts opened ${took.length} turns`)
-  const alone = typists.flatMap((typist) => typist.decided)
-  return { took, alone, cpu, lost: lostBy(typists) - lostBefore }
+  return { took, cpu, lost: lostBy(typists) - lostBefore }
 }
 
 /** A control plane over SQLite with the sessions, each on the version that it is pinned to. */
@@ -150,8 +139,8 @@ const layers = (directory: string, url: string, apiKey: string) => {
   )
 }
 
-const figuresOf = (name: string, { alone, cpu, lost, took }: Typed, bare?: Typed): ReadonlyArray<Figure> => [
-  ...([["p50", 0.5], ["p95", 0.95], ["p99", 0.99]] as const).map(([label, p]) => ({
+const figuresOf = (name: string, { cpu, lost, took }: Typed, bare?: Typed): ReadonlyArray<Figure> =>
+  ([["p50", 0.5], ["p95", 0.95], ["p99", 0.99]] as const).map(([label, p]) => ({
     name: `${name}, ${label}`,
     value: percentile(took, p),
     unit: "ms",
@@ -164,14 +153,7 @@ const figuresOf = (name: string, { alone, cpu, lost, took }: Typed, bare?: Typed
         } % of a core; ${lost} frames of the callers were lost`
       }
       : {})
-  })),
-  {
-    name: `${name}: from when the session takes it in, p95`,
-    value: percentile(alone, 0.95),
-    unit: "ms",
-    ...(bare === undefined ? {} : { bare: percentile(bare.alone, 0.95), against: "the control plane is there" })
-  }
-]
+  }))
 
 const measure: Measure = {
   about:
@@ -215,7 +197,7 @@ const measure: Measure = {
               yield* Effect.sleep(1)
             }
           }
-          const callers = new Callers(typists.map(({ line }) => ({ feed: () => line.feed(silentFrame.slice()) })))
+          const callers = new Callers(typists.map(({ line }) => ({ feed: (samples) => line.feed(samples.fill(0)) })))
           callers.start()
           yield* Effect.sleep(3000)
           tell("the control plane is there")
