@@ -146,6 +146,9 @@ describe("a runtime of a control plane", () => {
       for (let turn = 0; turn < 20; turn++) assert.strictEqual(yield* call.turn, "opened, committed")
       const byTime = (request: string) => request.startsWith("PUT /v1/placements/")
       assert.deepStrictEqual(asked.slice(before).filter((request) => !byTime(request)), [])
+      // that the count would see it
+      yield* (yield* PinnedPipelines).of(session.session_id)
+      assert.include(asked.slice(before), `GET ${at}`)
       yield* call.hangUp
       yield* Fiber.join(fiber)
     })

@@ -16,7 +16,7 @@ const onlyPlacement = "local"
  *
  * Snapshots are those of the control plane in this process; with a {@link SnapshotFollower} in the context and a `scope`
  * they are those that somebody else publishes there, and the session goes on deciding from the last ones while that is away.
- * A `group` says which other scopes' snapshots a session may begin with when its own cannot be read (SF5).
+ * Where each session has a scope of its own, `scope` says which. A `group` says which other scopes' snapshots a session may begin with when its own cannot be read (SF5).
  *
  * `placementId` names this process among those that share the leases. A lease that only ran out, because its store was
  * away or this process stood still, is taken again under a new epoch if nobody else has it by then. A session that was
@@ -25,7 +25,7 @@ const onlyPlacement = "local"
 export const layer = (
   spec: NormalizedSpec,
   placementId: string = onlyPlacement,
-  scope?: string,
+  scope?: string | ((session_id: string) => string),
   group?: string
 ): Layer.Layer<ControlPlaneFeed, never, ControlPlane | LeaseAuthority> =>
   Layer.effect(
@@ -49,7 +49,8 @@ export const layer = (
             const { authority_epoch } = lease
             if (follower !== undefined && scope !== undefined) {
               const routing = { placement_id: placementId, authority_epoch, endpoints: [] }
-              return yield* follower.follow(scope, onSnapshot, group === undefined ? undefined : { group, routing })
+              const followed = typeof scope === "string" ? scope : scope(session_id)
+              return yield* follower.follow(followed, onSnapshot, group === undefined ? undefined : { group, routing })
             }
             yield* control.openSession({
               session_id,

@@ -25,7 +25,12 @@ const versionOf = (version: number): Snapshot => {
 /** A log that the test writes, takes away and brings back. */
 const makeLog = Effect.gen(function*() {
   const pushes = yield* Queue.unbounded<string>()
-  const state = { away: false, reads: 0, published: new Map<string, { snapshot: Snapshot; atMs: number }>() }
+  const state = {
+    away: false,
+    hung: false,
+    reads: 0,
+    published: new Map<string, { snapshot: Snapshot; atMs: number }>()
+  }
   const failure = new SnapshotLogFailure({ log: "test", reason: "unavailable", message: "it is away" })
   const publish = (scope: string, version: number) =>
     Effect.map(
@@ -38,6 +43,7 @@ const makeLog = Effect.gen(function*() {
     latest: (scope) =>
       Effect.gen(function*() {
         state.reads++
+        if (state.hung) return yield* Effect.never
         if (state.away) return yield* failure
         const known = state.published.get(scope)
         const now = yield* Clock.currentTimeMillis
@@ -134,6 +140,20 @@ describe("a follower of snapshots", () => {
         // its own last good ones come before anyone's
         log.state.away = true
         assert.deepStrictEqual((yield* heardBy("new", "acme v1")).map(([version]) => version), [1])
+      })))
+
+  it.effect("lends them also when the log does not answer at all, after no longer than opening may take", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 7)
+        const running = yield* heardBy("s", "acme v1")
+        log.state.hung = true
+        const opening = yield* Effect.forkChild(heardBy("new", "acme v1"))
+        yield* TestClock.adjust(900)
+        assert.isUndefined(opening.pollUnsafe())
+        yield* TestClock.adjust(1100)
+        assert.deepStrictEqual(yield* Fiber.join(opening), [[0, 1]])
+        assert.deepStrictEqual(running, [[7, 1000]])
       })))
 
   it.effect("waits for the first snapshots of a scope that are not published yet, and no longer than it may", () =>
