@@ -1,8 +1,8 @@
 import { ByteReader } from "./ByteReader.ts"
 import { readIntegers } from "./IntegerList.ts"
 import { guesses, numberBound } from "./NumberSlots.ts"
-import type { Fields, Place, Shape } from "./RecordModel.ts"
-import { Form, kinds, maxBlockValues, maxDepth, RecordModel } from "./RecordModel.ts"
+import type { Fields, Form, Place, Shape } from "./RecordModel.ts"
+import { kinds, maxBlockValues, maxDepth, RecordModel } from "./RecordModel.ts"
 
 /** What is here was not written by a `RecordEncoder`. */
 export class NotRecords extends RangeError {}
@@ -120,9 +120,9 @@ export class RecordDecoder {
       for (let left = this.#control.varint(); left > 0; left--) keys.push(this.#text())
       shape = this.#model.shapeOf(keys)
     }
-    const form = new Form(kind, text, shape)
-    place.add(form)
-    return form
+    const alone = this.#model.newForm(kind, text, shape)
+    place.add(alone)
+    return alone[0] as Form
   }
 
   #contents(place: Place, form: Form, slot: number | undefined, depth: number): unknown {
@@ -136,7 +136,7 @@ export class RecordDecoder {
       case kinds.constant:
         return JSON.parse(form.text)
       case kinds.integer:
-        return this.#number(slot ?? this.#model.slotIn(form, 0))
+        return this.#number(slot ?? this.#model.slotAt(place))
       case kinds.pattern:
         return this.#pattern(form)
       case kinds.hash:

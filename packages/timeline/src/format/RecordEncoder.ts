@@ -3,9 +3,8 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { ByteWriter } from "./ByteWriter.ts"
 import { integerBound, writeIntegers } from "./IntegerList.ts"
 import { guesses } from "./NumberSlots.ts"
-import type { Fields, Place, Shape } from "./RecordModel.ts"
+import type { Fields, Form, Place, Shape } from "./RecordModel.ts"
 import {
-  Form,
   hole,
   isNumber,
   kinds,
@@ -164,10 +163,11 @@ export class RecordEncoder {
       form = place.forms[++index]
     }
     if (form === undefined) {
-      form = new Form(kind, text, shape)
+      const alone = this.#model.newForm(kind, text, shape)
+      form = alone[0] as Form
       this.#miss(index)
       this.#newForm(form)
-      place.add(form)
+      place.add(alone)
     } else if (index === expected) this.#hits++
     else this.#miss(index)
     if (index !== expected || likely === undefined) this.#model.surprised(place, depth, index)
@@ -244,10 +244,10 @@ export class RecordEncoder {
       case kinds.constant:
         return
       case kinds.integer:
-        return this.#number(slot ?? this.#model.slotIn(form, 0), value as number)
+        return this.#number(slot ?? this.#model.slotAt(place), value as number)
       case kinds.pattern:
         for (let i = 0; i < form.parts.length - 1; i++) {
-          this.#number(form.slots[i] ?? this.#model.slotIn(form, i), numbers.at(at + i))
+          this.#number(this.#model.slotIn(form, i), numbers.at(at + i))
         }
         return
       case kinds.hash:

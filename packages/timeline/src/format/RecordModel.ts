@@ -70,8 +70,11 @@ export class Form {
   readonly parts: ReadonlyArray<string>
   /** Of an object. */
   readonly shape: Shape | undefined
-  /** The numbers of a pattern, the length of a list, the number of a hash: made when first needed. */
-  slots = noSlots
+  /**
+   * The first slot of the numbers of a pattern, the length of a list, the number of a hash, or less than 0: they are made
+   * when first needed, and lie one behind the other.
+   */
+  firstSlot = -1
 
   constructor(kind: number, text: string, shape?: Shape) {
     this.kind = kind
@@ -81,11 +84,17 @@ export class Form {
   }
 }
 
-/** The object or list that was last at a place, and the items of the lists there. */
+/** Places at which nothing has come but whole numbers: most of them. Their slots are not of the form. */
+const wholeNumber: ReadonlyArray<Form> = [new Form(kinds.integer, "")]
+
+/** The object or list that was last at a place, the items of the lists there, and the slot of a whole number in a list. */
 interface Inside {
   value: unknown
   items: Place | undefined
+  slot: number
 }
+
+const newInside = (): Inside => ({ value: undefined, items: undefined, slot: -1 })
 
 /** Where a value stands: a field of an object, the items of a list, or a whole record. */
 export class Place {
@@ -96,12 +105,9 @@ export class Place {
   #after: Array<number> | Map<number, number> | undefined
   #inside: Inside | undefined
 
-  /** One more form, and its number. */
-  add(form: Form): number {
-    const { length } = this.forms
-    // Most places have one or two; what has many has them for long, and adds more of them.
-    this.forms = length === 0 ? [form] : this.forms.concat(form)
-    return length
+  /** One more form: a list with nothing else in it, which may be that of other places too. */
+  add(form: ReadonlyArray<Form>): void {
+    this.forms = this.forms.length === 0 ? form : this.forms.concat(form)
   }
 
   /** The form that came the last time after `before`, where it was not the expected one then. */
@@ -143,13 +149,23 @@ export class Place {
   }
 
   set value(value: unknown) {
-    if (this.#inside === undefined) this.#inside = { value, items: undefined }
-    else this.#inside.value = value
+    this.#inside ??= newInside()
+    this.#inside.value = value
+  }
+
+  /** Of a whole number in a list; less than 0 when it has none. */
+  get slot(): number {
+    return this.#inside?.slot ?? -1
+  }
+
+  set slot(slot: number) {
+    this.#inside ??= newInside()
+    this.#inside.slot = slot
   }
 
   /** Of the items, when there are lists here. */
   get items(): Place {
-    this.#inside ??= { value: undefined, items: undefined }
+    this.#inside ??= newInside()
     return this.#inside.items ??= new Place()
   }
 }
@@ -235,12 +251,25 @@ export class RecordModel {
   readonly hashes = new Hashes()
   readonly texts: Array<string> = []
   readonly #shapes = new Map<string, Shape>()
+  /** Patterns without numbers, of which there are no more than texts. */
+  readonly #plain = new Map<string, ReadonlyArray<Form>>()
   readonly #registers = new Map<string, number>()
   /** Where the next audio run is expected to begin. */
   readonly #nextSample = this.register(".first_sample_index")
   readonly #nextMs = this.register(".first_timestamp_ms")
   /** What kind of record came last. */
   kind = 0
+
+  /** A form that is new at a place, alone in a list. What holds nothing but its text is one for all places. */
+  newForm(kind: number, text: string, shape: Shape | undefined): ReadonlyArray<Form> {
+    if (kind === kinds.integer) return wholeNumber
+    if (kind !== kinds.pattern) return [new Form(kind, text, shape)]
+    const known = this.#plain.get(text)
+    if (known !== undefined) return known
+    const made = [new Form(kind, text, shape)]
+    if (made[0]?.parts === noParts) this.#plain.set(text, made)
+    return made
+  }
 
   shapeOf(keys: ReadonlyArray<string>): Shape {
     const id = JSON.stringify(keys)
@@ -272,20 +301,33 @@ export class RecordModel {
 
   /** The slot of the number `index` of a pattern, a list's length, or a hash. */
   slotIn(form: Form, index: number): number {
-    const known = form.slots[index]
-    if (known !== undefined) return known
-    const made = this.#slotFor(form, index)
-    // They are asked for in their order.
-    form.slots = form.slots.concat(made)
-    return made
+    if (form.firstSlot < 0) form.firstSlot = this.#slotsFor(form)
+    return form.firstSlot + index
   }
 
-  #slotFor({ kind, parts, text }: Form, index: number): number {
-    if (kind === kinds.pattern) {
-      const named = this.register(`${text}\n${index}`)
-      return this.slots.slot(named, this.register(stem.exec(parts[index] ?? "")?.[0] ?? ""), 0)
+  /** The slot of a whole number that is an item of a list. */
+  slotAt(place: Place): number {
+    if (place.slot < 0) place.slot = this.#slotNear("[]")
+    return place.slot
+  }
+
+  #slotsFor({ kind, parts, text }: Form): number {
+    if (kind !== kinds.pattern) {
+      const first = this.#slotNear(kind === kinds.hash ? "#" : "[]")
+      if (kind === kinds.continued) { for (let more = 2; more > 0; more--) this.#slotNear("[]") }
+      return first
     }
-    const shared = this.register(kind === kinds.hash ? "#" : "[]")
+    let first = -1
+    for (let i = 0; i < parts.length - 1; i++) {
+      const named = this.register(`${text}\n${i}`)
+      const slot = this.slots.slot(named, this.register(stem.exec(parts[i] ?? "")?.[0] ?? ""), 0)
+      if (i === 0) first = slot
+    }
+    return first
+  }
+
+  #slotNear(name: string): number {
+    const shared = this.register(name)
     return this.slots.slot(shared, shared, 0)
   }
 

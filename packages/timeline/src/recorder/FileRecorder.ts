@@ -190,6 +190,8 @@ const open = Effect.fn("Recorder.open")(function*(
   // Forked after the finalizer, so that both are gone when it runs.
   yield* Effect.forkScoped(
     due.await.pipe(
+      // Whoever opened it goes on first: it may be in the middle of a step, of which all records are to be written at once.
+      Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.uninterruptible(flush)),
       Effect.forever,
       inRealTime

@@ -1,8 +1,8 @@
 /** Records wait at most this long, in real time, before the writer takes them, in ms. */
-export const flushEveryMs = 500
+export const flushEveryMs = 1000
 
 /** What would be due so soon after is due with the others: waking once for several sessions costs less than once for each. */
-export const togetherMs = 100
+export const togetherMs = 200
 
 interface Waiting {
   readonly dueMs: number
