@@ -142,13 +142,13 @@ describe("deploy/", () => {
       "no command rspp control-plane back-up"
     ],
     ["kubernetes/backup.yaml", "--to ", "--output ", "rspp control-plane backup has no --output"],
-    ["kubernetes/backup.yaml", "claimName: rspp-backups", "claimName: backups", "there is no claim backups"],
+    ["kubernetes/backup.yaml", "claimName: rspp-backups", "claimName: backups", "there is no claim \"backups\""],
     ["kubernetes/kustomization.yaml", "  - backup.yaml\n", "", "kustomization.yaml names"]
   ])("is seen to be wrong: %s with %j for %j", (file, from, to, words) => {
     expect(deploymentFaults(changed(file, from, to), program).join("\n")).toContain(words)
   })
 
   it("cannot be read with a key twice", () => {
-    expect(() => documentsOf("a: 1\na: 2\n", "x.yaml")).toThrow()
+    expect(() => documentsOf("a: 1\na: 2\n", "x.yaml")).toThrow(/unique|twice|duplicate/iu)
   })
 })

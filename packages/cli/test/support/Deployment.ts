@@ -207,7 +207,7 @@ const kubernetesFaults = (manifests: Deployment["manifests"], program: Program):
   }
   const kustomization = all.find(({ document }) => at(document, "kind") === "Kustomization")?.document
   const resources = textsAt(kustomization, "resources").sort().join()
-  const expected = files.map(([name]) => name.slice("kubernetes/".length)).filter((name) => !/^kustom/u.test(name))
+  const expected = files.map(([name]) => name.slice("kubernetes/".length)).filter((name) => !name.startsWith("kustom"))
   if (resources !== expected.sort().join()) faults.push(`kustomization.yaml names ${resources}`)
   for (const { document, file } of all) {
     const template = at(document, "spec", "template") ?? at(document, "spec", "jobTemplate", "spec", "template")
@@ -221,7 +221,7 @@ const kubernetesFaults = (manifests: Deployment["manifests"], program: Program):
     for (const volume of listAt(pod, "volumes")) {
       const claim = at(volume, "persistentVolumeClaim", "claimName")
       if (claim !== undefined && named("PersistentVolumeClaim", claim) === undefined) {
-        faults.push(`${file}: there is no claim ${String(claim)}`)
+        faults.push(`${file}: there is no claim ${JSON.stringify(claim)}`)
       }
     }
     const labels = JSON.stringify(
