@@ -23,8 +23,11 @@ export interface HammerOptions {
 const child = join(import.meta.dirname, "contender.child.ts")
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** The time in which nothing is done to anybody: at the start until sessions run, and at the end until all are back. */
-const quietTtls = 4
+/**
+ * The time in which nothing is done to anybody: at the start until sessions run, and at the end until all are back. More
+ * than the two TTLs within which output has to come again, so that the last faults are judged too.
+ */
+const quietTtls = 3
 
 /** The database is left alone for so long after a crash, at least; the first comes soon. */
 const crashEveryTtls = 8

@@ -17,6 +17,7 @@ import { Transport } from "@rspp/runtime/ports/Transport"
 import { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
 import { RandomStreams } from "@rspp/simulation/RandomStreams"
+import { listening } from "@rspp/sql/Listening"
 import * as Postgres from "@rspp/sql/Postgres"
 import { RecordAssembler } from "@rspp/timeline/recorder/RecordAssembler"
 import { Clock, Deferred, Effect, Layer, Queue, Redacted, Schedule, Stream } from "effect"
@@ -164,7 +165,12 @@ const store = Layer.effect(
     })
   })
 ).pipe(
-  Layer.provide(SqlLeaseStore.layer({ name: "hammer", answerWithinMs: Math.floor(ttlMs / 5) })),
+  Layer.provide(Layer.unwrap(
+    Effect.map(
+      listening,
+      (listen) => SqlLeaseStore.layer({ name: "hammer", answerWithinMs: Math.floor(ttlMs / 5), listen })
+    )
+  )),
   Layer.provide(Postgres.layer(Redacted.make(new URL(options.url)), { maxConnections: 4 }))
 )
 

@@ -15,9 +15,11 @@ describe("processes that contend for sessions", () => {
       directory,
       processes: 4,
       sessions: 40,
-      ttlMs: 4000,
+      // The rules are parts of the TTL. A process that begins anew takes some seconds of a slow machine, while other suites
+      // run: within this TTL each of the others still has its turn many times.
+      ttlMs: 6000,
       seconds: 60,
-      turnEveryMs: 1000,
+      turnEveryMs: 1500,
       seed: 20_261_123,
       progress: () => {},
       interrupted: () => false

@@ -73,6 +73,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   DatabaseFailure: "unavailable",
   LeaseStoreFailure: "unavailable",
   SnapshotLogFailure: "unavailable",
+  StateStoreFailure: "unavailable",
   TransportFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",

@@ -70,18 +70,28 @@ const run = Command.make(
     snapshots: optional(
       Flag.String("snapshots").pipe(
         Flag.withDescription(
-          "Follow the snapshots that rspp snapshots publish has put there: dir:PATH, sqlite:PATH or postgres://…"
+          "Follow the snapshots that are published there: dir:PATH, sqlite:PATH, postgres://…, or http://… of a control plane"
         )
       )
     ),
     snapshotScope: optional(
       Flag.String("snapshot-scope").pipe(
-        Flag.withDescription("Which of the --snapshots; default: those under the pipeline's id")
+        Flag.withDescription(
+          "Which of the --snapshots; default: those under the pipeline's id, of a control plane the session's"
+        )
       )
     ),
     maxStaleness: optional(
       Flag.Int("max-staleness").pipe(
         Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
+      )
+    ),
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Run the --session of this control plane: its pipeline and snapshots come from there, and it is told of this runtime; the key is in RSPP_API_KEY"
+        )
       )
     ),
     pipeline: optional(
@@ -124,6 +134,93 @@ const run = Command.make(
       description: "One recording"
     },
     { command: "rspp run --script call.json --stereo call.wav --speed max", description: "A scripted call, fast" }
+  ])
+)
+
+const standby = Command.make(
+  "standby",
+  {
+    leases: Flag.String("leases").pipe(
+      Flag.withDescription("Where the leases and the states of the sessions are: sqlite:PATH or postgres://…")
+    ),
+    leaseTtl: optional(
+      Flag.Int("lease-ttl").pipe(
+        Flag.withDescription("How long a lease lasts without renewal, in ms; default 10000")
+      )
+    ),
+    input: optional(
+      Flag.String("input").pipe(
+        Flag.withDescription(
+          "What the caller says from then on: a WAV file; {session} in it stands for the session's id"
+        )
+      )
+    ),
+    script: optional(
+      Flag.String("script").pipe(
+        Flag.withDescription("A JSON file of what the caller says, and when; {session} stands for the session's id")
+      )
+    ),
+    timelines: optional(
+      Flag.String("timelines").pipe(
+        Flag.withMetavar("DIR"),
+        Flag.withDescription("Record each session to DIR/SESSION.eEPOCH.timeline; default: not recorded")
+      )
+    ),
+    snapshots: optional(
+      Flag.String("snapshots").pipe(
+        Flag.withDescription("Follow the snapshots that are published there: dir:PATH, sqlite:PATH or postgres://…")
+      )
+    ),
+    snapshotScope: optional(
+      Flag.String("snapshot-scope").pipe(
+        Flag.withDescription(
+          "Which of the --snapshots, {session} for the session's own; default: those under the pipeline's id"
+        )
+      )
+    ),
+    maxStaleness: optional(
+      Flag.Int("max-staleness").pipe(
+        Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
+      )
+    ),
+    pipeline: optional(
+      Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
+    ),
+    nodes: optional(
+      Flag.String("nodes").pipe(
+        Flag.withDescription("A JSON file of nodes that are programs of their own, for pipelines that name them")
+      )
+    ),
+    sessions: Flag.Int("sessions").pipe(
+      Flag.withDefault(8),
+      Flag.withDescription("How many sessions it runs at once, at most; default 8")
+    ),
+    abandonedAfter: Flag.Int("abandoned-after").pipe(
+      Flag.withDefault(60_000),
+      Flag.withDescription(
+        "A session whose lease ended longer ago than this, in ms, is left alone: its caller has gone. Default 60000"
+      )
+    ),
+    once: Flag.Boolean("once").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("End when one session that was taken over has ended; default: go on until interrupted")
+    ),
+    rawRate: optional(
+      Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
+    ),
+    rawChannels: optional(Flag.Int("raw-channels").pipe(Flag.withDescription("Channels of raw PCM; default 1"))),
+    json
+  },
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/Standby.ts")), ({ standBy }) => standBy(flags))
+).pipe(
+  Command.withDescription(
+    "Stand by for sessions whose runtime dies: take each over under the next epoch and go on with it from its state"
+  ),
+  Command.withExamples([
+    {
+      command: "rspp standby --leases postgres://rspp@db/rspp --script caller.json --timelines calls",
+      description: "Until it is interrupted"
+    }
   ])
 )
 
@@ -662,6 +759,7 @@ export const rspp = Command.make("rspp").pipe(
   ),
   Command.withSubcommands([
     run,
+    standby,
     demo,
     replay,
     timeline,

@@ -17,6 +17,7 @@ import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import type { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
 import type { Durability } from "@rspp/timeline/recorder/Durability"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
@@ -34,8 +35,13 @@ import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
+import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
+import type { ReportsTo } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
+import { keptState, sharedStates } from "./StateDatabase.ts"
+import { adoptedLease, takenState } from "./Takeover.ts"
+import type { Takeover } from "./Takeover.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
@@ -56,10 +62,16 @@ export interface CompositionOptions {
   readonly durability?: Durability
   /** Where the timeline is shipped to while it is written. */
   readonly store?: StoreAddress
-  /** Where the session's lease is held; in this process only by default. */
+  /** Where the session's lease and its durable state are kept; in this process only by default. */
   readonly leases?: SharedLeases
+  /** The session was another runtime's: the lease that was taken, and what was kept of it. */
+  readonly takeover?: Takeover
+  /** Providers that are ready already; made for this call by default. */
+  readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
+  /** A control plane that is told of this runtime and of its providers; nobody by default. */
+  readonly reports?: ReportsTo
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -78,7 +90,8 @@ export interface CompositionOptions {
  *     ├─ SentenceSegmenter,
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
- *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
+ *     ├─ observers          ← timeline, cli, control      spans (OpenTelemetry), the live view, provider health
+ *     ├─ SessionStateStore  ← timeline                    durable state, when others may take the session over
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
@@ -144,13 +157,21 @@ export const control = Layer.mergeAll(
 
 /** Port ← control: leases and snapshots. */
 const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
-  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope)
+  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
   return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
 }
 
 /** The same for a call whose lease others may want too. */
-const controlOf = ({ leases }: CompositionOptions) =>
-  leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+const controlOf = ({ leases, takeover }: CompositionOptions) => {
+  if (takeover !== undefined) return Layer.provideMerge(adoptedLease(takeover), control)
+  return leases === undefined ? control : Layer.provideMerge(sharedLeases(leases), control)
+}
+
+/** Port ← timeline: where durable state is kept, when others may take the session over. */
+const stateOf = ({ leases, takeover }: CompositionOptions) => {
+  if (takeover !== undefined) return takenState(takeover)
+  return leases === undefined ? Layer.empty : Layer.provide(keptState, sharedStates(leases.database))
+}
 
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
 const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
@@ -170,12 +191,14 @@ export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
     Layer.provideMerge(Session.layer),
     Layer.provideMerge(nodes(options.nodes)),
-    Layer.provideMerge(providers(options.spec.pipeline.provider_bindings)),
+    Layer.provideMerge(options.ready ?? providers(options.spec.pipeline.provider_bindings)),
+    Layer.provideMerge(stateOf(options)),
     Layer.provideMerge(feed(options)),
     Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),
+    Layer.provideMerge(options.reports === undefined ? RuntimeReports.layerNoop : runtimeReports(options.reports)),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 

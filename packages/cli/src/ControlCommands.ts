@@ -77,6 +77,11 @@ export const controlPlane = Command.make(
     agent: optional(
       Flag.String("agent").pipe(Flag.withDescription("The agent that LiveKit dispatches to the rooms of sessions"))
     ),
+    snapshotTtl: optional(
+      Flag.Int("snapshot-ttl").pipe(
+        Flag.withDescription("How long runtimes may decide from a published snapshot, in ms; default 600000")
+      )
+    ),
     rate: Flag.Finite("rate").pipe(
       Flag.withDefault(100),
       Flag.withDescription("Requests a second that each API key may send here; 0: any number. Default: 100")

@@ -5,6 +5,7 @@ import { DatabaseFailure } from "@rspp/control/ControlError"
 import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import type { FeedOptions } from "@rspp/control/SnapshotFeed"
 import type { SnapshotLog } from "@rspp/control/SnapshotLog"
 import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
@@ -53,8 +54,11 @@ const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, Databa
  * Every module of the control plane over a database, with the leases in it, and the feed that publishes the snapshots of
  * its sessions there.
  */
-export const controlOver = (database: DatabaseAddress, options: ControlOptions = {}) =>
-  SnapshotFeed.layer().pipe(
+export const controlOver = (
+  database: DatabaseAddress,
+  { snapshotTtlMs, ...options }: ControlOptions & Partial<Pick<FeedOptions, "snapshotTtlMs">> = {}
+) =>
+  SnapshotFeed.layer(snapshotTtlMs === undefined ? {} : { snapshotTtlMs }).pipe(
     Layer.provideMerge(controlModules(options)),
     Layer.provide(snapshotsIn(database)),
     Layer.provideMerge(LeaseAuthority.layerNoDeps(defaultLeaseOptions)),

@@ -46,23 +46,23 @@ export const sharedLeases = ({ database, ttlMs }: SharedLeases): Layer.Layer<Lea
   Layer.unwrap(Effect.promise(async () => {
     const SqlLeaseStore = await import("@rspp/control/sql/SqlLeaseStore")
     const { nameOf: postgresName, layer: postgres } = await import("@rspp/sql/Postgres")
+    const { listening } = await import("@rspp/sql/Listening")
     const name = nameOf(database, postgresName)
-    const client = database.kind === "sqlite"
-      ? (await import("@rspp/sql/NodeSqlite")).layer(database.path)
-      : postgres(database.url).pipe(
-        Layer.catch((cause) =>
+    const answerWithinMs = Math.max(100, Math.floor(ttlMs / 5))
+    const store = database.kind === "sqlite"
+      ? SqlLeaseStore.layer({ name, answerWithinMs }).pipe(
+        Layer.provide((await import("@rspp/sql/NodeSqlite")).layer(database.path))
+      )
+      : Layer.unwrap(Effect.map(listening, (listen) => SqlLeaseStore.layer({ name, answerWithinMs, listen }))).pipe(
+        Layer.provide(postgres(database.url)),
+        Layer.catchTag("SqlError", (cause) =>
           Layer.effectContext(Effect.fail(
             new LeaseStoreFailure({
               store: name,
               message: `${name}: its leases cannot be reached (${cause.message})`,
               cause
             })
-          ))
-        )
+          )))
       )
-    return LeaseAuthority.layerNoDeps({ ttlMs }).pipe(
-      Layer.provide(SqlLeaseStore.layer({ name, answerWithinMs: Math.max(100, Math.floor(ttlMs / 5)) })),
-      Layer.provide(client),
-      Layer.provide(LeaseTokens.layer)
-    )
+    return LeaseAuthority.layerNoDeps({ ttlMs }).pipe(Layer.provide(store), Layer.provide(LeaseTokens.layer))
   }))

@@ -1,9 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { makeSubscribers } from "./internal/Subscribers.ts"
 import { LeaseStore } from "./LeaseStore.ts"
@@ -74,6 +76,9 @@ export const minLeaseTtlMs = 100
 /** Part of the TTL after which `hold` asks a store again that did not answer: several times before the lease ends. */
 const retryAtPartOfTtl = 0.05
 
+/** A store that no longer tells of changes is listened to again so much later, ms. */
+const listenAgainMs = 500
+
 /** With short TTLs a store is not asked more often than this, ms. */
 const minRetryMs = 20
 
@@ -99,7 +104,8 @@ const maxRounds = 64
  *
  * Times are the store's ({@link LeaseStore}), tokens come from {@link LeaseTokens}. An expiry is noticed by the next call
  * that touches the session; a runtime does not wait for that, but drains by itself when its TTL is over. Subscribers hear
- * of what this process does, and of what others have done when a call here finds it.
+ * of what this process does, and of what others have done when a call here finds it: for a lease that `hold` keeps, at
+ * once where the store tells of changes, and else at its next renewal.
  *
  * A store that does not answer fails the call with `LeaseStoreFailure`; what it was asked may still have happened.
  */
@@ -122,7 +128,10 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
   /** The live lease, if there is one, with the TTL that is left. */
   readonly current: (session_id: string) => Effect.Effect<Lease | undefined, LeaseStoreFailure>
   /** Sessions whose holder is gone: see {@link LeaseStore}. Whoever can run them may try to take them. */
-  readonly orphans: (limit: number) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
+  readonly orphans: (
+    limit: number,
+    endedWithinMs?: number
+  ) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
   /**
    * Calls `onChange` with the live lease (as `issued`, with the TTL that is left) and then with every change, until the
    * scope closes. `onChange` is called synchronously and must not throw.
@@ -157,6 +166,12 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
     LeaseAuthority.layerNoDeps(options).pipe(Layer.provide(LeaseStore.layerMemory))
 }
 
+/** One that renews a lease. */
+interface Holder {
+  /** Done when something has become of the session since it slept last. */
+  news: Deferred.Deferred<void>
+}
+
 const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   if (!Number.isInteger(ttlMs) || ttlMs < minLeaseTtlMs) {
     throw new Error(`lease ttlMs must be an integer of at least ${minLeaseTtlMs}, not ${ttlMs}`)
@@ -164,6 +179,8 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   const store = yield* LeaseStore
   const tokens = yield* LeaseTokens
   const subscribers = makeSubscribers<LeaseChange>()
+  /** Who keeps a lease here, by session: news of the session wakes them. */
+  const holders = new Map<string, Set<Holder>>()
   const toldRevision = new Map<string, number>()
 
   const tell = (row: LeaseRow, status: LeaseChange["status"], asOfNs: bigint, ttl = ttlMs): void => {
@@ -311,14 +328,51 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
     onChange({ authority_epoch, status: "issued", ttl_ms, lease_token, placement_id, as_of_ns })
   })
 
+  /** Sleeps; less, when there is news of the holder's session, or was since it slept last. */
+  const sleepOrNews = (holder: Holder | undefined, ms: number): Effect.Effect<void> => {
+    // Where there is no news, there is nothing to race with.
+    if (holder === undefined) return Effect.sleep(ms)
+    return Effect.suspend(() =>
+      Effect.raceFirst(Effect.sleep(ms), Deferred.await(holder.news)).pipe(
+        Effect.ensuring(Effect.sync(() => void (holder.news = Deferred.makeUnsafe())))
+      )
+    )
+  }
+  /** For as long as the scope of a hold. */
+  const holderOf = (session_id: string): Effect.Effect<Holder, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const holder: Holder = { news: Deferred.makeUnsafe() }
+        holders.set(session_id, (holders.get(session_id) ?? new Set()).add(holder))
+        return holder
+      }),
+      (holder) =>
+        Effect.sync(() => {
+          const all = holders.get(session_id)
+          all?.delete(holder)
+          if (all?.size === 0) holders.delete(session_id)
+        })
+    )
+  if (store.changes !== undefined) {
+    const listening = Stream.runForEach(store.changes, (session_id) =>
+      Effect.sync(() => {
+        for (const { news } of holders.get(session_id) ?? []) Deferred.doneUnsafe(news, Effect.void)
+      }))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.ignore(listening), Effect.sleep(listenAgainMs))))
+  }
+
   /** Renews for ever; ends when the lease is lost and may not, or cannot, be taken again. */
-  const keepRenewing = Effect.fnUntraced(function*(held: { lease: Lease; untilNs: bigint }, regain: boolean) {
+  const keepRenewing = Effect.fnUntraced(function*(
+    held: { lease: Lease; untilNs: bigint },
+    regain: boolean,
+    holder?: Holder
+  ) {
     const ttlNs = BigInt(ttlMs) * 1_000_000n
     let waitMs = Math.floor(ttlMs * renewAtPartOfTtl)
     /** It ran out and has not been taken again. */
     let ended = false
     for (;;) {
-      yield* Effect.sleep(waitMs)
+      yield* sleepOrNews(holder, waitMs)
       const askedNs = yield* Clock.monotonicTimeNanos
       const { lease } = held
       const taken: Effect.Effect<Lease, LeaseLost | LeaseHeld | LeaseConflict | LeaseStoreFailure> = ended
@@ -381,7 +435,8 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
           Effect.timeoutOption(releaseWithinMs)
         )
     )
-    yield* Effect.forkScoped(keepRenewing(held, regain))
+    const holder = store.changes === undefined ? undefined : yield* holderOf(session_id)
+    yield* Effect.forkScoped(keepRenewing(held, regain, holder))
     return held.lease
   })
 

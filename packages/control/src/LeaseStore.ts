@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 
 /**
  * The store of leases did not answer, or what it answered makes no sense. Whether a write has happened is then unknown:
@@ -48,9 +49,17 @@ export class LeaseStore extends Context.Service<LeaseStore, {
   readonly compareAndSet: (expected: number, row: LeaseRow) => Effect.Effect<boolean, LeaseStoreFailure>
   /**
    * Sessions whose lease ran out and was not given back: their holder is gone. At most `limit`, those that have waited
-   * longest first.
+   * longest first; with `endedWithinMs` only those whose lease ended no longer ago.
    */
-  readonly orphans: (limit: number) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
+  readonly orphans: (
+    limit: number,
+    endedWithinMs?: number
+  ) => Effect.Effect<ReadonlyArray<string>, LeaseStoreFailure>
+  /**
+   * Sessions whose lease has changed hands or ended, by whomever, as soon as that is so. Fails when the connection is
+   * lost; what happened until the next one is missed. Absent: this store cannot tell, and is asked at renewals only.
+   */
+  readonly changes?: Stream.Stream<string, LeaseStoreFailure>
 }>()("rspp/LeaseStore") {
   /** In this process only, for as long as the layer; its clock is Effect's. About 300 bytes a session. */
   static readonly layerMemory: Layer.Layer<LeaseStore> = Layer.sync(LeaseStore, () => {
@@ -64,10 +73,11 @@ export class LeaseStore extends Context.Service<LeaseStore, {
           rows.set(row.session_id, row)
           return true
         }),
-      orphans: (limit) =>
+      orphans: (limit, endedWithinMs = Number.POSITIVE_INFINITY) =>
         Effect.map(now, (now_ms) =>
           [...rows.values()]
             .filter(({ expires_at_ms, state }) => state === "expired" || (state === "held" && expires_at_ms <= now_ms))
+            .filter(({ expires_at_ms }) => now_ms - expires_at_ms <= endedWithinMs)
             .sort((a, b) => a.expires_at_ms - b.expires_at_ms || (a.session_id < b.session_id ? -1 : 1))
             .slice(0, limit)
             .map(({ session_id }) => session_id))

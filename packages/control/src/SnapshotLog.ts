@@ -8,12 +8,13 @@ import type { Effect, Stream } from "effect"
 import { contentHash } from "./internal/ContentHash.ts"
 
 /**
- * The log of snapshots did not answer, or holds something that is no snapshot. Raised by every call of
+ * The log of snapshots did not answer (`unavailable`), holds something that is no snapshot (`damaged`), had too many
+ * publishers at once (`conflict`), or does not do this for who asks (`refused`). Raised by every call of
  * {@link SnapshotLog}; a reader goes on with what it has.
  */
 export class SnapshotLogFailure extends Schema.TaggedError<SnapshotLogFailure>()("SnapshotLogFailure", {
   log: Schema.String,
-  reason: Schema.Literals(["unavailable", "damaged", "conflict"]),
+  reason: Schema.Literals(["unavailable", "damaged", "conflict", "refused"]),
   message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}

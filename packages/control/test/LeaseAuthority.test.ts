@@ -386,6 +386,8 @@ const cases = (fresh: Effect.Effect<LeaseStoreUnderTest>): void => {
           yield* pass(100)
           assert.deepStrictEqual(yield* leases.orphans(9), ["first", "second"])
           assert.deepStrictEqual(yield* leases.orphans(1), ["first"])
+          assert.deepStrictEqual(yield* leases.orphans(9, 99), ["second"], "the first is given up by now")
+          assert.deepStrictEqual(yield* leases.orphans(9, 100), ["first", "second"])
           yield* refused(leases.renew(second)) // which marks it as expired
           yield* leases.acquire("first", "b")
           assert.deepStrictEqual(yield* leases.orphans(9), ["second"])

@@ -1,9 +1,10 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
+import { minSnapshotTtlMs } from "@rspp/control/ControlPlane"
+import { defaultFeedOptions, SnapshotFeed } from "@rspp/control/SnapshotFeed"
 import { Draining } from "@rspp/control/http/Draining"
 import { layerRequestRate, maxPerSecond } from "@rspp/control/http/RequestRate"
-import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -23,6 +24,7 @@ export interface ControlPlaneFlags {
   readonly listen: string
   readonly livekit: string | undefined
   readonly agent: string | undefined
+  readonly snapshotTtl: number | undefined
   readonly rate: number
   readonly burst: number | undefined
   readonly drainNotice: number
@@ -88,6 +90,13 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
   const screen = yield* Screen
   const address = yield* listenAt(flags.listen)
   const database = yield* parseLeases(flags.database)
+  const { snapshotTtl = defaultFeedOptions.snapshotTtlMs } = flags
+  if (snapshotTtl < minSnapshotTtlMs) {
+    return yield* usage(
+      `snapshots that last ${snapshotTtl} ms are not allowed`,
+      `--snapshot-ttl is at least ${minSnapshotTtlMs} ms.`
+    )
+  }
   const livekit = yield* tokens(flags.livekit, flags.agent)
   const rate = yield* rateOf(flags.rate, flags.burst)
   const cleanStop = yield* CleanStop
@@ -130,7 +139,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
     Layer.provide(listening),
     Layer.provide(Layer.succeed(Draining, server.draining)),
-    Layer.provide(controlOver(database, { providers: knownProviders })),
+    Layer.provide(controlOver(database, { providers: knownProviders, snapshotTtlMs: snapshotTtl })),
     Layer.provide(livekit),
     Layer.provide(rate),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))

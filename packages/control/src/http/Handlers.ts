@@ -15,7 +15,7 @@ import { Rollout } from "../Rollout.ts"
 import { RoutingView } from "../RoutingView.ts"
 import { SecurityTenancy } from "../SecurityTenancy.ts"
 import { SessionDirectory } from "../SessionDirectory.ts"
-import { SnapshotPublisher } from "../SnapshotPublisher.ts"
+import { SnapshotFeed } from "../SnapshotFeed.ts"
 import { failing } from "../sql/Database.ts"
 import type { Expected } from "../sql/Documents.ts"
 import { ControlApi } from "./ControlApi.ts"
@@ -165,7 +165,7 @@ const sessions = HttpApiBuilder.group(
   "sessions",
   Effect.fn(function*(handlers) {
     const directory = yield* SessionDirectory
-    const publisher = yield* SnapshotPublisher
+    const feed = yield* SnapshotFeed
     const leases = yield* LeaseAuthority
     const tokens = yield* ClientTokens
     return handlers.handleAll({
@@ -180,7 +180,18 @@ const sessions = HttpApiBuilder.group(
         asProblems(Effect.flatMap(tenant, (id) => directory.list(id, { ...page, active: active === "true" }))),
       get: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => directory.get(id, params.session_id))),
       end: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => directory.end(id, params.session_id))),
-      snapshots: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => publisher.bodies(id, params.session_id))),
+      snapshots: ({ params }) =>
+        asProblems(Effect.gen(function*() {
+          const snapshots = yield* feed.published(yield* tenant, params.session_id).pipe(
+            Effect.catchTag("SnapshotLogFailure", (cause) =>
+              Effect.fail(new DatabaseFailure({ message: cause.message, retryable: true, cause })))
+          )
+          return {
+            revision: snapshots.reduce((sum, { snapshot }) =>
+              sum + snapshot.version, 0),
+            snapshots
+          }
+        })),
       lease: ({ params: { session_id } }) =>
         asProblems(Effect.gen(function*() {
           yield* directory.get(yield* tenant, session_id)

@@ -1,11 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { LeaseStore, LeaseStoreFailure } from "../LeaseStore.ts"
 import type { LeaseRow } from "../LeaseStore.ts"
 import { databaseNow } from "./DatabaseClock.ts"
+import { leaseChannel } from "./LeaseMigrations.ts"
 import { migrateControl } from "./Migrations.ts"
 import { counterFloor } from "./RestoreTables.ts"
 
@@ -16,6 +18,11 @@ export interface SqlLeaseStoreOptions {
   readonly answerWithinMs?: number
   /** Unix time in ms as an SQL expression; by default the database's own clock. Tests put a clock there that they turn. */
   readonly nowMs?: (sql: SqlClient.SqlClient) => Fragment
+  /**
+   * PostgreSQL's LISTEN, by which a holder hears at once when its epoch is ended by another process. Absent: at its next
+   * renewal. It holds a connection of the client.
+   */
+  readonly listen?: (channel: string) => Stream.Stream<string, { readonly message: string }>
 }
 
 /** Less than a tenth of the default TTL: a holder can ask again several times before its lease ends. */
@@ -69,7 +76,7 @@ export const layer = (options: SqlLeaseStoreOptions): Layer.Layer<LeaseStore, Le
   Layer.effect(LeaseStore, make(options))
 
 const make = Effect.fnUntraced(
-  function*({ answerWithinMs = defaultAnswerWithinMs, name, nowMs = databaseNow }: SqlLeaseStoreOptions) {
+  function*({ answerWithinMs = defaultAnswerWithinMs, listen, name, nowMs = databaseNow }: SqlLeaseStoreOptions) {
     const sql = yield* SqlClient.SqlClient
     const failure = (what: string, cause?: unknown) =>
       new LeaseStoreFailure({
@@ -145,13 +152,20 @@ const make = Effect.fnUntraced(
           )
         return Effect.flatMap(done, (written) => (written ? Effect.succeed(true) : first))
       },
-      orphans: (limit) =>
+      orphans: (limit, endedWithinMs) =>
         Effect.map(
           answered(sql`SELECT session_id FROM rspp_leases
             WHERE state <> 'revoked' AND expires_at_ms <= ${now}
+              ${endedWithinMs === undefined ? sql`` : sql`AND expires_at_ms >= ${now} - ${endedWithinMs}`}
             ORDER BY expires_at_ms, session_id LIMIT ${limit}`),
           (rows) => rows.map((row) => String(row["session_id"]))
+        ),
+      ...(listen === undefined ? {} : {
+        changes: Stream.mapError(
+          listen(leaseChannel),
+          (error) => failure(`it no longer tells of leases (${error.message})`, error)
         )
+      })
     })
   }
 )

@@ -76,10 +76,10 @@ const makeDatabase = (name: string, client: Layer.Layer<SqlClient.SqlClient, unk
           }))),
         compareAndSet: (expected, row) =>
           counted(store.compareAndSet(expected, { ...row, session_id: prefix + row.session_id })),
-        orphans: (limit) =>
+        orphans: (limit, endedWithinMs) =>
           counted(
             Effect.map(
-              store.orphans(1000),
+              store.orphans(1000, endedWithinMs),
               (ids) => ids.filter((id) => id.startsWith(prefix)).map(bare).slice(0, limit)
             )
           )

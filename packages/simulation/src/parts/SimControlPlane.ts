@@ -45,7 +45,7 @@ const storeBehindPartition = (call: SimCall): Layer.Layer<LeaseStore> =>
                 if (written) call.truth.leaseWritten(row, call.scenario.leaseTtlMs)
               }))
           ),
-        orphans: (limit) => Effect.andThen(reach, inner.orphans(limit))
+        orphans: (limit, endedWithinMs) => Effect.andThen(reach, inner.orphans(limit, endedWithinMs))
       })
     })
   ).pipe(

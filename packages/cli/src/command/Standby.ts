@@ -1,0 +1,194 @@
+import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import type { Lease } from "@rspp/control/LeaseAuthority"
+import { SessionStates } from "@rspp/timeline/state/SessionStates"
+import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule } from "effect"
+import { playCall } from "../Call.ts"
+import { readCaller } from "../CallerInput.ts"
+import type { CallerFlags } from "../CallerInput.ts"
+import { describeCall } from "../CallSummary.ts"
+import { CliFailure } from "../CliFailure.ts"
+import { control, providers } from "../Composition.ts"
+import { makePlacementId, parseLeases, sharedLeases } from "../LeaseDatabase.ts"
+import type { SharedLeases } from "../LeaseDatabase.ts"
+import { loadNodes } from "../NodesFile.ts"
+import { makeDirectories, timelineFile } from "../OutputFiles.ts"
+import { loadPipeline } from "../PipelineFile.ts"
+import { Screen } from "../Screen.ts"
+import { parseSnapshots } from "../SnapshotAddress.ts"
+import { sharedStates } from "../StateDatabase.ts"
+import { nothingKept } from "../Takeover.ts"
+
+export interface StandbyFlags extends CallerFlags {
+  readonly leases: string
+  readonly leaseTtl: number | undefined
+  readonly snapshots: string | undefined
+  readonly snapshotScope: string | undefined
+  readonly maxStaleness: number | undefined
+  readonly pipeline: string | undefined
+  readonly nodes: string | undefined
+  readonly timelines: string | undefined
+  readonly sessions: number
+  readonly abandonedAfter: number
+  readonly once: boolean
+  readonly json: boolean
+}
+
+/** Where the session's id goes in a flag. */
+const placeholder = "{session}"
+
+/** How often it is looked whether a session has lost its runtime: a part of the TTL, within bounds, ms. */
+const lookEveryPartOfTtl = 0.05
+const lookEveryMs = { least: 50, most: 500 }
+
+/** How often a database that is away is asked again for a session's state, ms. */
+const againMs = 200
+
+/** Leases as short as those of `rspp run` may be. */
+const ttlBounds = { least: 500, most: 600_000 }
+
+const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
+
+/**
+ * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
+ * next epoch, and goes on with them from the state that was left, until it is interrupted.
+ */
+export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
+  const screen = yield* Screen
+  const ttlMs = flags.leaseTtl ?? defaultLeaseOptions.ttlMs
+  if (ttlMs < ttlBounds.least || ttlMs > ttlBounds.most) {
+    return yield* usage(
+      `a lease of ${ttlMs} ms is not allowed`,
+      `--lease-ttl is ${ttlBounds.least} to ${ttlBounds.most} ms.`
+    )
+  }
+  for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
+    if (value < 1) return yield* usage(`${name} ${value} is not allowed`, `${name} is at least 1.`)
+  }
+  if (flags.input === "-") {
+    return yield* usage("standard input is one caller, and there may be many", "Give --input FILE or --script FILE.")
+  }
+  if (flags.snapshots === undefined && (flags.snapshotScope !== undefined || flags.maxStaleness !== undefined)) {
+    return yield* usage("--snapshot-scope and --max-staleness are of --snapshots", "Say where the snapshots are.")
+  }
+  const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
+  const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
+  const snapshots = flags.snapshots === undefined ? undefined : yield* parseSnapshots(flags.snapshots)
+  const leases: SharedLeases = {
+    database: yield* parseLeases(flags.leases),
+    ttlMs,
+    placementId: makePlacementId()
+  }
+  // A caller that is the same for every session is wrong now, and not when it is needed.
+  const named = [flags.input, flags.script].some((path) => path?.includes(placeholder))
+  if (!named) yield* readCaller(flags)
+  if (flags.timelines !== undefined) yield* makeDirectories(flags.timelines)
+
+  const tell = (event: Readonly<Record<string, string | number>>, words: string) =>
+    screen.line(flags.json ? JSON.stringify(event) : words)
+
+  return yield* Effect.gen(function*() {
+    const authority = yield* LeaseAuthority
+    const states = yield* SessionStates
+    // Loaded before they are needed: a session that is taken over waits for its lease only.
+    const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
+    const running = yield* FiberMap.make<string>()
+    const ended = yield* Deferred.make<void>()
+
+    const goOn = Effect.fnUntraced(function*(session_id: string, lease: Lease) {
+      const { authority_epoch } = lease
+      const kept = yield* states.claim(session_id, authority_epoch).pipe(
+        Effect.retry({ schedule: Schedule.spaced(againMs), while: ({ reason }) => reason === "unavailable" })
+      )
+      const before = kept ?? nothingKept(session_id, authority_epoch - 1)
+      const taken = {
+        session_id,
+        authority_epoch,
+        turns: before.turns,
+        conversation: before.conversation.filter(({ role }) => role !== "system").length
+      }
+      tell(
+        { event: "taken", ...taken },
+        `${session_id}: taken over under epoch ${authority_epoch}, ${taken.turns} turns and ${taken.conversation} lines known`
+      )
+      const fill = (text: string | undefined) => text?.replaceAll(placeholder, session_id)
+      const caller = yield* readCaller({ ...flags, input: fill(flags.input), script: fill(flags.script) })
+      const played = yield* playCall({
+        spec,
+        script: caller.script,
+        session_id,
+        speed: "real",
+        live: false,
+        timeline: yield* timelineOf(flags.timelines, session_id, authority_epoch),
+        leases,
+        takeover: { lease, leases: authority, states, before },
+        ready,
+        ...(nodes === undefined ? {} : { nodes }),
+        ...(snapshots === undefined ? {} : {
+          snapshots: {
+            address: snapshots,
+            scope: fill(flags.snapshotScope) ?? spec.pipeline.pipeline_id,
+            options: flags.maxStaleness === undefined ? {} : { maxStalenessMs: flags.maxStaleness }
+          }
+        })
+      })
+      const { accepted_turns, incomplete } = yield* describeCall(played, {})
+      for (const line of incomplete) screen.note(`${session_id}: ${line}`)
+      tell(
+        { event: "ended", session_id, authority_epoch, accepted_turns },
+        `${session_id}: ended, ${accepted_turns} turns under epoch ${authority_epoch}`
+      )
+    })
+
+    /** Another that stands by may be faster; then there is nothing to do. What breaks here ends this session only. */
+    const takeOver = (session_id: string) =>
+      Effect.flatMap(
+        authority.hold(session_id, leases.placementId, { regain: true }),
+        (lease) => Effect.andThen(goOn(session_id, lease), Deferred.succeed(ended, undefined))
+      ).pipe(
+        Effect.scoped,
+        Effect.catchTag("LeaseHeld", () => Effect.void),
+        Effect.catch((error) =>
+          Effect.sync(() =>
+            tell(
+              { event: "failed", session_id, message: error.message },
+              `${session_id}: cannot go on: ${error.message}`
+            )
+          )
+        )
+      )
+
+    let away = false
+    const look = Effect.gen(function*() {
+      const room = flags.sessions - (yield* FiberMap.size(running))
+      if (room <= 0) return
+      const orphans = yield* authority.orphans(flags.sessions + room, flags.abandonedAfter)
+      const wanted = orphans.filter((session_id) => !FiberMap.hasUnsafe(running, session_id)).slice(0, room)
+      for (const session_id of wanted) yield* FiberMap.run(running, session_id, takeOver(session_id))
+      away = false
+    }).pipe(Effect.catch(({ message }) =>
+      Effect.sync(() => {
+        if (!away) screen.note(message)
+        away = true
+      })
+    ))
+    const everyMs = Math.min(lookEveryMs.most, Math.max(lookEveryMs.least, Math.floor(ttlMs * lookEveryPartOfTtl)))
+    tell({ event: "standing_by", placement_id: leases.placementId }, `standing by as ${leases.placementId}`)
+    const watching = Effect.repeat(look, Schedule.spaced(everyMs))
+    return yield* flags.once
+      ? Effect.raceFirst(Effect.asVoid(watching), Deferred.await(ended))
+      : Effect.asVoid(watching)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Layer.merge(sharedLeases(leases), sharedStates(leases.database)))
+  )
+})
+
+/** The recording of a session under an epoch: in the directory that was given, or one that does not stay. */
+const timelineOf = Effect.fnUntraced(
+  function*(directory: string | undefined, session_id: string, authority_epoch: number) {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const place = directory ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-" }))
+    return yield* timelineFile(paths.join(place, `${session_id}.e${authority_epoch}.timeline`), session_id)
+  }
+)

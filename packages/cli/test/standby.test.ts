@@ -1,0 +1,222 @@
+// Sessions whose runtime dies or stands still, and another one that stands by: each is the real program in a process of
+// its own.
+import { SessionStates } from "@rspp/timeline/state/SessionStates"
+import * as NodeSqlite from "@rspp/sql/NodeSqlite"
+import * as Postgres from "@rspp/sql/Postgres"
+import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
+import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
+import { Effect, Layer, Redacted } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { ChildProcess } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, describe, expect, it } from "vitest"
+import { recording, rspp } from "./support/Program.ts"
+import type { Ended } from "./support/Program.ts"
+import { decoded } from "./support/Timeline.ts"
+
+const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-standby-"))
+afterAll(() => rmSync(cwd, { recursive: true, force: true }))
+const minutes = 180_000
+const ttlMs = 2000
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const script = (name: string, steps: ReadonlyArray<Readonly<Record<string, string>>>): string => {
+  writeFileSync(join(cwd, name), JSON.stringify({ steps }))
+  return name
+}
+/** Speaks, hears the answer, and then types so much that the agent, who repeats it, speaks for half a minute. */
+const caller = script("caller.json", [
+  { say: recording("goforward") },
+  { text: `I would like a table for two ${"by the window, or if there is none by the door, ".repeat(8)}please.` }
+])
+/** What the caller says to whoever has the session next. */
+script("again-killed.json", [{ text: "Are you still there?" }])
+script("again-stopped.json", [{ text: "Are you still there?" }])
+
+interface Started {
+  readonly ended: Promise<Ended>
+  readonly child: ChildProcess
+  /** What it has printed so far. */
+  readonly printed: () => string
+}
+
+const started = (args: ReadonlyArray<string>): Started => {
+  let child: ChildProcess | undefined
+  let printed = ""
+  const ended = rspp(args, {
+    cwd,
+    started: (process) => void (child = process),
+    watch: (stdout) => void (printed = stdout)
+  })
+  if (child === undefined) throw new Error("the program was not started")
+  return { ended, child, printed: () => printed }
+}
+
+const shared = (leases: string) => ["--leases", leases, "--lease-ttl", String(ttlMs), "--json"]
+const runs = (session: string, leases: string) =>
+  started(["run", "--script", caller, "--session", session, "--timeline", `${session}.timeline`, ...shared(leases)])
+const standsBy = (leases: string) =>
+  started(["standby", "--script", "again-{session}.json", "--timelines", "taken", "--once", ...shared(leases)])
+
+/** Asks until there is an answer. */
+const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
+  for (let tries = 0; tries < 1200; tries++) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    await wait(50)
+  }
+  throw new Error(`never: ${what}`)
+}
+
+const kept = (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
+  Effect.runPromise(
+    Effect.flatMap(SessionStates, ({ load }) => load(session)).pipe(
+      Effect.provide(SessionStates.layerSql({ name: "test" }).pipe(Layer.provide(client)))
+    )
+  )
+
+/** Waits until the agent speaks for the second time, and what was said before is kept. */
+const midCall = async (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState> => {
+  await until("the second answer is heard", async () => {
+    const records: ReadonlyArray<object> = decoded(join(cwd, `${session}.timeline`))?.records ?? []
+    return records.some((record) =>
+        /"playback_started".*"turn_2"|"turn_2".*"playback_started"/u.test(JSON.stringify(record))
+      )
+      ? true
+      : undefined
+  })
+  return until("what was said is kept", async () => {
+    const state = await kept(client, session)
+    return (state?.conversation.length ?? 0) >= 3 ? state : undefined
+  })
+}
+
+interface Told {
+  readonly record: string
+  readonly input?: {
+    readonly type: string
+    readonly status?: string
+    readonly authority_epoch?: number
+    readonly turns?: number
+    readonly conversation?: ReadonlyArray<unknown>
+  }
+  readonly signal?: { readonly signal: string; readonly authority_epoch: number; readonly reason?: string }
+  readonly event?: { readonly turn_id?: string }
+}
+
+const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
+  const { code, stdout } = await rspp(["timeline", "export", file, "--to", "jsonl"], { cwd })
+  expect(code).toBe(0)
+  return stdout.trim().split("\n").map((line) => JSON.parse(line) as Told)
+}
+
+/** The successor's recording: begun under the next epoch, from what was kept, whole, and the same when it is replayed. */
+const wentOn = async (session: string, before: DurableState): Promise<void> => {
+  const file = join("taken", `${session}.e2.timeline`)
+  expect((await rspp(["timeline", "verify", file], { cwd })).code).toBe(0)
+  expect((await rspp(["replay", file], { cwd })).code).toBe(0)
+  const records = await recordsOf(file)
+  const [resumed] = records.flatMap(({ input }) => input?.type === "session_resumed" ? [input] : [])
+  expect(resumed?.authority_epoch).toBe(1)
+  expect(resumed?.turns).toBeGreaterThanOrEqual(before.turns)
+  expect(resumed?.conversation?.length).toBeGreaterThanOrEqual(before.conversation.length)
+  const signals = records.flatMap(({ signal }) => signal === undefined ? [] : [signal])
+  expect(signals.map(({ signal }) => signal).slice(0, 4)).toEqual([
+    "lease_rotated",
+    "migration_start",
+    "migration_finish",
+    "session_handoff"
+  ])
+  expect(new Set(signals.map(({ authority_epoch }) => authority_epoch))).toEqual(new Set([2]))
+  expect(signals.filter(({ signal }) => signal === "playback_completed").length).toBeGreaterThan(0)
+  expect(signals.map(({ signal }) => signal)).toContain("commit")
+}
+
+const eventsOf = ({ stdout }: Ended) => stdout.trim().split("\n").map((line) => JSON.parse(line) as object)
+
+const killed = async (leases: string, client: Layer.Layer<SqlClient, unknown>): Promise<void> => {
+  const standby = standsBy(leases)
+  await until("it stands by", async () => standby.printed().includes("standing_by") ? true : undefined)
+  const call = runs("killed", leases)
+  const before = await midCall(client, "killed")
+  call.child.kill("SIGKILL")
+  const ended = await standby.ended
+  expect([ended.stderr, ended.code]).toEqual(["", 0])
+  expect(eventsOf(ended).slice(1)).toMatchObject([
+    { event: "taken", session_id: "killed", authority_epoch: 2 },
+    { event: "ended", session_id: "killed", authority_epoch: 2, accepted_turns: 1 }
+  ])
+  await wentOn("killed", before)
+  // The session is over: nobody needs its words any more.
+  expect(await kept(client, "killed")).toBeUndefined()
+}
+
+describe("rspp standby", () => {
+  it(
+    "goes on with a session whose process was killed, on SQLite",
+    () => killed("sqlite:killed.db", NodeSqlite.layer(join(cwd, "killed.db"))),
+    minutes
+  )
+
+  it("goes on with a session whose process was killed, on PostgreSQL", async (context) => {
+    rmSync(join(cwd, "taken"), { recursive: true, force: true })
+    rmSync(join(cwd, "killed.timeline"), { force: true })
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    try {
+      await killed(server.url, Postgres.layer(Redacted.make(new URL(server.url))))
+    } finally {
+      server.stop()
+    }
+  }, minutes)
+
+  it("goes on with a session whose process stands still, which emits nothing when it wakes", async () => {
+    const database = NodeSqlite.layer(join(cwd, "stopped.db"))
+    const standby = standsBy("sqlite:stopped.db")
+    await until("it stands by", async () => standby.printed().includes("standing_by") ? true : undefined)
+    const call = runs("stopped", "sqlite:stopped.db")
+    const before = await midCall(database, "stopped")
+    call.child.kill("SIGSTOP")
+    expect((await standby.ended).code).toBe(0)
+    await wentOn("stopped", before)
+    call.child.kill("SIGCONT")
+    await call.ended
+    const records = await recordsOf("stopped.timeline")
+    const lost = records.findIndex(({ input }) =>
+      input?.type === "lease" && (input.status === "expired" || input.status === "revoked")
+    )
+    expect(lost).toBeGreaterThan(0)
+    const heard = (some: ReadonlyArray<Told>) =>
+      some.filter(({ input }) => /^(?:output_accepted|playback_started)$/u.test(input?.type ?? ""))
+    expect(heard(records.slice(0, lost)).length).toBeGreaterThan(0)
+    expect(heard(records.slice(lost))).toEqual([])
+    expect(records.some(({ signal }) => signal?.reason === "authority_loss")).toBe(true)
+    expect(records.every(({ signal }) => (signal?.authority_epoch ?? 1) === 1)).toBe(true)
+    // Nor does it leave any words behind where its successor has removed them.
+    expect(await kept(database, "stopped")).toBeUndefined()
+    expect((await rspp(["replay", "stopped.timeline"], { cwd })).code).toBe(0)
+  }, minutes)
+
+  it("says at once what is wrong with what it was given", async () => {
+    for (
+      const wrong of [
+        ["--leases", "dir:leases", "--script", caller],
+        ["--leases", "sqlite:l.db", "--script", caller, "--lease-ttl", "20"],
+        ["--leases", "sqlite:l.db", "--script", caller, "--sessions", "0"],
+        ["--leases", "sqlite:l.db", "--script", caller, "--snapshot-scope", "x"],
+        ["--leases", "sqlite:l.db", "--input", "-"],
+        ["--leases", "sqlite:l.db"]
+      ]
+    ) {
+      expect([wrong, (await rspp(["standby", ...wrong], { cwd })).code]).toEqual([wrong, 2])
+    }
+    const nobody = await rspp(
+      ["standby", "--script", caller, "--leases", "postgres://someone:sesame@127.0.0.1:9/calls"],
+      { cwd }
+    )
+    expect(nobody.code).toBe(69)
+    expect(nobody.stdout + nobody.stderr).not.toContain("sesame")
+  }, minutes)
+})
