@@ -4,6 +4,7 @@ import * as Postgres from "@rspp/sql/Postgres"
 import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import { Effect, Redacted } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import { randomUUID } from "node:crypto"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -16,10 +17,35 @@ import { rspp } from "./support/Program.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-operations-"))
 const postgres = postgresServer({ durable: true })
-afterAll(() => {
+/** Two databases on the server, which may be one that was given and holds other things. */
+const suffix = randomUUID().replaceAll("-", "")
+const databaseAt = (url: string, name: string): URL => {
+  const address = new URL(url)
+  address.pathname = `/rspp_${name}_${suffix}`
+  return address
+}
+const onServer = (url: string, run: (sql: SqlClient.SqlClient, name: string) => Effect.Effect<unknown, unknown>) =>
+  Effect.runPromise(
+    Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => Effect.forEach(["from", "to"], (name) => run(sql, `rspp_${name}_${suffix}`), { discard: true })
+    ).pipe(Effect.provide(Postgres.layer(Redacted.make(new URL(url)))))
+  )
+beforeAll(() =>
+  "missing" in postgres ? undefined : onServer(postgres.url, (sql, name) => sql`CREATE DATABASE ${sql(name)}`)
+)
+afterAll(async () => {
   rmSync(cwd, { recursive: true, force: true })
-  if (!("missing" in postgres)) postgres.stop()
+  if ("missing" in postgres) return
+  await onServer(postgres.url, (sql, name) => sql`DROP DATABASE ${sql(name)} WITH (FORCE)`)
+  postgres.stop()
 })
+
+/** Cases for PostgreSQL; where there is none, they say so. */
+const onPostgres = (cases: (at: (name: string) => string) => void) =>
+  "missing" in postgres
+    ? it(`was not run on PostgreSQL: ${postgres.missing}`, (context) => context.skip(postgres.missing))
+    : cases((name) => databaseAt(postgres.url, name).href)
 
 const here = (...args: ReadonlyArray<string>) => rspp(args, { cwd })
 const as = (url: string, key: string, ...args: ReadonlyArray<string>) =>
@@ -80,22 +106,10 @@ const thereAndBack = (name: string, from: () => string, to: () => string) =>
 
 describe("backup and restore", () => {
   thereAndBack("SQLite", () => "sqlite:from.sqlite", () => "sqlite:to.sqlite")
-  if ("missing" in postgres) {
-    it(`was not run on PostgreSQL: ${postgres.missing}`, (context) => context.skip(postgres.missing))
-  } else {
-    const { url } = postgres
-    const other = new URL(url)
-    other.pathname = "/restored"
-    beforeAll(() =>
-      Effect.runPromise(
-        Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.asVoid(sql`CREATE DATABASE restored`)).pipe(
-          Effect.provide(Postgres.layer(Redacted.make(new URL(url))))
-        )
-      )
-    )
-    thereAndBack("PostgreSQL into SQLite", () => url, () => "sqlite:from-postgres.sqlite")
-    thereAndBack("SQLite into PostgreSQL", () => "sqlite:to-postgres.sqlite", () => other.href)
-  }
+  onPostgres((at) => {
+    thereAndBack("PostgreSQL into SQLite", () => at("from"), () => "sqlite:from-postgres.sqlite")
+    thereAndBack("SQLite into PostgreSQL", () => "sqlite:to-postgres.sqlite", () => at("to"))
+  })
 
   it("says what is wrong with what it was given, and leaves nothing behind", async () => {
     const before = readdirSync(cwd).sort()
@@ -181,16 +195,14 @@ describe("rspp doctor", () => {
     expect([code, wrong.join("\n")]).toEqual([69, expect.stringMatching(/damaged|malformed/u)])
   }, 60_000)
 
-  if ("missing" in postgres) {
-    it(`was not run on PostgreSQL: ${postgres.missing}`, (context) => context.skip(postgres.missing))
-  } else {
+  onPostgres((from) => {
     it("finds a PostgreSQL that only takes reads, and one that does not keep what it commits", async () => {
       const at = (setting: string) => {
-        const address = new URL(postgres.url)
+        const address = new URL(from("from"))
         address.searchParams.set("options", `-c ${setting}`)
         return address.href
       }
-      expect(await findings("--database", postgres.url)).toEqual({ code: 0, wrong: [] })
+      expect(await findings("--database", from("from"))).toEqual({ code: 0, wrong: [] })
       expect(await findings("--database", at("default_transaction_read_only=on"))).toEqual({
         code: 69,
         wrong: [expect.stringMatching(/^writable: it only takes reads/u)]
@@ -200,7 +212,7 @@ describe("rspp doctor", () => {
         wrong: [expect.stringMatching(/^durability: synchronous_commit off/u)]
       })
     }, 60_000)
-  }
+  })
 
   /** Something that answers like a control plane, but for one thing. */
   const fake = async (answers: Readonly<Record<string, readonly [number, unknown]>>) => {

@@ -32,7 +32,8 @@ export const keptVersions = 16
  * Where snapshots are published for runtimes to read: the way from the control plane to runtimes that are somewhere else.
  *
  * A scope is what shares snapshots: a session, or a pipeline of a tenant. Guarantees, for each scope and kind:
- * - **SL1** versions are given out by the log, dense and from 1, whoever publishes and however often it began anew.
+ * - **SL1** versions are given out by the log, dense and from 1, whoever publishes and however often it began anew;
+ *   after a backup was restored they go on, dense, from above its floor (`ControlBackup`).
  * - **SL2** what is read is what was published: its `content_hash` fits its body and it is valid by its schema.
  * - **SL3** the age of a snapshot is by the log's own clock, so that publisher and reader need not agree on the time.
  */

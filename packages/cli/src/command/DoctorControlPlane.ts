@@ -70,13 +70,15 @@ const looked = Effect.fnUntraced(function*(url: string, key: string) {
   const ready = yield* ask(url, "/readyz")
   const told = yield* Clock.currentTimeMillis
   const now = field(ready.json, "now_ms")
+  const said = field(ready.json, "detail")
+  const detail = typeof said === "string" ? said : `it answers ${ready.status}`
   const wanted = OpenApi.fromApi(ControlApi).info.version
   const version = String(field((yield* ask(url, "/openapi.json")).json, "info", "version"))
   const findings = [
     answered,
     found(
       "ready",
-      ready.status === 200 ? undefined : `it is not ready: ${String(field(ready.json, "detail") ?? ready.status)}`,
+      ready.status === 200 ? undefined : `it is not ready: ${detail}`,
       "it is ready, and so is its database"
     ),
     found(

@@ -203,6 +203,11 @@ onBothDatabases("the pipeline registry", (make) => {
         assert.deepStrictEqual((yield* migrationState).missing, [])
         yield* (yield* SqlClient.SqlClient)`DELETE FROM rspp_control_migrations WHERE migration_id = 2`
         assert.deepStrictEqual((yield* migrationState).missing, ["0002_pipelines"])
+        // it is made though later ones are there
+        yield* (yield* SqlClient.SqlClient)`DROP TABLE rspp_pipelines`
+        yield* migrateControl
+        assert.deepStrictEqual((yield* migrationState).missing, [])
+        assert.deepStrictEqual(yield* (yield* SqlClient.SqlClient)`SELECT position FROM rspp_pipelines`, [])
       }).pipe(Effect.provide(client, { local: true }))))
 
   it.live("opens a new database from eight clients at once, and they publish one version of each", () =>
