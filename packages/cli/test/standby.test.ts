@@ -8,7 +8,7 @@ import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
 import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { ChildProcess } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
@@ -18,7 +18,7 @@ import { decoded } from "./support/Timeline.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-standby-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
-const minutes = 180_000
+const minutes = 300_000
 const ttlMs = 2000
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -62,7 +62,7 @@ const standsBy = (leases: string) =>
 
 /** Asks until there is an answer. */
 const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
-  for (let tries = 0; tries < 1200; tries++) {
+  for (let tries = 0; tries < 2400; tries++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await wait(50)
@@ -199,6 +199,70 @@ describe("rspp standby", () => {
     expect((await rspp(["replay", "stopped.timeline"], { cwd })).code).toBe(0)
   }, minutes)
 
+  it("runs sessions that are placed, which move when their process is killed, and when it leaves", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    script("again-placed.json", [{ text: `I would like a table for two ${"by the window, ".repeat(12)}please.` }])
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    const joins = () =>
+      started([
+        "standby",
+        "--placed",
+        "--script",
+        "again-{session}.json",
+        "--timelines",
+        "placed",
+        ...shared(server.url)
+      ])
+    const has = (epoch: number) => (one: Started) =>
+      new RegExp(`"(?:begun|taken)".*"authority_epoch":${epoch},`, "u").test(one.printed())
+    const speaks = (epoch: number) =>
+      until(`it speaks under epoch ${epoch}`, async () => {
+        const records: ReadonlyArray<object> = decoded(join(cwd, "placed", `placed.e${epoch}.timeline`))?.records ?? []
+        return JSON.stringify(records).includes("playback_started") ? true : undefined
+      })
+    const runtimes = [joins(), joins()]
+    try {
+      const placed = await rspp(["place", "placed", "--leases", server.url, "--json"], { cwd })
+      expect([placed.stderr, placed.code]).toEqual(["", 0])
+      expect(JSON.parse(placed.stdout)).toEqual({ event: "placed", session_id: "placed" })
+      const owner = (epoch: number) => until(`somebody has epoch ${epoch}`, async () => runtimes.find(has(epoch)))
+      let epoch = 1
+      const first = await owner(epoch)
+      await speaks(epoch)
+      const before = await until("it is kept", () => kept(client, "placed"))
+      first.child.kill("SIGKILL")
+      const second = await owner(++epoch)
+      expect(second).not.toBe(first)
+      expect(second.printed()).toMatch(/"taken".*"turns":[1-9]/u)
+      expect(before.conversation.length).toBeGreaterThan(0)
+      await speaks(epoch)
+      runtimes.push(joins())
+      // It may be moved to the newcomer at once; whoever has it then is told to end.
+      second.child.kill("SIGINT")
+      expect((await second.ended).code).toBe(130)
+      const third = await until("it has ended", async () => runtimes.find((one) => one.printed().includes("\"ended\"")))
+      expect(third).not.toBe(second)
+      expect(third.printed()).toMatch(/"taken".*"turns":[1-9].*"conversation":[1-9]/u)
+      third.child.kill("SIGINT")
+      await third.ended
+      expect(await kept(client, "placed")).toBeUndefined()
+      const files = readdirSync(join(cwd, "placed")).filter((file) => file.endsWith(".timeline")).sort()
+      expect(files.length).toBeGreaterThanOrEqual(3)
+      for (const file of files.slice(1)) {
+        const { code, stderr, stdout } = await rspp(["timeline", "verify", join("placed", file)], { cwd })
+        expect([stdout + stderr, code], runtimes.map((one) => one.printed()).join("\n")).toEqual([
+          expect.any(String),
+          0
+        ])
+        expect((await rspp(["replay", join("placed", file)], { cwd })).code).toBe(0)
+      }
+    } finally {
+      for (const { child } of runtimes) child.kill("SIGKILL")
+      server.stop()
+    }
+  }, minutes)
+
   it("says at once what is wrong with what it was given", async () => {
     for (
       const wrong of [
@@ -206,6 +270,7 @@ describe("rspp standby", () => {
         ["--leases", "sqlite:l.db", "--script", caller, "--lease-ttl", "20"],
         ["--leases", "sqlite:l.db", "--script", caller, "--sessions", "0"],
         ["--leases", "sqlite:l.db", "--script", caller, "--snapshot-scope", "x"],
+        ["--leases", "sqlite:l.db", "--script", caller, "--placed"],
         ["--leases", "sqlite:l.db", "--input", "-"],
         ["--leases", "sqlite:l.db"]
       ]

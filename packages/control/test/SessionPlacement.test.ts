@@ -40,7 +40,7 @@ const owners = (): ReadonlyMap<string, Line> => {
 const ownedBy = (name: string) => sessions.filter((session) => owners().get(session)?.p === name)
 
 const until = async (what: string, is: () => boolean): Promise<void> => {
-  for (let tries = 0; tries < 1200; tries++) {
+  for (let tries = 0; tries < 2400; tries++) {
     if (is()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -108,5 +108,5 @@ withPostgres("placement", ({ stop, url }) => {
       "begin 1",
       "over 1"
     ])
-  }, 240_000)
+  }, 400_000)
 })

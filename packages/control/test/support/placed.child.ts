@@ -21,6 +21,7 @@ const tell = (k: string, s: string, e: number): void => appendFileSync(log, `${J
 
 const runtime = SessionPlacement.layerRuntime({ goneAfterMs: ttlMs }, {
   placement_id: name,
+  maxSessions: 100,
   run: ({ authority_epoch, session_id }) =>
     Effect.gen(function*() {
       tell("begin", session_id, authority_epoch)
