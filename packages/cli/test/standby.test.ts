@@ -276,11 +276,7 @@ describe("rspp standby", () => {
       const files = readdirSync(join(cwd, "placed")).filter((file) => file.endsWith(".timeline")).sort()
       expect(files.length).toBeGreaterThanOrEqual(3)
       for (const file of files.slice(1)) {
-        const { code, stderr, stdout } = await rspp(["timeline", "verify", join("placed", file)], { cwd })
-        expect([stdout + stderr, code], runtimes.map((one) => one.printed()).join("\n")).toEqual([
-          expect.any(String),
-          0
-        ])
+        expect((await rspp(["timeline", "verify", join("placed", file)], { cwd })).code).toBe(0)
         expect((await rspp(["replay", join("placed", file)], { cwd })).code).toBe(0)
       }
     } finally {

@@ -1,7 +1,7 @@
 // Sessions that are placed on runtimes by Effect's cluster layer: each runtime is a process of its own, on PostgreSQL.
 import { afterAll, assert, it } from "@effect/vitest"
 import * as Postgres from "@rspp/sql/Postgres"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -71,8 +71,11 @@ withPostgres("placement", ({ stop, url }) => {
         SessionPlacement,
         (placement) => Effect.forEach(ids, (id) => placement.place(id), { discard: true })
       ).pipe(
-        Effect.provide(SessionPlacement.layerClient({ goneAfterMs: ttlMs })),
-        Effect.provide(Postgres.layer(Redacted.make(new URL(url))))
+        Effect.provide(
+          SessionPlacement.layerClient({ goneAfterMs: ttlMs }).pipe(
+            Layer.provide(Postgres.layer(Redacted.make(new URL(url))))
+          )
+        )
       )
     )
 

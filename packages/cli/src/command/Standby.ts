@@ -167,7 +167,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         placements({
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
-          run: (lease) => Effect.provide(Effect.catch(goOn(lease, true), failed(lease.session_id)), context)
+          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease.session_id)), Effect.provide(context))
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }

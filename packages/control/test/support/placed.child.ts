@@ -25,8 +25,8 @@ const runtime = SessionPlacement.layerRuntime({ goneAfterMs: ttlMs }, {
   run: ({ authority_epoch, session_id }) =>
     Effect.gen(function*() {
       tell("begin", session_id, authority_epoch)
-      if (!session_id.startsWith("short")) yield* Effect.never
-      tell("over", session_id, authority_epoch)
+      if (!session_id.startsWith("short")) return yield* Effect.never
+      return tell("over", session_id, authority_epoch)
     })
 }).pipe(
   Layer.provide(LeaseAuthority.layerNoDeps({ ttlMs })),
@@ -41,6 +41,6 @@ await Effect.runPromise(
   Effect.scoped(Effect.gen(function*() {
     yield* Layer.build(runtime)
     tell("ready", "", 0)
-    yield* Effect.never
+    return yield* Effect.never
   }))
 )
