@@ -55,7 +55,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       pipeline: options.spec.pipeline,
       speed: options.speed,
       seed: localSeed,
-      resume: options.takeover !== undefined,
+      resume: options.takeover?.before !== undefined,
       observers: [watch, tracer.observer(), ...reports.observers]
     })
     const tookMs = performance.now() - startedMs

@@ -201,6 +201,12 @@ const standby = Command.make(
         "A session whose lease ended longer ago than this, in ms, is left alone: its caller has gone. Default 60000"
       )
     ),
+    placed: Flag.Boolean("placed").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription(
+        "Also run sessions that rspp place hands out; they are spread over all that do. PostgreSQL only"
+      )
+    ),
     once: Flag.Boolean("once").pipe(
       Flag.withDefault(false),
       Flag.withDescription("End when one session that was taken over has ended; default: go on until interrupted")
@@ -222,6 +228,21 @@ const standby = Command.make(
       description: "Until it is interrupted"
     }
   ])
+)
+
+const place = Command.make(
+  "place",
+  {
+    session: Argument.String("SESSION").pipe(Argument.withDescription("The session's id")),
+    leases: Flag.String("leases").pipe(Flag.withDescription("Where the runtimes meet: postgres://…")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/Place.ts")), ({ placeSession }) => placeSession(flags))
+).pipe(
+  Command.withDescription(
+    "Have a session run by one of the runtimes that rspp standby --placed has started, until it is over"
+  )
 )
 
 const demo = Command.make(
@@ -760,6 +781,7 @@ export const rspp = Command.make("rspp").pipe(
   Command.withSubcommands([
     run,
     standby,
+    place,
     demo,
     replay,
     timeline,

@@ -1,7 +1,7 @@
 import type { DurableState, SessionStateStoreService, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
 import { SessionStateStore, StateStoreFailure as Failure } from "@rspp/runtime/ports/SessionStateStore"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Exit, Layer, Redacted } from "effect"
 import type { DatabaseAddress } from "./LeaseDatabase.ts"
 
 /** Connections of one process to PostgreSQL for state: one write of a session is under way at a time. */
@@ -29,17 +29,28 @@ export const sharedStates = (database: DatabaseAddress): Layer.Layer<SessionStat
     return SessionStates.layerSql({ name }).pipe(Layer.provide(client))
   }))
 
+interface Kept {
+  /** Nothing is written under a lower one: a session without its lease has nothing to keep that is not kept already. */
+  readonly firstEpoch: number
+  /** What the session goes on from. */
+  readonly before?: DurableState | undefined
+  /** Interrupted, the session goes to another runtime. */
+  readonly moves?: boolean
+}
+
 /**
- * The port of one session over shared states. Nothing is written under an epoch below `firstEpoch`: a session that has
- * no lease yet has nothing to keep that is not kept already. When the scope closes the session is over, and what was
+ * The port of one session over shared states. When the scope closes the session is over, unless it moves, and what was
  * kept of it is removed; a process that dies leaves it to its successor.
  */
 export const keptBy = Effect.fnUntraced(
-  function*(states: SessionStates["Service"], firstEpoch: number, before?: DurableState) {
+  function*(states: SessionStates["Service"], { before, firstEpoch, moves = false }: Kept) {
     const written = new Map<string, number>()
     if (before !== undefined) written.set(before.session_id, firstEpoch)
-    yield* Effect.addFinalizer(() =>
-      Effect.forEach(written, ([session_id, epoch]) => states.forget(session_id, epoch)).pipe(
+    yield* Effect.addFinalizer((exit) =>
+      moves && Exit.hasInterrupts(exit) ? Effect.void : Effect.forEach(
+        written,
+        ([session_id, epoch]) => states.forget(session_id, epoch)
+      ).pipe(
         Effect.ignore,
         Effect.interruptible,
         Effect.timeoutOption(forgetWithinMs)
@@ -63,5 +74,5 @@ const anyEpoch = 1
 /** Port ← timeline: the state of a session of this process, for whoever takes it over. */
 export const keptState: Layer.Layer<never, never, SessionStates> = Layer.effect(
   SessionStateStore,
-  Effect.flatMap(SessionStates, (states) => keptBy(states, anyEpoch))
+  Effect.flatMap(SessionStates, (states) => keptBy(states, { firstEpoch: anyEpoch }))
 )

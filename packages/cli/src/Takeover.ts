@@ -6,14 +6,14 @@ import type { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Effect, Layer } from "effect"
 import { keptBy } from "./StateDatabase.ts"
 
-/** A session that was another runtime's, and is this one's. */
+/** A session that was another runtime's, or was placed here, and is this one's. */
 export interface Takeover {
   /** Held, and renewed by whoever took it, for as long as the call. */
   readonly lease: Lease
   readonly leases: LeaseAuthority["Service"]
   readonly states: SessionStates["Service"]
-  /** What the other one left, claimed under the lease's epoch. */
-  readonly before: DurableState
+  /** What the other one left, claimed under the lease's epoch; absent: nobody has had it yet. */
+  readonly before: DurableState | undefined
 }
 
 /** What is known of a session of which nothing was kept: that another had it. Its turns' numbers begin anew. */
@@ -43,4 +43,4 @@ export const adoptedLease = ({ lease, leases }: Takeover): Layer.Layer<LeaseAuth
 
 /** Port ← timeline: what was left is there already, and what comes is kept. */
 export const takenState = ({ before, lease, states }: Takeover): Layer.Layer<never> =>
-  Layer.effect(SessionStateStore, keptBy(states, lease.authority_epoch, before))
+  Layer.effect(SessionStateStore, keptBy(states, { firstEpoch: lease.authority_epoch, before, moves: true }))

@@ -8,7 +8,7 @@ import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
 import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { ChildProcess } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
@@ -18,8 +18,9 @@ import { decoded } from "./support/Timeline.ts"
 
 const cwd = mkdtempSync(join(tmpdir(), "rspp-cli-standby-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
-const minutes = 180_000
-const ttlMs = 2000
+const minutes = 300_000
+/** Long enough that a slow machine does not cost a living process its lease. */
+const ttlMs = 6000
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 const script = (name: string, steps: ReadonlyArray<Readonly<Record<string, string>>>): string => {
@@ -62,7 +63,7 @@ const standsBy = (leases: string) =>
 
 /** Asks until there is an answer. */
 const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
-  for (let tries = 0; tries < 1200; tries++) {
+  for (let tries = 0; tries < 2400; tries++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await wait(50)
@@ -112,14 +113,29 @@ const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
   return stdout.trim().split("\n").map((line) => JSON.parse(line) as Told)
 }
 
-/** The successor's recording: begun under the next epoch, from what was kept, whole, and the same when it is replayed. */
-const wentOn = async (session: string, before: DurableState): Promise<void> => {
-  const file = join("taken", `${session}.e2.timeline`)
+interface Happened {
+  readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed"
+  readonly authority_epoch?: number
+  readonly turns?: number
+  readonly conversation?: number
+}
+const eventsOf = (printed: string): ReadonlyArray<Happened> =>
+  printed.slice(0, printed.lastIndexOf("\n") + 1).split("\n").filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Happened)
+
+/** The successor's recording: begun under a higher epoch, from what was kept, whole, and the same when it is replayed. */
+const wentOn = async (session: string, before: DurableState, printed: string): Promise<void> => {
+  const [standing, taken, ended, ...more] = eventsOf(printed)
+  expect([standing?.event, taken?.event, ended?.event, more]).toEqual(["standing_by", "taken", "ended", []])
+  const epoch = taken?.authority_epoch ?? 0
+  expect(epoch).toBeGreaterThan(before.authority_epoch)
+  expect(ended).toMatchObject({ session_id: session, accepted_turns: 1 })
+  const file = join("taken", `${session}.e${epoch}.timeline`)
   expect((await rspp(["timeline", "verify", file], { cwd })).code).toBe(0)
   expect((await rspp(["replay", file], { cwd })).code).toBe(0)
   const records = await recordsOf(file)
   const [resumed] = records.flatMap(({ input }) => input?.type === "session_resumed" ? [input] : [])
-  expect(resumed?.authority_epoch).toBe(1)
+  expect(resumed?.authority_epoch).toBeLessThan(epoch)
   expect(resumed?.turns).toBeGreaterThanOrEqual(before.turns)
   expect(resumed?.conversation?.length).toBeGreaterThanOrEqual(before.conversation.length)
   const signals = records.flatMap(({ signal }) => signal === undefined ? [] : [signal])
@@ -129,12 +145,10 @@ const wentOn = async (session: string, before: DurableState): Promise<void> => {
     "migration_finish",
     "session_handoff"
   ])
-  expect(new Set(signals.map(({ authority_epoch }) => authority_epoch))).toEqual(new Set([2]))
+  expect(signals.filter(({ authority_epoch }) => authority_epoch < epoch)).toEqual([])
   expect(signals.filter(({ signal }) => signal === "playback_completed").length).toBeGreaterThan(0)
   expect(signals.map(({ signal }) => signal)).toContain("commit")
 }
-
-const eventsOf = ({ stdout }: Ended) => stdout.trim().split("\n").map((line) => JSON.parse(line) as object)
 
 const killed = async (leases: string, client: Layer.Layer<SqlClient, unknown>): Promise<void> => {
   const standby = standsBy(leases)
@@ -144,11 +158,7 @@ const killed = async (leases: string, client: Layer.Layer<SqlClient, unknown>): 
   call.child.kill("SIGKILL")
   const ended = await standby.ended
   expect([ended.stderr, ended.code]).toEqual(["", 0])
-  expect(eventsOf(ended).slice(1)).toMatchObject([
-    { event: "taken", session_id: "killed", authority_epoch: 2 },
-    { event: "ended", session_id: "killed", authority_epoch: 2, accepted_turns: 1 }
-  ])
-  await wentOn("killed", before)
+  await wentOn("killed", before, ended.stdout)
   // The session is over: nobody needs its words any more.
   expect(await kept(client, "killed")).toBeUndefined()
 }
@@ -179,8 +189,9 @@ describe("rspp standby", () => {
     const call = runs("stopped", "sqlite:stopped.db")
     const before = await midCall(database, "stopped")
     call.child.kill("SIGSTOP")
-    expect((await standby.ended).code).toBe(0)
-    await wentOn("stopped", before)
+    const { code, stdout } = await standby.ended
+    expect(code).toBe(0)
+    await wentOn("stopped", before, stdout)
     call.child.kill("SIGCONT")
     await call.ended
     const records = await recordsOf("stopped.timeline")
@@ -193,10 +204,85 @@ describe("rspp standby", () => {
     expect(heard(records.slice(0, lost)).length).toBeGreaterThan(0)
     expect(heard(records.slice(lost))).toEqual([])
     expect(records.some(({ signal }) => signal?.reason === "authority_loss")).toBe(true)
-    expect(records.every(({ signal }) => (signal?.authority_epoch ?? 1) === 1)).toBe(true)
+    const taken = eventsOf(stdout).find(({ event }) => event === "taken")?.authority_epoch ?? 0
+    expect(records.filter(({ signal }) => (signal?.authority_epoch ?? 0) >= taken)).toEqual([])
     // Nor does it leave any words behind where its successor has removed them.
     expect(await kept(database, "stopped")).toBeUndefined()
     expect((await rspp(["replay", "stopped.timeline"], { cwd })).code).toBe(0)
+  }, minutes)
+
+  it("runs sessions that are placed, which move when their process is killed, and when it leaves", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    script("again-placed.json", [{ text: `I would like a table for two ${"by the window, ".repeat(12)}please.` }])
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    const joins = () =>
+      started([
+        "standby",
+        "--placed",
+        "--script",
+        "again-{session}.json",
+        "--timelines",
+        "placed",
+        ...shared(server.url)
+      ])
+    /** Who has the session under a higher epoch than this. */
+    const owner = (above: number) =>
+      until(
+        `somebody has it above epoch ${above}`,
+        async () =>
+          runtimes.flatMap((one) =>
+            eventsOf(one.printed()).filter(({ authority_epoch = 0, event }) =>
+              (event === "begun" || event === "taken") && authority_epoch > above
+            ).map((event) => ({ one, epoch: event.authority_epoch ?? 0, ...event }))
+          ).at(0)
+      )
+    const speaks = (epoch: number) =>
+      until(`it speaks under epoch ${epoch}`, async () => {
+        const records: ReadonlyArray<object> = decoded(join(cwd, "placed", `placed.e${epoch}.timeline`))?.records ?? []
+        return JSON.stringify(records).includes("playback_started") ? true : undefined
+      })
+    const runtimes = [joins(), joins()]
+    try {
+      const placed = await rspp(["place", "placed", "--leases", server.url, "--json"], { cwd })
+      expect([placed.stderr, placed.code]).toEqual(["", 0])
+      expect(JSON.parse(placed.stdout)).toEqual({ event: "placed", session_id: "placed" })
+      const first = await owner(0)
+      expect(first.event).toBe("begun")
+      await speaks(first.epoch)
+      await until("it is kept", () => kept(client, "placed"))
+      first.one.child.kill("SIGKILL")
+      const second = await owner(first.epoch)
+      expect(second.one).not.toBe(first.one)
+      expect(second).toMatchObject({ event: "taken", turns: 1 })
+      expect(second.conversation).toBeGreaterThan(0)
+      await speaks(second.epoch)
+      // It leaves, and what it had is for whoever comes.
+      second.one.child.kill("SIGINT")
+      expect((await second.one.ended).code).toBe(130)
+      runtimes.push(joins())
+      const last = await owner(second.epoch)
+      expect(last).toMatchObject({ event: "taken", turns: 2 })
+      expect(last.conversation).toBeGreaterThan(second.conversation ?? 0)
+      const third = await until(
+        "it has ended",
+        async () => runtimes.find((one) => eventsOf(one.printed()).some(({ event }) => event === "ended"))
+      )
+      expect(third).toBe(last.one)
+      third.child.kill("SIGINT")
+      await third.ended
+      expect(await kept(client, "placed")).toBeUndefined()
+      // The first one's ends where it was killed.
+      const files = readdirSync(join(cwd, "placed")).filter((file) => file.endsWith(".timeline")).sort()
+      expect(files.length).toBeGreaterThanOrEqual(3)
+      for (const file of files.slice(1)) {
+        expect((await rspp(["timeline", "verify", join("placed", file)], { cwd })).code).toBe(0)
+        expect((await rspp(["replay", join("placed", file)], { cwd })).code).toBe(0)
+      }
+    } finally {
+      for (const { child } of runtimes) child.kill("SIGKILL")
+      server.stop()
+    }
   }, minutes)
 
   it("says at once what is wrong with what it was given", async () => {
@@ -206,6 +292,7 @@ describe("rspp standby", () => {
         ["--leases", "sqlite:l.db", "--script", caller, "--lease-ttl", "20"],
         ["--leases", "sqlite:l.db", "--script", caller, "--sessions", "0"],
         ["--leases", "sqlite:l.db", "--script", caller, "--snapshot-scope", "x"],
+        ["--leases", "sqlite:l.db", "--script", caller, "--placed"],
         ["--leases", "sqlite:l.db", "--input", "-"],
         ["--leases", "sqlite:l.db"]
       ]

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -147,11 +148,14 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
    *
    * With `regain`, a lease that only ran out (the store was away, or this process stood still) is taken again, under a new
    * epoch, if nobody else has taken it: subscribers hear of that as `issued` or `rotated`.
+   *
+   * With `leaves`, a holder that is interrupted leaves its session to others: the lease ends as if it had run out, and the
+   * session is an orphan at once. Closing the scope in another way revokes it all the same.
    */
   readonly hold: (
     session_id: string,
     placement_id: string,
-    options?: { readonly regain?: boolean }
+    options?: { readonly regain?: boolean; readonly leaves?: boolean }
   ) => Effect.Effect<Lease, LeaseHeld | LeaseStoreFailure, Scope.Scope>
 }>()("rspp/LeaseAuthority") {
   /** Needs a store and a source of tokens. */
@@ -307,6 +311,15 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
     )
   )
 
+  /** Ends `expected_epoch` as if it had run out by itself, now. */
+  const leave = (session_id: string, expected_epoch: number) =>
+    Effect.asVoid(
+      change<LeaseConflict>(session_id, (row, nowMs) =>
+        row?.authority_epoch !== expected_epoch || row.state !== "held"
+          ? Effect.fail(conflict(session_id, expected_epoch, row))
+          : Effect.succeed({ row: { ...row, state: "expired", expires_at_ms: nowMs }, status: "expired" }))
+    )
+
   const current = (session_id: string): Effect.Effect<Lease | undefined, LeaseStoreFailure> =>
     Effect.map(
       store.read(session_id),
@@ -418,7 +431,7 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   const hold = Effect.fn("LeaseAuthority.hold")(function*(
     session_id: string,
     placement_id: string,
-    { regain = false }: { readonly regain?: boolean } = {}
+    { leaves = false, regain = false }: { readonly regain?: boolean; readonly leaves?: boolean } = {}
   ) {
     const askedNs = yield* Clock.monotonicTimeNanos
     const held = yield* Effect.acquireRelease(
@@ -428,8 +441,10 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
       })),
       // Another placement may hold the session by now: then there is nothing of ours left to end. Where the store is out
       // of reach the lease ends by itself, and whoever closes the scope must not wait for that.
-      (held) =>
-        Effect.suspend(() => revoke(session_id, held.lease.authority_epoch)).pipe(
+      (held, exit) =>
+        Effect.suspend(() =>
+          (leaves && Exit.hasInterrupts(exit) ? leave : revoke)(session_id, held.lease.authority_epoch)
+        ).pipe(
           Effect.ignore,
           Effect.interruptible,
           Effect.timeoutOption(releaseWithinMs)

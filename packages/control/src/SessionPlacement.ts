@@ -22,7 +22,10 @@ import { LeaseAuthority } from "./LeaseAuthority.ts"
 import type { Lease } from "./LeaseAuthority.ts"
 
 export interface PlacementOptions {
-  /** How long a runtime that is not heard of keeps its part of the sessions, ms: take the TTL of the leases. */
+  /**
+   * How long a runtime that is not heard of keeps its part of the sessions, ms: take the TTL of the leases. At least
+   * {@link leastGoneMs}.
+   */
   readonly goneAfterMs: number
 }
 
@@ -30,6 +33,8 @@ export interface PlacementOptions {
 export interface PlacedRuntime {
   /** Unlike any other process's. */
   readonly placement_id: string
+  /** How many sessions it runs at once, at most; those that it has no room for wait. */
+  readonly maxSessions: number
   /**
    * Runs a session under a lease that is held, and renewed, until the effect ends. When it ends by itself the session is
    * over; when it is interrupted the session is another runtime's.
@@ -54,6 +59,9 @@ const parts = 64
 
 /** How often the database is asked for sessions that were placed, ms. */
 const pollMs = 500
+
+/** A runtime has to have been silent for so long, ms, however short leases are: a slow machine is not a dead one. */
+const leastGoneMs = 5000
 
 /** How soon a session whose lease another still holds is tried again, as a part of `goneAfterMs`. */
 const triedAgainPart = 0.05
@@ -83,8 +91,7 @@ export class SessionPlacement extends Context.Service<SessionPlacement, {
   /** Places sessions, and runs none. */
   static readonly layerClient = (
     options: PlacementOptions
-  ): Layer.Layer<SessionPlacement, DatabaseFailure, SqlClient> =>
-    placement.pipe(Layer.provide(sharding(options, undefined)))
+  ): Layer.Layer<SessionPlacement, DatabaseFailure, SqlClient> => placement.pipe(Layer.provide(sharding(options)))
 
   /** Places sessions, and runs those that fall to this process, until the scope closes: then they move. */
   static readonly layerRuntime = (
@@ -93,7 +100,7 @@ export class SessionPlacement extends Context.Service<SessionPlacement, {
   ): Layer.Layer<SessionPlacement, DatabaseFailure, SqlClient | LeaseAuthority> =>
     placement.pipe(
       Layer.provideMerge(entity(options, runtime)),
-      Layer.provide(sharding(options, runtime.placement_id))
+      Layer.provide(sharding(options, runtime))
     )
 }
 
@@ -129,17 +136,17 @@ const entity = ({ goneAfterMs }: PlacementOptions, { placement_id, run }: Placed
     { concurrency: "unbounded" }
   )
 
-const sharding = ({ goneAfterMs }: PlacementOptions, placement_id: string | undefined) =>
-  Sharding.layer.pipe(
+const sharding = (options: PlacementOptions, runtime?: PlacedRuntime) => {
+  const goneAfterMs = Math.max(leastGoneMs, options.goneAfterMs)
+  return Sharding.layer.pipe(
     Layer.provide(Runners.layerNoop),
     Layer.provide(SqlMessageStorage.layerWith({ prefix })),
     Layer.provide([SqlRunnerStorage.layerWith({ prefix }), RunnerHealth.layerNoop]),
     Layer.provide(Digest.layerWebCrypto),
     Layer.provide(ShardingConfig.layer({
-      runnerAddress: placement_id === undefined
-        ? Option.none()
-        // Nobody calls it there: it is a name.
-        : Option.some(RunnerAddress.make(placement_id, 0)),
+      // Nobody calls it there: it is a name.
+      runnerAddress: runtime === undefined ? Option.none() : Option.some(RunnerAddress.make(runtime.placement_id, 0)),
+      ...(runtime === undefined ? {} : { maxResidentEntities: runtime.maxSessions }),
       shardsPerGroup: parts,
       shardLockExpiration: goneAfterMs,
       shardLockRefreshInterval: Math.floor(goneAfterMs / 4),
@@ -149,3 +156,4 @@ const sharding = ({ goneAfterMs }: PlacementOptions, placement_id: string | unde
     })),
     Layer.catchCause((cause) => Layer.effectContext(Effect.fail(unreachable(cause))))
   )
+}

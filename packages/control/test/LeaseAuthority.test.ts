@@ -371,6 +371,21 @@ const cases = (fresh: Effect.Effect<LeaseStoreUnderTest>): void => {
   })
 
   describe("orphans", () => {
+    it.effect("are at once what a holder that is interrupted leaves, when it said so; else it is given back", () =>
+      test(() =>
+        Effect.gen(function*() {
+          const leases = yield* LeaseAuthority
+          const held = (session: string, leaves: boolean) =>
+            Effect.scoped(Effect.andThen(leases.hold(session, "a", { leaves }), Effect.interrupt))
+          yield* Effect.exit(held("kept", false))
+          yield* Effect.scoped(leases.hold("over", "a", { leaves: true }))
+          assert.deepStrictEqual(yield* leases.orphans(9), [])
+          yield* Effect.exit(held("left", true))
+          assert.deepStrictEqual(yield* leases.orphans(9), ["left"])
+          assert.strictEqual((yield* leases.acquire("left", "b")).authority_epoch, 2)
+        })
+      ))
+
     it.effect("are sessions whose lease ran out, longest first; not those that were given back", () =>
       test(({ pass }) =>
         Effect.gen(function*() {

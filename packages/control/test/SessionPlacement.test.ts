@@ -1,7 +1,7 @@
 // Sessions that are placed on runtimes by Effect's cluster layer: each runtime is a process of its own, on PostgreSQL.
 import { afterAll, assert, it } from "@effect/vitest"
 import * as Postgres from "@rspp/sql/Postgres"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -40,7 +40,7 @@ const owners = (): ReadonlyMap<string, Line> => {
 const ownedBy = (name: string) => sessions.filter((session) => owners().get(session)?.p === name)
 
 const until = async (what: string, is: () => boolean): Promise<void> => {
-  for (let tries = 0; tries < 1200; tries++) {
+  for (let tries = 0; tries < 2400; tries++) {
     if (is()) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -71,8 +71,11 @@ withPostgres("placement", ({ stop, url }) => {
         SessionPlacement,
         (placement) => Effect.forEach(ids, (id) => placement.place(id), { discard: true })
       ).pipe(
-        Effect.provide(SessionPlacement.layerClient({ goneAfterMs: ttlMs })),
-        Effect.provide(Postgres.layer(Redacted.make(new URL(url))))
+        Effect.provide(
+          SessionPlacement.layerClient({ goneAfterMs: ttlMs }).pipe(
+            Layer.provide(Postgres.layer(Redacted.make(new URL(url))))
+          )
+        )
       )
     )
 
@@ -108,5 +111,5 @@ withPostgres("placement", ({ stop, url }) => {
       "begin 1",
       "over 1"
     ])
-  }, 240_000)
+  }, 400_000)
 })

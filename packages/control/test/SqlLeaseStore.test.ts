@@ -113,7 +113,7 @@ withPostgres("leases", (server) => {
         (change) => void Queue.offerUnsafe(heard, `${change.status} ${change.authority_epoch} ${change.placement_id}`)
       )
       assert.strictEqual(yield* Queue.take(heard), "issued 1 here")
-      return Effect.timeout(Queue.take(heard), 20_000)
+      return { next: Effect.timeout(Queue.take(heard), 20_000) }
     })
   /** Moves a session to another placement and back until its listener has been heard to listen. */
   const heardOf = (session_id: string, next: Effect.Effect<string, unknown>, epoch: number) =>
@@ -127,17 +127,17 @@ withPostgres("leases", (server) => {
       const rotated = yield* holding("ses_rotated")
       const revoked = yield* holding("ses_revoked")
       const untouched = yield* holding("ses_untouched")
-      yield* heardOf("ses_rotated", rotated, 1)
+      yield* heardOf("ses_rotated", rotated.next, 1)
       yield* another((leases) => leases.revoke("ses_revoked", 1))
-      assert.strictEqual(yield* revoked, "revoked 1 here")
-      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(untouched, 100)), "its own lease is as it was")
+      assert.strictEqual(yield* revoked.next, "revoked 1 here")
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(untouched.next, 100)), "its own lease is as it was")
     }).pipe(Effect.scoped, Effect.provide(authority, { local: true })), 60_000)
 
   it.live("are listened to again after a crash of the database", (context) =>
     Effect.gen(function*() {
       const { restart } = server
       if (restart === undefined) return context.skip("the server was given: it is not for this test to stop")
-      const next = yield* holding("ses_crash")
+      const { next } = yield* holding("ses_crash")
       restart()
       // It listens again when the database says so; what was told before that was missed.
       const listens = Effect.flatMap(

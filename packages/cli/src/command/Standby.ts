@@ -2,6 +2,7 @@ import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthorit
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule } from "effect"
+import type { Stdio } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
@@ -16,6 +17,7 @@ import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { parseSnapshots } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
+import { placedRuntimes } from "../PlacementDatabase.ts"
 import { nothingKept } from "../Takeover.ts"
 
 export interface StandbyFlags extends CallerFlags {
@@ -29,9 +31,13 @@ export interface StandbyFlags extends CallerFlags {
   readonly timelines: string | undefined
   readonly sessions: number
   readonly abandonedAfter: number
+  readonly placed: boolean
   readonly once: boolean
   readonly json: boolean
 }
+
+/** What a call wants of the program. */
+type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
 
 /** Where the session's id goes in a flag. */
 const placeholder = "{session}"
@@ -78,6 +84,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     ttlMs,
     placementId: makePlacementId()
   }
+  const placements = flags.placed ? yield* placedRuntimes(leases) : undefined
   // A caller that is the same for every session is wrong now, and not when it is needed.
   const named = [flags.input, flags.script].some((path) => path?.includes(placeholder))
   if (!named) yield* readCaller(flags)
@@ -94,21 +101,22 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const running = yield* FiberMap.make<string>()
     const ended = yield* Deferred.make<void>()
 
-    const goOn = Effect.fnUntraced(function*(session_id: string, lease: Lease) {
-      const { authority_epoch } = lease
-      const kept = yield* states.claim(session_id, authority_epoch).pipe(
+    const goOn = Effect.fnUntraced(function*(lease: Lease, placed: boolean) {
+      const { authority_epoch, session_id } = lease
+      const { over, state } = yield* states.claim(session_id, authority_epoch).pipe(
         Effect.retry({ schedule: Schedule.spaced(againMs), while: ({ reason }) => reason === "unavailable" })
       )
-      const before = kept ?? nothingKept(session_id, authority_epoch - 1)
-      const taken = {
-        session_id,
-        authority_epoch,
-        turns: before.turns,
-        conversation: before.conversation.filter(({ role }) => role !== "system").length
-      }
+      // Its runtime ended it, and had no time to give the lease back; or another has ended it since it was placed.
+      if (over) return
+      const begins = placed && state === undefined && authority_epoch === 1
+      const before = begins ? undefined : state ?? nothingKept(session_id, authority_epoch - 1)
+      const turns = before?.turns ?? 0
+      const conversation = before?.conversation.filter(({ role }) => role !== "system").length ?? 0
       tell(
-        { event: "taken", ...taken },
-        `${session_id}: taken over under epoch ${authority_epoch}, ${taken.turns} turns and ${taken.conversation} lines known`
+        { event: begins ? "begun" : "taken", session_id, authority_epoch, turns, conversation },
+        begins
+          ? `${session_id}: begun`
+          : `${session_id}: taken over under epoch ${authority_epoch}, ${turns} turns and ${conversation} lines known`
       )
       const fill = (text: string | undefined) => text?.replaceAll(placeholder, session_id)
       const caller = yield* readCaller({ ...flags, input: fill(flags.input), script: fill(flags.script) })
@@ -137,25 +145,32 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         { event: "ended", session_id, authority_epoch, accepted_turns },
         `${session_id}: ended, ${accepted_turns} turns under epoch ${authority_epoch}`
       )
+      yield* Deferred.succeed(ended, undefined)
     })
+    /** What breaks in a session ends that session only. */
+    const failed = (session_id: string) => (error: { readonly message: string }) =>
+      Effect.sync(() =>
+        tell({ event: "failed", session_id, message: error.message }, `${session_id}: cannot go on: ${error.message}`)
+      )
 
-    /** Another that stands by may be faster; then there is nothing to do. What breaks here ends this session only. */
+    /** Another that stands by may be faster; then there is nothing to do. */
     const takeOver = (session_id: string) =>
-      Effect.flatMap(
-        authority.hold(session_id, leases.placementId, { regain: true }),
-        (lease) => Effect.andThen(goOn(session_id, lease), Deferred.succeed(ended, undefined))
-      ).pipe(
+      authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
+        Effect.flatMap((lease) => goOn(lease, false)),
         Effect.scoped,
         Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch((error) =>
-          Effect.sync(() =>
-            tell(
-              { event: "failed", session_id, message: error.message },
-              `${session_id}: cannot go on: ${error.message}`
-            )
-          )
-        )
+        Effect.catch(failed(session_id))
       )
+    if (placements !== undefined) {
+      const context = yield* Effect.context<CallServices>()
+      yield* Layer.build(
+        placements({
+          placement_id: leases.placementId,
+          maxSessions: flags.sessions,
+          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease.session_id)), Effect.provide(context))
+        }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
+      )
+    }
 
     let away = false
     const look = Effect.gen(function*() {

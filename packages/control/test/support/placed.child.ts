@@ -21,11 +21,12 @@ const tell = (k: string, s: string, e: number): void => appendFileSync(log, `${J
 
 const runtime = SessionPlacement.layerRuntime({ goneAfterMs: ttlMs }, {
   placement_id: name,
+  maxSessions: 100,
   run: ({ authority_epoch, session_id }) =>
     Effect.gen(function*() {
       tell("begin", session_id, authority_epoch)
-      if (!session_id.startsWith("short")) yield* Effect.never
-      tell("over", session_id, authority_epoch)
+      if (!session_id.startsWith("short")) return yield* Effect.never
+      return tell("over", session_id, authority_epoch)
     })
 }).pipe(
   Layer.provide(LeaseAuthority.layerNoDeps({ ttlMs })),
@@ -40,6 +41,6 @@ await Effect.runPromise(
   Effect.scoped(Effect.gen(function*() {
     yield* Layer.build(runtime)
     tell("ready", "", 0)
-    yield* Effect.never
+    return yield* Effect.never
   }))
 )

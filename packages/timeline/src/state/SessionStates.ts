@@ -41,6 +41,14 @@ export interface SessionStatesOptions {
   readonly answerWithinMs?: number
 }
 
+/** What a claim has found. */
+export interface Claimed {
+  /** What was written last; absent: nothing yet, or it was forgotten. */
+  readonly state: DurableState | undefined
+  /** The session has been ended: there is nothing to go on with. */
+  readonly over: boolean
+}
+
 /**
  * Session-durable state in an SQL database that several runtimes share (RK-20's port over SQL): the table
  * `rspp_session_states`, one row for each session, made when it is missing.
@@ -66,10 +74,7 @@ export class SessionStates extends Context.Service<SessionStates, {
   /** Replaces what is kept, unless its epoch is over. */
   readonly save: (state: DurableState) => Effect.Effect<void, StateStoreFailure>
   /** Ends every lower epoch's right to write, and answers what is kept. Fails when `authority_epoch` is over itself. */
-  readonly claim: (
-    session_id: string,
-    authority_epoch: number
-  ) => Effect.Effect<DurableState | undefined, StateStoreFailure>
+  readonly claim: (session_id: string, authority_epoch: number) => Effect.Effect<Claimed, StateStoreFailure>
   /** The session is over: removes what is kept of it, unless a higher epoch has it. */
   readonly forget: (session_id: string, authority_epoch: number) => Effect.Effect<void, StateStoreFailure>
 }>()("rspp/SessionStates") {
@@ -148,17 +153,19 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
       if (Number(row?.["fence_epoch"]) > authority_epoch) return yield* over(session_id, authority_epoch) // SS1
     }),
     claim: Effect.fn("SessionStates.claim")(function*(session_id: string, authority_epoch: number) {
-      // The revision begins anew with the epoch; what is kept stays until that writes.
+      // The revision begins anew with the epoch, unless the session is over; what is kept stays until that writes.
       const rows = yield* answered(sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state)
         VALUES (${session_id}, ${authority_epoch}, 0, NULL)
         ON CONFLICT (session_id) DO UPDATE
           SET fence_epoch = excluded.fence_epoch,
-              revision = CASE WHEN s.fence_epoch = excluded.fence_epoch THEN s.revision ELSE 0 END
+              revision = CASE WHEN s.fence_epoch = excluded.fence_epoch OR s.revision = ${forgotten}
+                THEN s.revision ELSE 0 END
           WHERE s.fence_epoch <= excluded.fence_epoch
-        RETURNING state`)
+        RETURNING state, revision`)
       const [row] = rows
       if (row === undefined) return yield* over(session_id, authority_epoch)
-      return yield* stateOf(session_id, row["state"]) // SS3
+      const state = yield* stateOf(session_id, row["state"]) // SS3
+      return { state, over: Number(row["revision"]) === forgotten }
     }),
     forget: Effect.fn("SessionStates.forget")((session_id: string, authority_epoch: number) =>
       Effect.asVoid(answered(sql`UPDATE rspp_session_states SET state = NULL, revision = ${forgotten}

@@ -72,16 +72,16 @@ const cases = (clientOf: (database: string) => Client) => {
     use(clientOf("claim"), ({ claim, load, save }) =>
       Effect.gen(function*() {
         yield* save(stateOf(1, 7))
-        assert.deepStrictEqual(yield* claim("ses_1", 2), stateOf(1, 7))
+        assert.deepStrictEqual(yield* claim("ses_1", 2), { state: stateOf(1, 7), over: false })
         assert.strictEqual(yield* refused(save(stateOf(1, 8))), "stale_epoch")
         assert.strictEqual(yield* refused(claim("ses_1", 1)), "stale_epoch")
         // A second claim of the same epoch, and a successor that dies before it writes, lose nothing.
-        assert.deepStrictEqual(yield* claim("ses_1", 2), stateOf(1, 7))
-        assert.deepStrictEqual(yield* claim("ses_1", 3), stateOf(1, 7))
+        assert.deepStrictEqual(yield* claim("ses_1", 2), { state: stateOf(1, 7), over: false })
+        assert.deepStrictEqual(yield* claim("ses_1", 3), { state: stateOf(1, 7), over: false })
         yield* save(stateOf(3, 1))
         assert.deepStrictEqual(yield* load("ses_1"), stateOf(3, 1))
         // One that nobody has written yet can be claimed too.
-        assert.isUndefined(yield* claim("ses_9", 2))
+        assert.deepStrictEqual(yield* claim("ses_9", 2), { state: undefined, over: false })
         assert.strictEqual(yield* refused(save(stateOf(1, 1, "ses_9"))), "stale_epoch")
       })))
 
@@ -94,7 +94,7 @@ const cases = (clientOf: (database: string) => Client) => {
             const found = yield* Effect.result(claim("ses_1", epoch))
             if (found._tag === "Failure") return undefined
             for (let revision = 1; revision <= 10; revision++) yield* Effect.ignore(save(stateOf(epoch, revision)))
-            return found.success
+            return found.success.state
           }))
       const found = yield* Effect.forEach([1, 2, 3, 4, 5, 6], writer, { concurrency: "unbounded" })
       found.forEach((state, i) => assert.isBelow(state?.authority_epoch ?? 0, i + 1))
@@ -102,7 +102,7 @@ const cases = (clientOf: (database: string) => Client) => {
     }))
 
   it.live("forgets the words of a session that is over, and keeps its fence (SS4)", () =>
-    use(clientOf("forget"), ({ forget, load, save }) =>
+    use(clientOf("forget"), ({ claim, forget, load, save }) =>
       Effect.gen(function*() {
         yield* save(stateOf(2, 1))
         yield* forget("ses_1", 1)
@@ -113,8 +113,11 @@ const cases = (clientOf: (database: string) => Client) => {
         yield* save(stateOf(2, 2))
         assert.isUndefined(yield* load("ses_1"))
         assert.strictEqual(yield* refused(save(stateOf(1, 9))), "stale_epoch")
-        yield* save(stateOf(3, 1))
-        assert.deepStrictEqual(yield* load("ses_1"), stateOf(3, 1))
+        // Whoever takes it over finds that there is nothing to go on with; whoever begins it anew, begins it anew.
+        assert.deepStrictEqual(yield* claim("ses_1", 3), { state: undefined, over: true })
+        assert.deepStrictEqual(yield* claim("ses_1", 4), { state: undefined, over: true })
+        yield* save(stateOf(5, 1))
+        assert.deepStrictEqual(yield* claim("ses_1", 6), { state: stateOf(5, 1), over: false })
       })))
 
   it.live("says of a row that is no state, or another session's, that it is damaged", () =>
