@@ -74,8 +74,8 @@ export const levelMutants: ReadonlyArray<Mutant> = [
     id: "level-not-kept",
     file: ledger,
     what: "the recorder goes on at the level of the plan",
-    find: "return lowerLevel(this.#allowed, this.#limit)",
-    replace: "return this.#allowed"
+    find: "this.#level = lowerLevel(allowed, limit)",
+    replace: "this.#level = allowed"
   },
   {
     id: "level-of-the-plan",
