@@ -35,13 +35,15 @@ export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatV
  * - 4: evidence says of sound at L1 that it was masked (it said that it was hashed, and no hash was kept); what is
  *   dropped keeps no hash in its handle either.
  * - 5: evidence says at which level its turn was recorded.
+ * - 6: what egress had taken just before the fence of its turn is not told once the fence is up.
  */
 export const behaviourFlags = {
   turnTaking: 1,
   durableState: 2,
   limits: 3,
   truthfulRedaction: 4,
-  levelInEvidence: 5
+  levelInEvidence: 5,
+  untoldAfterFence: 6
 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.

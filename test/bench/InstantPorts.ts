@@ -3,7 +3,9 @@ import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import type { ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { frameSamples, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import { Recorder } from "@rspp/runtime/ports/Recorder"
@@ -35,6 +37,10 @@ export interface PortOptions {
   /** The embedded detector does its work too, for the load that it is. */
   readonly silero?: boolean
   readonly sessionConfig?: Record<string, unknown>
+  /** The pipeline, where it is not the benchmark's own: what it binds is answered by the same instant providers. */
+  readonly spec?: NormalizedSpec
+  /** Leases and snapshots, where they do not come from this process. */
+  readonly feed?: Layer.Layer<ControlPlaneFeed>
   /**
    * What becomes of the records. By default they are made, counted and let go. `nothing`: none is made. A directory: the
    * file recorder writes each session's recording there, as `rspp run` does. Or a recorder of the benchmark's own.
@@ -294,10 +300,13 @@ const recorderOf = (exchange: Exchange, { recording }: PortOptions) =>
     : fileRecorder(exchange, recording.directory)
 
 /** Providers that have their answer at once, as a stream of one piece. */
-const providers = ({ beforeFinal, voiceMs }: PortOptions) =>
+const providers = (
+  { beforeFinal, voiceMs }: PortOptions,
+  { llm = "", stt = "", tts = "" }: Readonly<Record<string, string>>
+) =>
   ProviderManager.layerOf({
     stt: [{
-      descriptor: { provider_id: "bench/stt", modality: "stt" },
+      descriptor: { provider_id: stt, modality: "stt" },
       recognise: (input) =>
         input.pipe(
           Stream.filter((item) => item._tag === "Pause"),
@@ -308,11 +317,11 @@ const providers = ({ beforeFinal, voiceMs }: PortOptions) =>
         )
     }],
     llm: [{
-      descriptor: { provider_id: "bench/llm", modality: "llm" },
+      descriptor: { provider_id: llm, modality: "llm" },
       reply: () => Stream.succeed("It is noon. ")
     }],
     tts: [{
-      descriptor: { provider_id: "bench/tts", modality: "tts" },
+      descriptor: { provider_id: tts, modality: "tts" },
       synthesise: () => Stream.sync(() => new Int16Array(voiceMs * samplesPerMs).fill(3000))
     }]
   })
@@ -324,20 +333,20 @@ const segmenter = Layer.succeed(SentenceSegmenter, {
 /** The session service over ports that cost next to nothing: what is measured is the runtime. */
 export const benchSessions = (exchange: Exchange, options: PortOptions, only?: Line) =>
   Effect.gen(function*() {
-    const spec = yield* (yield* SpecNormalizer).normalize({
+    const spec = options.spec ?? (yield* (yield* SpecNormalizer).normalize({
       schema_version: "v1.0",
       pipeline_id: "bench",
       pipeline_version: "bench-1",
       providers: { stt: "bench/stt", llm: "bench/llm", tts: "bench/tts" },
       ...options.sessionConfig
-    })
+    }))
     const ports = Layer.mergeAll(
       transport(exchange, options),
       only !== undefined ? byHand(only) : options.silero === true ? detectorBesideSilero : detector,
       recorderOf(exchange, options),
       segmenter,
-      providers(options),
-      controlPlaneFeed(spec).pipe(
+      providers(options, spec.pipeline.provider_bindings),
+      options.feed ?? controlPlaneFeed(spec).pipe(
         Layer.provide([ControlPlane.layerMemory(), LeaseAuthority.layerMemory()]),
         Layer.provide(LeaseTokens.layerSeeded(7))
       )

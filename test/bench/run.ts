@@ -26,6 +26,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   leases: () => import("./measures/LeaseThroughput.ts"),
   snapshots: () => import("./measures/SnapshotLatency.ts"),
   api: () => import("./measures/ApiThroughput.ts"),
+  decisions: () => import("./measures/TurnDecisions.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
 

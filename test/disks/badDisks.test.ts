@@ -7,15 +7,14 @@ import { read } from "@rspp/timeline/format/TimelineReader"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import type { AppendLimits } from "@rspp/timeline/recorder/AppendBuffer"
 import { withFiles, withSpace } from "@rspp/timeline/test/recorder/support/Disk"
+import { mayMount, mountDisk } from "@rspp/timeline/test/recorder/support/MountedDisk"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { Effect, Exit, FileSystem, Layer, Logger } from "effect"
 import { systemError } from "effect/PlatformError"
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { playScriptedCall, scriptedSessionId, speech } from "../support/ScriptedCall.ts"
 
 /** Three turns; the second is cut by the third while it speaks. */
@@ -96,38 +95,15 @@ const inDirectory = <A, E>(test: (directory: string) => Effect.Effect<A, E, File
     (fs) => Effect.flatMap(fs.makeTempDirectoryScoped({ prefix: "rspp-bad-disk-" }), test)
   ).pipe(Effect.scoped, Effect.provide([NodeServices.layer, Logger.layer([])]))
 
-/** A tmpfs, where this process may mount one. */
-const mount = (size: string, options = "") => {
-  const directory = mkdtempSync(`${tmpdir()}/rspp-bad-disk-`)
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}${options}`, "tmpfs", directory], { stdio: "ignore" })
-  } catch {
-    rmSync(directory, { recursive: true })
-    return undefined
-  }
-  return {
-    directory,
-    unmount: () => {
-      execFileSync("umount", [directory], { stdio: "ignore" })
-      rmSync(directory, { recursive: true })
-    }
-  }
-}
-type Mounted = NonNullable<ReturnType<typeof mount>>
-const mayMount = (() => {
-  const tried = mount("64k")
-  tried?.unmount()
-  return tried !== undefined
-})()
 const onMount = <A, E>(
   size: string,
   options: string,
   test: (directory: string) => Effect.Effect<A, E, FileSystem.FileSystem>
 ) =>
   Effect.acquireUseRelease(
-    Effect.sync(() => mount(size, options) as Mounted),
+    Effect.sync(() => mountDisk(size, options)),
     ({ directory }) => test(directory),
-    ({ unmount }) => Effect.sync(unmount)
+    (disk) => Effect.sync(() => disk[Symbol.dispose]())
   ).pipe(Effect.provide([NodeServices.layer, Logger.layer([])]))
 
 /** The file is whole as far as it goes; with an end record where the disk still took one. */
@@ -151,7 +127,7 @@ describe("a full disk", () => {
   it.live("ends turns with T9 and closes them on record", () =>
     inDirectory((directory) => fullDisk(directory, (fs) => withSpace(fs, { bytes: 40_000 }))))
 
-  it.live.skipIf(!mayMount)("the same on a real file system that is full", () =>
+  it.live.skipIf(!mayMount())("the same on a real file system that is full", () =>
     onMount("192k", "", (directory) => {
       writeFileSync(`${directory}/others`, new Uint8Array(152 * 1024))
       return fullDisk(directory)
@@ -159,7 +135,7 @@ describe("a full disk", () => {
 })
 
 describe("a read-only disk", () => {
-  it.live.skipIf(!mayMount)(
+  it.live.skipIf(!mayMount())(
     "lets no session start, and says why (a real mount)",
     () =>
       onMount("192k", ",ro", (directory) =>

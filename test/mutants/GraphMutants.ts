@@ -186,7 +186,7 @@ export const graphMutants: ReadonlyArray<Mutant> = [
     id: "onlooker-holds-the-turn",
     file: graph("TurnGraph"),
     what: "a turn waits for nodes that lead nowhere",
-    find: "for (const run of this.#runs) if (!run.isOver && toCaller.has(run.of.node.node_id)) return",
-    replace: "for (const run of this.#runs) if (!run.isOver && toCaller.size > 0) return"
+    find: "for (const run of this.#runs) if (!run.isOver && run.of.isToCaller) return",
+    replace: "for (const run of this.#runs) if (!run.isOver) return"
   }
 ]

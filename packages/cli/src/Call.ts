@@ -10,11 +10,13 @@ import { scrubberWith } from "./KnownSecrets.ts"
 import { liveScreen } from "./LiveScreen.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import type { LocalCallResult } from "./LocalRunner.ts"
+import { RuntimeReports } from "./RuntimeReports.ts"
 import { Screen } from "./Screen.ts"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 
 export interface CallOptions extends CompositionOptions {
   readonly session_id: string
+  readonly tenant_id?: string
   readonly speed: "real" | "max"
   /** Show it on the screen. */
   readonly live: boolean
@@ -45,19 +47,21 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     const runner = yield* LocalRunner
     began = true
     const tracer = yield* SessionTracer
+    const reports = yield* RuntimeReports
     const startedMs = performance.now()
     const result = yield* runner.run({
       session_id: options.session_id,
+      ...(options.tenant_id === undefined ? {} : { tenant_id: options.tenant_id }),
       pipeline: options.spec.pipeline,
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, tracer.observer()]
+      observers: [watch, tracer.observer(), ...reports.observers]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)
-    const reports = Option.isNone(shipper) ? [] : yield* shipper.value.drain(shipperLimits.drainMs)
-    const shipped = reports.find(({ session_id }) => session_id === options.session_id)
+    const drained = Option.isNone(shipper) ? [] : yield* shipper.value.drain(shipperLimits.drainMs)
+    const shipped = drained.find(({ session_id }) => session_id === options.session_id)
     const played: PlayedCall = {
       ...result,
       timelinePath: options.timeline,

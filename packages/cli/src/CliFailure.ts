@@ -58,6 +58,10 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   SegmentMissing: "bad_input",
   StoreRefused: "unavailable",
   StoreUnavailable: "unavailable",
+  // databases of the control plane, and their backups
+  BackupRefused: "bad_input",
+  BackupUnusable: "bad_input",
+  RestoreRefused: "bad_input",
   // words of the command line
   ConfigOverrideInvalid: "usage",
   // what the machine lacks

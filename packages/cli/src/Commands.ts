@@ -70,18 +70,28 @@ const run = Command.make(
     snapshots: optional(
       Flag.String("snapshots").pipe(
         Flag.withDescription(
-          "Follow the snapshots that rspp snapshots publish has put there: dir:PATH, sqlite:PATH or postgres://…"
+          "Follow the snapshots that are published there: dir:PATH, sqlite:PATH, postgres://…, or http://… of a control plane"
         )
       )
     ),
     snapshotScope: optional(
       Flag.String("snapshot-scope").pipe(
-        Flag.withDescription("Which of the --snapshots; default: those under the pipeline's id")
+        Flag.withDescription(
+          "Which of the --snapshots; default: those under the pipeline's id, of a control plane the session's"
+        )
       )
     ),
     maxStaleness: optional(
       Flag.Int("max-staleness").pipe(
         Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
+      )
+    ),
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Run the --session of this control plane: its pipeline and snapshots come from there, and it is told of this runtime; the key is in RSPP_API_KEY"
+        )
       )
     ),
     pipeline: optional(
@@ -582,19 +592,34 @@ const doctor = Command.make(
     database: optional(
       Flag.String("database").pipe(
         Flag.withDescription(
-          "Look at a control plane's database instead: can it be reached, has it the tables, does its clock agree"
+          "Look at a control plane's database instead: can it be reached and written, has it the tables, does its clock agree"
+        )
+      )
+    ),
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Look at a control plane instead: is it ready, does it take the key in RSPP_API_KEY, does its clock agree"
         )
       )
     ),
     json
   },
-  ({ database, json }) =>
-    database === undefined
-      ? Effect.flatMap(Effect.promise(() => import("./command/Doctor.ts")), ({ examine }) => examine({ json }))
-      : Effect.flatMap(
-        Effect.promise(() => import("./command/DoctorDatabase.ts")),
-        ({ examineDatabase }) => examineDatabase({ database, json })
-      )
+  ({ controlPlane: url, database, json }) =>
+    Effect.gen(function*() {
+      if (database !== undefined) {
+        const { examineDatabase } = yield* Effect.promise(() => import("./command/DoctorDatabase.ts"))
+        yield* examineDatabase({ database, json })
+      }
+      if (url !== undefined) {
+        const { examineControlPlane } = yield* Effect.promise(() => import("./command/DoctorControlPlane.ts"))
+        yield* examineControlPlane({ url, json })
+      }
+      if (database !== undefined || url !== undefined) return
+      const { examine } = yield* Effect.promise(() => import("./command/Doctor.ts"))
+      yield* examine({ json })
+    })
 ).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
 
 const kinds = optional(
@@ -771,6 +796,8 @@ export const rspp = Command.make("rspp").pipe(
     Control.rollout,
     Control.session,
     Control.lease,
+    Control.placement,
+    Control.provider,
     Control.tenant,
     Control.audit
   ])

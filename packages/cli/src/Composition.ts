@@ -35,6 +35,8 @@ import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
+import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
+import type { ReportsTo } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
 import { keptState, sharedStates } from "./StateDatabase.ts"
@@ -68,6 +70,8 @@ export interface CompositionOptions {
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
+  /** A control plane that is told of this runtime and of its providers; nobody by default. */
+  readonly reports?: ReportsTo
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -86,7 +90,7 @@ export interface CompositionOptions {
  *     ├─ SentenceSegmenter,
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
- *     ├─ observers          ← timeline, cli               spans (OpenTelemetry), the live view
+ *     ├─ observers          ← timeline, cli, control      spans (OpenTelemetry), the live view, provider health
  *     ├─ SessionStateStore  ← timeline                    durable state, when others may take the session over
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
@@ -153,7 +157,7 @@ export const control = Layer.mergeAll(
 
 /** Port ← control: leases and snapshots. */
 const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
-  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope)
+  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
   return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
 }
 
@@ -194,6 +198,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(Loopback.layer(options)),
     Layer.provideMerge(SessionTracer.layer),
+    Layer.provideMerge(options.reports === undefined ? RuntimeReports.layerNoop : runtimeReports(options.reports)),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 

@@ -13,6 +13,49 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDescription("Print the answer as JSON, for machines")
 )
 
+const backup = Command.make(
+  "backup",
+  {
+    database: Flag.String("database").pipe(Flag.withDescription("The control plane's: sqlite:PATH or postgres://…")),
+    to: Flag.String("to").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Write it to this new file; a file that is there is never overwritten")
+    ),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/ControlPlaneBackup.ts")),
+      ({ backUp }) => backUp(flags)
+    )
+).pipe(
+  Command.withDescription("Write everything that a control plane keeps to a file, while it runs"),
+  Command.withExamples([{
+    command: "rspp control-plane backup --database postgres://rspp@db/control --to control-2026-11-23.backup",
+    description: "From either database; it can be restored into either"
+  }])
+)
+
+const restore = Command.make(
+  "restore",
+  {
+    database: Flag.String("database").pipe(
+      Flag.withDescription("Into this database, without a control plane in it: sqlite:PATH or postgres://…")
+    ),
+    from: Flag.String("from").pipe(Flag.withMetavar("FILE"), Flag.withDescription("A file of control-plane backup")),
+    json
+  },
+  (flags) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./command/ControlPlaneRestore.ts")),
+      ({ restoreBackup }) => restoreBackup(flags)
+    )
+).pipe(
+  Command.withDescription(
+    "Restore a backup whole, or not at all; epochs and versions go on above all that were handed out before"
+  )
+)
+
 /** `rspp control-plane`. */
 export const controlPlane = Command.make(
   "control-plane",
@@ -34,6 +77,28 @@ export const controlPlane = Command.make(
     agent: optional(
       Flag.String("agent").pipe(Flag.withDescription("The agent that LiveKit dispatches to the rooms of sessions"))
     ),
+    snapshotTtl: optional(
+      Flag.Int("snapshot-ttl").pipe(
+        Flag.withDescription("How long runtimes may decide from a published snapshot, in ms; default 600000")
+      )
+    ),
+    rate: Flag.Finite("rate").pipe(
+      Flag.withDefault(100),
+      Flag.withDescription("Requests a second that each API key may send here; 0: any number. Default: 100")
+    ),
+    burst: optional(
+      Flag.Int("burst").pipe(
+        Flag.withDescription("Requests that a key may send at once after a time without any; default: twice --rate")
+      )
+    ),
+    drainNotice: Flag.Int("drain-notice").pipe(
+      Flag.withDefault(0),
+      Flag.withDescription("When stopped, say so at /readyz for this time before no more is taken, in ms; default 0")
+    ),
+    drainWithin: Flag.Int("drain-within").pipe(
+      Flag.withDefault(10_000),
+      Flag.withDescription("When stopped, let running requests end within this time, in ms; default 10000")
+    ),
     json
   },
   (flags) =>
@@ -47,7 +112,8 @@ export const controlPlane = Command.make(
   ),
   Command.withExamples([
     { command: "rspp control-plane --database sqlite:control.sqlite", description: "On this machine" }
-  ])
+  ]),
+  Command.withSubcommands([backup, restore])
 )
 
 /** Where the control plane is, and as whom it is asked. */
@@ -183,13 +249,28 @@ export const rollout = group("rollout", "Which version of a pipeline sessions ge
         Flag.withDescription("A region that gets the candidate whatever the share; repeatable"),
         Flag.atLeast(0)
       ),
+      canaryFacets: Flag.String("canary").pipe(
+        Flag.withMetavar("language=de,region=eu"),
+        Flag.withDescription(
+          "Sessions with all of these (language, region, cost_tier) get the candidate whatever the share; repeatable"
+        ),
+        Flag.atLeast(0)
+      ),
+      steps: Flag.String("step").pipe(
+        Flag.withMetavar("TIME=PERCENT"),
+        Flag.withDescription("From this time on the share is this, for example 2026-12-01T08:00Z=25; repeatable"),
+        Flag.atLeast(0)
+      ),
       ifMatch,
       ...server
     }, ask((client) => client.putRollout)).pipe(
-      Command.withDescription("Set a rollout"),
+      Command.withDescription("Set a rollout: all of it, so that what is not named is not in it any more"),
       Command.withExamples([{
         command: "rspp rollout put assistant --stable 1 --candidate 2 --percent 10",
         description: "A tenth of new sessions"
+      }, {
+        command: "rspp rollout put assistant --stable 1 --candidate 2 --percent 1 --step 2026-12-01T08:00Z=25",
+        description: "One in a hundred now, a quarter from then on"
       }])
     ),
     Command.make("rollback", {
@@ -248,6 +329,44 @@ export const lease = group("lease", "Who may run a session").pipe(
       epoch: Flag.Int("epoch").pipe(Flag.withDescription("The epoch that is to end; another is left alone")),
       ...server
     }, ask((client) => client.revokeLease)).pipe(Command.withDescription("End an epoch: its placement stops"))
+  ])
+)
+
+/** `rspp placement`. */
+export const placement = group("placement", "Places that run sessions").pipe(
+  Command.withSubcommands([
+    Command.make("list", { ...server }, ask((client) => client.listPlacements)).pipe(
+      Command.withDescription("List the placements that have announced themselves in the last 30 s")
+    ),
+    Command.make("put", {
+      placement: named("PLACEMENT", "Its id"),
+      endpoint: Flag.String("endpoint").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription("Where it can be reached, best first; repeatable"),
+        Flag.atLeast(0)
+      ),
+      region: optional(Flag.String("region").pipe(Flag.withDescription("Where it stands, for routing"))),
+      ...server
+    }, ask((client) => client.putPlacement)).pipe(
+      Command.withDescription("Announce a placement for the next 30 s (with a runtime's key)")
+    )
+  ])
+)
+
+/** `rspp provider`. */
+export const provider = group("provider", "What runtimes have seen of providers").pipe(
+  Command.withSubcommands([
+    Command.make("health", { ...server }, ask((client) => client.providerHealth)).pipe(
+      Command.withDescription("Show the circuit of each provider that was reported in the last minute")
+    ),
+    Command.make("report", {
+      provider: named("PROVIDER", "The id of a provider"),
+      succeeded: Flag.Int("succeeded").pipe(Flag.withDefault(0), Flag.withDescription("Calls that went well")),
+      failed: Flag.Int("failed").pipe(Flag.withDefault(0), Flag.withDescription("Calls that did not")),
+      ...server
+    }, ask((client) => client.reportProvider)).pipe(
+      Command.withDescription("Report calls of a provider, as a runtime does")
+    )
   ])
 )
 

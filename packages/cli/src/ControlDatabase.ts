@@ -5,6 +5,7 @@ import { DatabaseFailure } from "@rspp/control/ControlError"
 import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import type { FeedOptions } from "@rspp/control/SnapshotFeed"
 import type { SnapshotLog } from "@rspp/control/SnapshotLog"
 import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
@@ -37,6 +38,10 @@ export const databaseClient = (database: DatabaseAddress): Layer.Layer<SqlClient
       )
     )
 
+/** A client that only reads: on SQLite it holds up nobody who writes, and makes no file. */
+export const databaseReader = (database: DatabaseAddress): Layer.Layer<SqlClient, DatabaseFailure> =>
+  database.kind === "sqlite" ? NodeSqlite.layer(database.path, { readOnly: true }) : databaseClient(database)
+
 /** The log of snapshots in the same database. */
 const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, DatabaseFailure, SqlClient> =>
   SqlSnapshotLog.layer({ name: databaseName(database) }).pipe(
@@ -49,8 +54,11 @@ const snapshotsIn = (database: DatabaseAddress): Layer.Layer<SnapshotLog, Databa
  * Every module of the control plane over a database, with the leases in it, and the feed that publishes the snapshots of
  * its sessions there.
  */
-export const controlOver = (database: DatabaseAddress, options: ControlOptions = {}) =>
-  SnapshotFeed.layer().pipe(
+export const controlOver = (
+  database: DatabaseAddress,
+  { snapshotTtlMs, ...options }: ControlOptions & Partial<Pick<FeedOptions, "snapshotTtlMs">> = {}
+) =>
+  SnapshotFeed.layer(snapshotTtlMs === undefined ? {} : { snapshotTtlMs }).pipe(
     Layer.provideMerge(controlModules(options)),
     Layer.provide(snapshotsIn(database)),
     Layer.provideMerge(LeaseAuthority.layerNoDeps(defaultLeaseOptions)),

@@ -16,6 +16,7 @@ const onlyPlacement = "local"
  *
  * Snapshots are those of the control plane in this process; with a {@link SnapshotFollower} in the context and a `scope`
  * they are those that somebody else publishes there, and the session goes on deciding from the last ones while that is away.
+ * Where each session has a scope of its own, `scope` says which. A `group` says which other scopes' snapshots a session may begin with when its own cannot be read (SF5).
  *
  * `placementId` names this process among those that share the leases. A lease that only ran out, because its store was
  * away or this process stood still, is taken again under a new epoch if nobody else has it by then. A session that was
@@ -24,7 +25,8 @@ const onlyPlacement = "local"
 export const layer = (
   spec: NormalizedSpec,
   placementId: string = onlyPlacement,
-  scope?: string
+  scope?: string | ((session_id: string) => string),
+  group?: string
 ): Layer.Layer<ControlPlaneFeed, never, ControlPlane | LeaseAuthority> =>
   Layer.effect(
     ControlPlaneFeed,
@@ -44,11 +46,16 @@ export const layer = (
               onLease(input, change.as_of_ns)
             })
             const lease = yield* leases.hold(session_id, placementId, { regain: true })
-            if (follower !== undefined && scope !== undefined) return yield* follower.follow(scope, onSnapshot)
+            const { authority_epoch } = lease
+            if (follower !== undefined && scope !== undefined) {
+              const routing = { placement_id: placementId, authority_epoch, endpoints: [] }
+              const followed = typeof scope === "string" ? scope : scope(session_id)
+              return yield* follower.follow(followed, onSnapshot, group === undefined ? undefined : { group, routing })
+            }
             yield* control.openSession({
               session_id,
               placement_id: placementId,
-              authority_epoch: lease.authority_epoch,
+              authority_epoch,
               spec
             })
             return yield* control.subscribe(session_id, onSnapshot)

@@ -11,6 +11,8 @@ import { randomBytes } from "node:crypto"
 
 export interface LocalCall {
   readonly session_id: string
+  /** Whose it is; by default the user's own. */
+  readonly tenant_id?: string
   readonly pipeline: NormalizedPipeline
   /** `real`: as long as the call takes. `max`: on virtual time, which waits for work and for nothing else. */
   readonly speed: "real" | "max"
@@ -43,10 +45,10 @@ export class LocalRunner extends Context.Service<LocalRunner, {
       const session = yield* Session
       const reports = yield* CallReports
       return LocalRunner.of({
-        run: ({ observers, pipeline, resume = false, seed, session_id, speed }) => {
+        run: ({ observers, pipeline, resume = false, seed, session_id, speed, tenant_id = localTenant }) => {
           const run = session.run({
             session_id,
-            tenant_id: localTenant,
+            tenant_id,
             pipeline,
             seed,
             // Not kept: two recordings cannot be compared by the hashes of what was said.

@@ -4,33 +4,47 @@ import { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import type { FollowerOptions } from "@rspp/control/SnapshotFollower"
 import { Effect, Layer, Redacted } from "effect"
 import type { FileSystem, Path } from "effect"
+import type { ControlServer } from "@rspp/control/http/ControlClient"
 import { CliFailure } from "./CliFailure.ts"
+import { isControlServer, parseControlServer } from "./ControlServerAddress.ts"
 import { parseStore } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
+/** A place of snapshots, as the command line names it. */
+export type SnapshotAddress = StoreAddress | { readonly kind: "http"; readonly server: ControlServer }
+
 /** Where a session's snapshots come from when the control plane is somewhere else. */
 export interface SharedSnapshots {
-  readonly address: StoreAddress
+  readonly address: SnapshotAddress
   /** What shares them: see {@link SnapshotLog}. */
   readonly scope: string
+  /** Sessions of the same kind, whose snapshots this one may begin with; see the follower's SF5. */
+  readonly group?: string
   readonly options: Partial<FollowerOptions>
 }
 
-/** Reads `dir:PATH`, `sqlite:PATH` or `postgres:URL`. */
-export const parseSnapshots = (text: string): Effect.Effect<StoreAddress, CliFailure> =>
-  Effect.mapError(parseStore(text), ({ message }) =>
-    new CliFailure({
-      exit: "usage",
-      message: message.replace("store", "place of snapshots"),
-      hint:
-        "Snapshots are in dir:PATH, sqlite:PATH, or postgres://USER@HOST/DATABASE (its password may be in PGPASSWORD)."
-    }))
+/** Reads `dir:PATH`, `sqlite:PATH`, `postgres:URL`, or the URL of a control plane. */
+export const parseSnapshots = (text: string): Effect.Effect<SnapshotAddress, CliFailure> =>
+  isControlServer(text)
+    ? Effect.map(parseControlServer(text, "--snapshots"), (server) => ({ kind: "http", server }))
+    : Effect.mapError(parseStore(text), ({ message }) =>
+      new CliFailure({
+        exit: "usage",
+        message: message.replace("store", "place of snapshots"),
+        hint:
+          "Snapshots are in dir:PATH, sqlite:PATH, postgres://USER@HOST/DATABASE (its password may be in PGPASSWORD), or at http://HOST:PORT of a control plane."
+      }))
 
 /** Opens a log of snapshots; its code is loaded only then. */
 export const snapshotLog = (
-  address: StoreAddress
+  address: SnapshotAddress
 ): Layer.Layer<SnapshotLog, SnapshotLogFailure, FileSystem.FileSystem | Path.Path> =>
   Layer.unwrap(Effect.promise(async () => {
+    if (address.kind === "http") {
+      const { layer } = await import("@rspp/control/http/HttpSnapshotLog")
+      const FetchHttpClient = await import("effect/http/FetchHttpClient")
+      return layer(address.server).pipe(Layer.provide(FetchHttpClient.layer))
+    }
     if (address.kind === "dir") return (await import("@rspp/control/FileSnapshotLog")).layer(address.path)
     const SqlSnapshotLog = await import("@rspp/control/sql/SqlSnapshotLog")
     if (address.kind !== "postgres") {

@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { CleanStop } from "./CleanStop.ts"
 import { endingOf } from "./CliFailure.ts"
 import { rspp } from "./Commands.ts"
 import { exitCodes } from "./ExitCode.ts"
@@ -20,6 +21,8 @@ const version = "0.1.0"
 // A terminal that goes away (an ssh session that breaks off) ends a call as properly as Ctrl-C does.
 process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
+let stoppedCleanly = false
+
 rspp.pipe(
   Command.run({ version }),
   Effect.onExit((exit) =>
@@ -32,6 +35,7 @@ rspp.pipe(
   Effect.provide(Layer.mergeAll(
     NodeServices.layer,
     Screen.layer,
+    Layer.succeed(CleanStop, { done: () => void (stoppedCleanly = true) }),
     loggerLayer,
     CliOutput.layerPresenter(presenter),
     // No wizard: every flag that matters has a default.
@@ -42,7 +46,8 @@ rspp.pipe(
     // A stream reports what went wrong with its last write only after the turn of the loop.
     teardown: (exit, onExit) =>
       void setImmediate(() => {
-        const ending = endingOf(exit, false).exit
+        const { exit: ended } = endingOf(exit, false)
+        const ending = ended === "interrupted" && stoppedCleanly ? "ok" : ended
         const failure = standardOutput.failure()
         if (failure !== undefined) standardError.write(`rspp: standard output could not be written: ${failure}\n`)
         onExit(exitCodes[ending === "ok" && failure !== undefined ? "unavailable" : ending])

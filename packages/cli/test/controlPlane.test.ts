@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { clockFinding, skewOf } from "../src/command/DoctorDatabase.ts"
+import { clockFinding, skewOf } from "../src/Findings.ts"
 import { recording, rspp } from "./support/Program.ts"
 
 const bin = fileURLToPath(new URL("../bin/rspp.js", import.meta.url))
@@ -77,7 +77,7 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => {
-  expect(await server.stop()).toBe(130)
+  expect(await server.stop()).toBe(0)
   rmSync(cwd, { recursive: true, force: true })
 })
 
@@ -143,17 +143,29 @@ describe("rspp control-plane", () => {
         await ok(owner, "session", "create", "assistant", "--caller", "bob", "--json")
       ) as { readonly session: { readonly session_id: string } }
       const database = "sqlite:control.sqlite"
+      // The second words come long after the first reply, in which the limit is changed.
+      const say = recording("goforward")
+      const later = { after: "agent_started", delay_ms: 8000 }
+      writeFileSync(join(cwd, "caller.json"), JSON.stringify({ steps: [{ say }, { say, at: later }] }))
+      let changed: Promise<Response> | undefined
+      const change = () =>
+        fetch(`${url}/v1/admission`, {
+          method: "PUT",
+          headers: { authorization: `Bearer ${owner}`, "content-type": "application/json", "if-match": "\"r0\"" },
+          body: JSON.stringify({ max_turns_per_session: 77 })
+        })
       const call = rspp([
         "run",
         ...["--session", session_id, "--leases", database, "--snapshots", database, "--snapshot-scope", session_id],
-        ...["--pipeline", "1.yaml", "--input", recording("goforward"), "--timeline", "call.timeline", "--json"]
-      ], { cwd })
-      const deadline = Date.now() + 20_000
-      const placed = async () => (await as(owner, "session", "snapshots", session_id)).code === 0
-      while (!(await placed()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100))
-      writeFileSync(join(cwd, "admission.json"), JSON.stringify({ max_turns_per_session: 77 }))
-      await ok(owner, "policy", "admission", "admission.json", "--if-match", "r0")
+        ...["--pipeline", "1.yaml", "--script", "caller.json", "--timeline", "call.timeline"]
+      ], {
+        cwd,
+        watch: (stdout) => {
+          if (/ agent /u.test(stdout)) changed ??= change()
+        }
+      })
       expect((await call).code).toBe(0)
+      expect((await changed)?.status).toBe(200)
       const { stdout } = await rspp(["timeline", "export", "call.timeline", "--format", "jsonl"], { cwd })
       const admissions = stdout.split("\n").filter((line) => line.includes("\"admission_policy_snapshot\"")).join("\n")
       expect(admissions).toContain("snap_admission_policy_snapshot_1")
@@ -197,7 +209,7 @@ describe("rspp control-plane", () => {
     expect(said.platform_key).toBeUndefined()
     const listed = await rspp(["pipeline", "list", "--server", said.url], { cwd, env: { RSPP_API_KEY: owner } })
     expect(listed.stdout).toContain("assistant v1")
-    expect(await second.stop()).toBe(130)
+    expect(await second.stop()).toBe(0)
   }, 60_000)
 
   it("is looked at by rspp doctor, which makes nothing", async () => {
@@ -205,7 +217,7 @@ describe("rspp control-plane", () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
       ok: true,
-      findings: [{ check: "connectivity" }, { check: "migrations" }, { check: "clock_skew" }]
+      findings: ["connectivity", "writable", "durability", "migrations", "clock_skew"].map((check) => ({ check }))
     })
     const gone = await rspp(["doctor", "--database", "sqlite:gone.sqlite"], { cwd })
     expect([gone.code, gone.stdout]).toEqual([69, expect.stringContaining("there is no such file")])

@@ -37,6 +37,7 @@ export const permissions = {
   "session:end": ["owner", "operator", "runtime"],
   "session:read": ["owner", "operator", "viewer", "runtime"],
   "placement:write": ["runtime"],
+  "placement:read": ["owner", "operator", "viewer", "runtime"],
   "lease:read": ["owner", "operator", "viewer", "runtime"],
   "lease:revoke": ["owner", "operator"],
   "audit:read": ["owner", "viewer"],

@@ -11,6 +11,7 @@ import type { ControlInvalid, ControlNotFound, DatabaseFailure } from "./Control
 import { KeySecrets } from "./KeySecrets.ts"
 import { SessionFacets } from "./PolicyEvaluation.ts"
 import { Rollout, versionOf } from "./Rollout.ts"
+import type { RolloutState } from "./Rollout.ts"
 import type { Page, PageRequest } from "./sql/Database.ts"
 import { failing, Long, pageOf, readPage, rowsOf } from "./sql/Database.ts"
 
@@ -227,8 +228,14 @@ const make = Effect.gen(function*() {
           ])
         } ORDER BY position LIMIT ${limit + 1}`)
         const { items, next_cursor } = pageOf(found, limit, (row) => row)
+        const states = new Map<string, RolloutState | undefined>()
+        for (const pipeline_id of new Set(items.map((row) => row.pipeline_id))) {
+          states.set(pipeline_id, (yield* rollout.rollouts.find(tenant_id, pipeline_id))?.body)
+        }
         return {
-          items: yield* Effect.forEach(items, current),
+          items: items.map((row) =>
+            sessionOf({ ...row, pipeline_version: versionOf(states.get(row.pipeline_id), row.pipeline_version) })
+          ),
           ...(next_cursor === undefined ? {} : { next_cursor })
         }
       }

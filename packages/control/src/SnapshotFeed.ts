@@ -11,7 +11,7 @@ import type { DatabaseFailure } from "./ControlError.ts"
 import { contentHash } from "./internal/ContentHash.ts"
 import { SessionDirectory } from "./SessionDirectory.ts"
 import { SnapshotLog, snapshotIdOf } from "./SnapshotLog.ts"
-import type { SnapshotLogFailure } from "./SnapshotLog.ts"
+import type { LoggedSnapshot, SnapshotLogFailure } from "./SnapshotLog.ts"
 import { SnapshotPublisher } from "./SnapshotPublisher.ts"
 import type { ProducerError } from "./SnapshotPublisher.ts"
 
@@ -48,13 +48,21 @@ const concurrency = 4
 export class SnapshotFeed extends Context.Service<SnapshotFeed, {
   /** Looks once at every session that is due; how many snapshots were published. */
   readonly tick: Effect.Effect<number, DatabaseFailure>
+  /**
+   * The latest of each kind of a session, for who asks for them one by one. What was never published is published first,
+   * so that a session that has just got its lease need not wait for the next look.
+   */
+  readonly published: (
+    tenant_id: string,
+    session_id: string
+  ) => Effect.Effect<ReadonlyArray<LoggedSnapshot>, ProducerError | SnapshotLogFailure>
   /** Does so for ever. What fails is logged and tried again. */
   readonly run: Effect.Effect<never>
 }>()("rspp/SnapshotFeed") {
   static readonly layer = (
-    options: FeedOptions = defaultFeedOptions
+    options: Partial<FeedOptions> = {}
   ): Layer.Layer<SnapshotFeed, never, SnapshotPublisher | SessionDirectory | AuditLog | SnapshotLog> =>
-    Layer.effect(SnapshotFeed, Effect.suspend(() => make(options)))
+    Layer.effect(SnapshotFeed, Effect.suspend(() => make({ ...defaultFeedOptions, ...options })))
 }
 
 /** When and under which configuration a session was last looked at. */
@@ -63,7 +71,11 @@ interface Looked {
   readonly at_ms: number
 }
 
-const make = Effect.fnUntraced(function*({ everyMs, factsEveryMs, snapshotTtlMs }: FeedOptions) {
+/** A session is looked at often enough that a snapshot is issued anew before half its TTL (F1). */
+const lookAtPartOfTtl = 0.05
+
+const make = Effect.fnUntraced(function*({ everyMs, snapshotTtlMs, ...options }: FeedOptions) {
+  const factsEveryMs = Math.min(options.factsEveryMs, snapshotTtlMs * lookAtPartOfTtl)
   const publisher = yield* SnapshotPublisher
   const sessions = yield* SessionDirectory
   const audit = yield* AuditLog
@@ -131,5 +143,14 @@ const make = Effect.fnUntraced(function*({ everyMs, factsEveryMs, snapshotTtlMs 
     Effect.forever
   )
 
-  return SnapshotFeed.of({ tick, run })
+  const published = Effect.fn("SnapshotFeed.published")(function*(tenant_id: string, session_id: string) {
+    // the log knows no tenants
+    yield* sessions.get(tenant_id, session_id)
+    const there = yield* log.latest(session_id)
+    if (there.length === snapshotKinds.length) return there
+    yield* look(tenant_id, session_id)
+    return yield* log.latest(session_id)
+  })
+
+  return SnapshotFeed.of({ tick, published, run })
 })

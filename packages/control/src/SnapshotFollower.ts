@@ -1,10 +1,13 @@
-import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
+import type { RoutingViewSnapshot, Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
+import { snapshotKinds } from "@rspp/contracts/Snapshot"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
+import { contentHash } from "./internal/ContentHash.ts"
 import { makeSubscribers } from "./internal/Subscribers.ts"
 import { SnapshotLog } from "./SnapshotLog.ts"
 
@@ -19,8 +22,22 @@ export interface FollowerOptions {
 
 export const defaultFollowerOptions: FollowerOptions = { pollMs: 1000, maxStalenessMs: 0, openWithinMs: 2000 }
 
+/** What a scope can begin with while its log is away: the snapshots of another scope of the same group. */
+export interface Kin {
+  /** Scopes of a group differ in nothing but the routing view: sessions of one tenant, pipeline version and facets. */
+  readonly group: string
+  /** The scope's own placement and epoch, from its lease: these are never another's. */
+  readonly routing: RoutingViewSnapshot["body"]
+}
+
 /** Scopes whose last good snapshots are remembered for sessions to come; the one that was heard of longest ago goes. */
 const maxScopes = 1024
+
+/** How often the opening of a scope looks for its first snapshots, ms. */
+const openAgainMs = 100
+
+/** Scopes that are read at one time. */
+const concurrency = 8
 
 /** After a push channel broke, it is opened again so much later, ms. */
 const listenAgainMs = 500
@@ -35,12 +52,16 @@ const listenAgainMs = 500
  *   less its age by the log's clock and what has passed since by the monotonic clock. So it is stale everywhere at once,
  *   whenever it came to a session; one that is past it is handed on with 1 ms, and is stale (not missing) at once.
  * - **SF4** versions of a kind never go back.
+ * - **SF5** a scope that was never read, and cannot be, begins with the last good snapshots of its group ({@link Kin}),
+ *   under version 0, so that its own replace them as soon as they can be read. They are stale when the other's are.
+ * - **SF6** a log that is away holds no round up: scopes are not asked for one by one until each has failed.
  */
 export class SnapshotFollower extends Context.Service<SnapshotFollower, {
   /** Hands on the latest of each kind, and then each later one, until the scope closes; synchronously. */
   readonly follow: (
     scope: string,
-    onSnapshot: (snapshot: Snapshot) => void
+    onSnapshot: (snapshot: Snapshot) => void,
+    kin?: Kin
   ) => Effect.Effect<void, never, Scope.Scope>
 }>()("rspp/SnapshotFollower") {
   static readonly layerNoDeps = (
@@ -61,6 +82,8 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
   const subscribers = makeSubscribers<Snapshot>()
   const known = new Map<string, Map<SnapshotKind, Known>>()
   const followed = new Map<string, number>()
+  /** Of each known scope that has one. */
+  const groups = new Map<string, string>()
 
   const handedOn = ({ snapshot, untilNs }: Known): Snapshot => ({
     ...snapshot,
@@ -72,13 +95,17 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
     known.delete(scope)
     known.set(scope, kinds)
     const [oldest] = known.keys()
-    if (known.size > maxScopes && oldest !== undefined && !followed.has(oldest)) known.delete(oldest)
+    if (known.size > maxScopes && oldest !== undefined && !followed.has(oldest)) {
+      known.delete(oldest)
+      groups.delete(oldest)
+    }
     return kinds
   }
 
   const refresh = Effect.fnUntraced(function*(scope: string) {
     const askedNs = clock.monotonicTimeNanosUnsafe()
     const latest = yield* log.latest(scope)
+    if (latest.length === 0) return
     const kinds = remembered(scope)
     for (const { age_ms, snapshot } of latest) {
       const before = kinds.get(snapshot.snapshot_kind)
@@ -90,8 +117,26 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
     }
   })
   const refreshAll = Effect.suspend(() =>
-    Effect.forEach([...followed.keys()], (scope) => Effect.ignore(refresh(scope)), { discard: true })
-  )
+    Effect.forEach([...followed.keys()], (scope) =>
+      refresh(scope).pipe(
+        // SF6: what is wrong with one scope is its own; a log that is away is so for all
+        Effect.catchIf((error) => error.reason !== "unavailable", () => Effect.void)
+      ), { discard: true, concurrency })
+  ).pipe(Effect.ignore)
+
+  /** SF5: what the scope of the group that was heard of last has; the scope's own routing view goes with it. */
+  const lend = ({ group, routing }: Kin): ReadonlyArray<Snapshot> => {
+    const lender = [...known.keys()].findLast((scope) => groups.get(scope) === group)
+    const kinds = known.get(lender ?? "")
+    return snapshotKinds.flatMap((kind): ReadonlyArray<Snapshot> => {
+      const there = kinds?.get(kind)
+      if (there === undefined) return []
+      const lent = { ...handedOn(there), version: 0 }
+      return lent.snapshot_kind === "routing_view_snapshot"
+        ? [{ ...lent, body: routing, content_hash: contentHash(routing) }]
+        : [lent]
+    })
+  }
 
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(pollMs), refreshAll)))
   yield* Effect.forkScoped(Effect.forever(
@@ -105,18 +150,32 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
   ))
 
   return SnapshotFollower.of({
-    follow: Effect.fn("SnapshotFollower.follow")(function*(scope: string, onSnapshot: (snapshot: Snapshot) => void) {
+    follow: Effect.fn("SnapshotFollower.follow")(function*(
+      scope: string,
+      onSnapshot: (snapshot: Snapshot) => void,
+      kin?: Kin
+    ) {
       yield* Effect.acquireRelease(
         Effect.sync(() => void followed.set(scope, (followed.get(scope) ?? 0) + 1)),
         () =>
           Effect.sync(() => {
             const left = (followed.get(scope) ?? 1) - 1
-            if (left === 0) followed.delete(scope)
-            else followed.set(scope, left)
+            if (left > 0) return void followed.set(scope, left)
+            followed.delete(scope)
+            if (!known.has(scope)) groups.delete(scope)
           })
       )
       yield* subscribers.add(scope, onSnapshot, () => [...(known.get(scope)?.values() ?? [])].map(handedOn))
-      yield* Effect.ignore(Effect.timeoutOption(refresh(scope), openWithinMs))
+      let answered = false
+      const read = Effect.tap(refresh(scope), () => Effect.sync(() => void (answered = true)))
+      // Until there is something: who publishes may hear of a new scope only now.
+      yield* Effect.repeat(read, { until: () => known.has(scope), schedule: Schedule.spaced(openAgainMs) }).pipe(
+        Effect.timeoutOption(openWithinMs),
+        Effect.ignore
+      )
+      if (kin === undefined) return
+      groups.set(scope, kin.group)
+      if (!answered && !known.has(scope)) { for (const snapshot of lend(kin)) onSnapshot(snapshot) }
     })
   })
 })

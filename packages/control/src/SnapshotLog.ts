@@ -8,12 +8,13 @@ import type { Effect, Stream } from "effect"
 import { contentHash } from "./internal/ContentHash.ts"
 
 /**
- * The log of snapshots did not answer, or holds something that is no snapshot. Raised by every call of
+ * The log of snapshots did not answer (`unavailable`), holds something that is no snapshot (`damaged`), had too many
+ * publishers at once (`conflict`), or does not do this for who asks (`refused`). Raised by every call of
  * {@link SnapshotLog}; a reader goes on with what it has.
  */
 export class SnapshotLogFailure extends Schema.TaggedError<SnapshotLogFailure>()("SnapshotLogFailure", {
   log: Schema.String,
-  reason: Schema.Literals(["unavailable", "damaged", "conflict"]),
+  reason: Schema.Literals(["unavailable", "damaged", "conflict", "refused"]),
   message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
@@ -31,7 +32,8 @@ export const keptVersions = 16
  * Where snapshots are published for runtimes to read: the way from the control plane to runtimes that are somewhere else.
  *
  * A scope is what shares snapshots: a session, or a pipeline of a tenant. Guarantees, for each scope and kind:
- * - **SL1** versions are given out by the log, dense and from 1, whoever publishes and however often it began anew.
+ * - **SL1** versions are given out by the log, dense and from 1, whoever publishes and however often it began anew;
+ *   after a backup was restored they go on, dense, from above its floor (`ControlBackup`).
  * - **SL2** what is read is what was published: its `content_hash` fits its body and it is valid by its schema.
  * - **SL3** the age of a snapshot is by the log's own clock, so that publisher and reader need not agree on the time.
  */

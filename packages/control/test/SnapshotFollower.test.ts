@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { schemaVersion } from "@rspp/contracts/Identity"
 import type { Snapshot } from "@rspp/contracts/Snapshot"
-import { Clock, Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { contentHash } from "../src/internal/ContentHash.ts"
 import type { FollowerOptions } from "../src/SnapshotFollower.ts"
@@ -25,7 +25,12 @@ const versionOf = (version: number): Snapshot => {
 /** A log that the test writes, takes away and brings back. */
 const makeLog = Effect.gen(function*() {
   const pushes = yield* Queue.unbounded<string>()
-  const state = { away: false, reads: 0, published: new Map<string, { snapshot: Snapshot; atMs: number }>() }
+  const state = {
+    away: false,
+    hung: false,
+    reads: 0,
+    published: new Map<string, { snapshot: Snapshot; atMs: number }>()
+  }
   const failure = new SnapshotLogFailure({ log: "test", reason: "unavailable", message: "it is away" })
   const publish = (scope: string, version: number) =>
     Effect.map(
@@ -38,6 +43,7 @@ const makeLog = Effect.gen(function*() {
     latest: (scope) =>
       Effect.gen(function*() {
         state.reads++
+        if (state.hung) return yield* Effect.never
         if (state.away) return yield* failure
         const known = state.published.get(scope)
         const now = yield* Clock.currentTimeMillis
@@ -59,9 +65,14 @@ const test = <A, E>(
       })
     ))
 
-const heardBy = Effect.fnUntraced(function*(scope: string) {
+const heardBy = Effect.fnUntraced(function*(scope: string, group?: string) {
   const heard: Array<readonly [version: number, ttl_ms: number]> = []
-  yield* (yield* SnapshotFollower).follow(scope, ({ ttl_ms, version }) => heard.push([version, ttl_ms]))
+  const routing = { placement_id: "here", authority_epoch: 1, endpoints: [] }
+  yield* (yield* SnapshotFollower).follow(
+    scope,
+    ({ ttl_ms, version }) => heard.push([version, ttl_ms]),
+    group === undefined ? undefined : { group, routing }
+  )
   return heard
 })
 
@@ -112,9 +123,74 @@ describe("a follower of snapshots", () => {
         assert.deepStrictEqual(heard.map(([version]) => version), [1, 2])
       })))
 
+  it.effect("lends a scope that cannot be read the snapshots of its group, until its own can be", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 7)
+        yield* heardBy("s", "acme v1")
+        log.state.away = true
+        yield* TestClock.adjust(200)
+        const lent = yield* heardBy("new", "acme v1")
+        assert.deepStrictEqual(lent, [[0, 800]])
+        assert.deepStrictEqual(yield* heardBy("other", "acme v2"), [])
+        log.state.away = false
+        yield* log.publish("new", 1)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(lent, [[0, 800], [1, 200]])
+        // its own last good ones come before anyone's
+        log.state.away = true
+        assert.deepStrictEqual((yield* heardBy("new", "acme v1")).map(([version]) => version), [1])
+      })))
+
+  it.effect("lends them also when the log does not answer at all, after no longer than opening may take", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("s", 7)
+        const running = yield* heardBy("s", "acme v1")
+        log.state.hung = true
+        const opening = yield* Effect.forkChild(heardBy("new", "acme v1"))
+        yield* TestClock.adjust(900)
+        assert.isUndefined(opening.pollUnsafe())
+        yield* TestClock.adjust(1100)
+        assert.deepStrictEqual(yield* Fiber.join(opening), [[0, 1]])
+        assert.deepStrictEqual(running, [[7, 1000]])
+      })))
+
+  it.effect("waits for the first snapshots of a scope that are not published yet, and no longer than it may", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        const opening = yield* Effect.forkChild(heardBy("s"))
+        yield* TestClock.adjust(150)
+        assert.isUndefined(opening.pollUnsafe())
+        yield* log.publish("s", 1)
+        yield* TestClock.adjust(100)
+        assert.deepStrictEqual(yield* Fiber.join(opening), [[1, 950]])
+        const never = yield* Effect.forkChild(heardBy("never"))
+        yield* TestClock.adjust(2000)
+        assert.deepStrictEqual(yield* Fiber.join(never), [])
+      })))
+
+  it.effect("asks a log that is away no more than a few times a round, however many scopes there are", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        const scopes = Array.from({ length: 200 }, (_, i) => `s${i}`)
+        for (const scope of scopes) yield* log.publish(scope, 1)
+        for (const scope of scopes) yield* heardBy(scope)
+        log.state.away = true
+        const { reads } = log.state
+        yield* TestClock.adjust(1000)
+        assert.isAtMost(log.state.reads - reads, 8)
+        log.state.away = false
+        const heard = yield* heardBy("s199")
+        yield* log.publish("s199", 2)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(heard.map(([version]) => version), [1, 2])
+      })))
+
   it.effect("reads nothing for a scope that nobody follows any more", () =>
     test({}, (log) =>
       Effect.gen(function*() {
+        yield* log.publish("s", 1)
         const scope = yield* Scope.make()
         yield* Scope.provide(heardBy("s"), scope)
         yield* Scope.close(scope, Exit.void)

@@ -87,16 +87,26 @@ describe("delivery", () => {
     h.hangUp()
   })
 
-  it("acceptance that was on its way when the fence went up commits nothing", () => {
+  it("acceptance that was on its way when the fence went up is told to nobody, and commits nothing", () => {
     const h = enqueued()
     h.cancel()
     report(h, "output_accepted", 1)
     report(h, "output_accepted", 2)
+    assert.deepStrictEqual([...h.signals], ["cancel(by_test)"])
     assert.deepStrictEqual(h.commands("append_evidence"), [])
     h.release("egress_fenced")
     assert.deepStrictEqual(h.signals.slice(-2), ["abort(cancelled)", "close"])
     report(h, "output_accepted", 1)
     assert.strictEqual(h.signals.at(-1), "close")
+    h.hangUp()
+  })
+
+  it("such an acceptance was told by kernels of before: a replay of theirs tells it", () => {
+    const h = enqueued({ header: { behaviour_flags: [] } })
+    h.cancel()
+    report(h, "output_accepted", 1)
+    assert.deepStrictEqual([...h.signals], ["cancel(by_test)", "output_accepted"])
+    h.release("egress_fenced")
     h.hangUp()
   })
 

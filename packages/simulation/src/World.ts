@@ -333,9 +333,9 @@ export class World {
           if (this.#fibers.size > this.#nextSweep) this.#sweep()
         }
         this.#ops++
-        if (--this.#opsLeft > 0 || isFirst) return false
+        if (--this.#opsLeft > 0) return false
         this.#opsLeft = this.#nextPreemption()
-        return true
+        return !isFirst
       },
       makeDispatcher: () => dispatcher
     }

@@ -135,6 +135,7 @@ describe("found by the seeded world", () => {
     [449, "a call that was cancelled before its first step was over only after the grace"],
     [1715, "a turn that ended without a word stayed the target of barge-in"],
     [2897, "a sentence that waited for room came onto its edge before the one ahead had left"],
+    [4361, "what egress had taken just before a cut was told after it"],
     [4377, "audio that was lost just before the transport failed had no notice"],
     [9473, "what custom nodes gave was missing in the evidence"],
     [13_985, "the pressure of a lane was told under an epoch that was over"],

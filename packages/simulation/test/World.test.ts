@@ -91,6 +91,19 @@ describe("the seeded world", () => {
     assert.sameMembers([...values(2)], [1, 2])
   })
 
+  it("leaves interrupted what was interrupted before it began, however often fibers are pre-empted", () => {
+    const began = Effect.gen(function*() {
+      const done: Array<string> = []
+      const fiber = yield* Effect.forkChild(Effect.andThen(Effect.sleep(10), Effect.sync(() => done.push("slept"))))
+      yield* Fiber.interrupt(fiber)
+      return done
+    })
+    for (const seed of seeds) {
+      const { exit, simulatedMs } = new World({ seed, preemptOps: 1 }).run(began)
+      assert.deepStrictEqual([valueOf(exit), simulatedMs], [[], 0])
+    }
+  })
+
   it("moves time only when nothing can run, and straight to the next timer", () => {
     const world = new World({ seed: 1, startMillis: 1000 })
     const { exit, simulatedMs } = world.run(Effect.gen(function*() {

@@ -7,6 +7,8 @@ import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { PipelineRegistry } from "@rspp/control/PipelineRegistry"
 import { Rollout } from "@rspp/control/Rollout"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
+import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
 import { Context, Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
@@ -98,7 +100,9 @@ const measure: Measure = {
     )
 }
 
-const modules = controlModules().pipe(
+const modules = SnapshotFeed.layer().pipe(
+  Layer.provideMerge(controlModules()),
+  Layer.provide(SqlSnapshotLog.layer({ name: "bench" })),
   Layer.provideMerge(LeaseAuthority.layerMemory()),
   Layer.provideMerge(LeaseTokens.layerSeeded(1)),
   Layer.provideMerge(ControlPlane.layerMemory())

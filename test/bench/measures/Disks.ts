@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { withFiles } from "@rspp/timeline/test/recorder/support/Disk"
+import { mountDisk } from "@rspp/timeline/test/recorder/support/MountedDisk"
 import { Effect, FileSystem } from "effect"
 import { systemError } from "effect/PlatformError"
 import type { Figure, Measure } from "../Figure.ts"
@@ -17,25 +17,6 @@ const ratioBound = 1.2
 const differenceBoundMs = 0.2
 
 const temporary = (): string => mkdtempSync(`${tmpdir()}/rspp-disks-`)
-
-/** A tmpfs of its own. Throws where this process may not mount one. */
-const mounted = (size: string) => {
-  const directory = temporary()
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", directory], { stdio: "pipe" })
-  } catch (error) {
-    rmSync(directory, { recursive: true })
-    throw error
-  }
-  return {
-    directory,
-    readOnly: () => execFileSync("mount", ["-o", "remount,ro", directory], { stdio: "pipe" }),
-    [Symbol.dispose]: () => {
-      execFileSync("umount", [directory], { stdio: "pipe" })
-      rmSync(directory, { recursive: true })
-    }
-  }
-}
 
 /** Each write and each sync takes this long, in ms. */
 const slowMs = 250
@@ -98,7 +79,7 @@ const bad: ReadonlyArray<Bad> = [
     name: "full",
     how: "a tmpfs of 640 KB that the recording itself fills",
     run: async () => {
-      using disk = mounted("640k")
+      using disk = mountDisk("640k")
       writeFileSync(`${disk.directory}/others`, new Uint8Array(544 * 1024))
       return await onDisk({ directory: disk.directory }, warmUp, cuts)
     },
@@ -110,7 +91,7 @@ const bad: ReadonlyArray<Bad> = [
     how:
       "a tmpfs that is mounted read-only: sessions that are to record there are refused, two a second, beside the session that is measured",
     run: async () => {
-      using disk = mounted("640k")
+      using disk = mountDisk("640k")
       disk.readOnly()
       let over = false
       const refused = refusedOn({ directory: disk.directory }, () => over)

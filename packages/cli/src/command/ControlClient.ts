@@ -233,17 +233,51 @@ export const listRollouts = (flags: PageFlags) =>
 export const getRollout = ({ pipeline, ...flags }: ServerFlags & { readonly pipeline: string }) =>
   call(flags, (client) => client.rollouts.get({ params: { pipeline_id: pipeline } }), pretty)
 
-export const putRollout = (
-  { allow, canary, candidate, ifMatch, percent, pipeline, stable, ...flags }: Matching & {
+/** `2026-12-01T08:00Z=25` as a step of a schedule. */
+const stepOf = (text: string) => {
+  const [, time = "", percent = ""] = /^(.+)=(\d+(?:\.\d+)?)$/u.exec(text) ?? []
+  const at_ms = /^\d+$/u.test(time) ? Number(time) : Date.parse(time)
+  return time === "" || !Number.isFinite(at_ms)
+    ? new CliFailure({
+      exit: "usage",
+      message: `--step ${text} is no step`,
+      hint: "Write TIME=PERCENT, for example 2026-12-01T08:00Z=25."
+    })
+    : Effect.succeed({ at_ms, percent: Number(percent) })
+}
+
+const facets = ["language", "region", "cost_tier"] as const
+
+/** `language=de,region=eu` as the facets of sessions. */
+const facetsOf = (text: string) => {
+  const pairs = text.split(",").map((pair) => /^(\w+)=(.+)$/u.exec(pair.trim())?.slice(1) ?? [])
+  const known = pairs.every(([name]) => facets.some((facet) => facet === name))
+  return known
+    ? Effect.succeed(
+      present(Object.fromEntries(pairs) as { readonly [facet in typeof facets[number]]?: string })
+    )
+    : new CliFailure({
+      exit: "usage",
+      message: `--canary ${text} names no sessions`,
+      hint: `Write name=value, separated by commas; names are ${facets.join(", ")}.`
+    })
+}
+
+export const putRollout = Effect.fn("rspp.rollout.put")(function*(
+  { allow, canary, canaryFacets, candidate, ifMatch, percent, pipeline, stable, steps, ...flags }: Matching & {
     readonly pipeline: string
     readonly stable: string
     readonly candidate: string | undefined
     readonly percent: number | undefined
     readonly allow: ReadonlyArray<string>
     readonly canary: ReadonlyArray<string>
+    readonly canaryFacets: ReadonlyArray<string>
+    readonly steps: ReadonlyArray<string>
   }
-) =>
-  call(flags, (client) =>
+) {
+  const schedule = yield* Effect.forEach(steps, stepOf)
+  const canaries = [...canary.map((region) => ({ region })), ...(yield* Effect.forEach(canaryFacets, facetsOf))]
+  return yield* call(flags, (client) =>
     client.rollouts.put({
       params: { pipeline_id: pipeline },
       headers: expecting(ifMatch),
@@ -251,9 +285,11 @@ export const putRollout = (
         stable_version: stable,
         ...present({ candidate_version: candidate, percent }),
         ...(allow.length === 0 ? {} : { allowlist: allow }),
-        ...(canary.length === 0 ? {} : { canary: canary.map((region) => ({ region })) })
+        ...(canaries.length === 0 ? {} : { canary: canaries }),
+        ...(schedule.length === 0 ? {} : { schedule })
       }
     }), (document) => [documentLine(document)])
+})
 
 export const rollback = (
   { ifMatch, pipeline, reason, ...flags }: Matching & { readonly pipeline: string; readonly reason: string }
@@ -325,6 +361,55 @@ export const revokeLease = ({ epoch, session, ...flags }: OneSession & { readonl
     flags,
     (client) => client.sessions.revokeLease({ params: { session_id: session }, payload: { expected_epoch: epoch } }),
     () => [`epoch ${epoch} of ${session} is revoked`]
+  )
+
+export const listPlacements = (flags: ServerFlags) =>
+  call(
+    flags,
+    (client) => client.runtimes.placements(),
+    listed(({ endpoints, placement_id, region }) => `${placement_id}  ${region ?? "-"}  ${endpoints.join(" ")}`)
+  )
+
+export const putPlacement = (
+  { endpoint, placement, region, ...flags }: ServerFlags & {
+    readonly placement: string
+    readonly endpoint: ReadonlyArray<string>
+    readonly region: string | undefined
+  }
+) =>
+  call(
+    flags,
+    (client) =>
+      client.runtimes.announce({
+        params: { placement_id: placement },
+        payload: { endpoints: endpoint, ...present({ region }) }
+      }),
+    () => [`${placement} is announced for 30 s`]
+  )
+
+export const providerHealth = (flags: ServerFlags) =>
+  call(
+    flags,
+    (client) => client.runtimes.providerHealth(),
+    ({ providers }) => {
+      const known = Object.entries(providers)
+      return known.length === 0
+        ? ["no provider was reported in the last minute"]
+        : known.map(([provider, state]) => `${provider}  ${state}`)
+    }
+  )
+
+export const reportProvider = (
+  { failed, provider, succeeded, ...flags }: ServerFlags & {
+    readonly provider: string
+    readonly succeeded: number
+    readonly failed: number
+  }
+) =>
+  call(
+    flags,
+    (client) => client.runtimes.report({ payload: { reports: [{ provider_id: provider, succeeded, failed }] } }),
+    () => [`${provider}: ${succeeded} calls that went well and ${failed} that did not are reported`]
   )
 
 export const createTenant = (

@@ -1,29 +1,53 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
-import { SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import { minSnapshotTtlMs } from "@rspp/control/ControlPlane"
+import { defaultFeedOptions, SnapshotFeed } from "@rspp/control/SnapshotFeed"
+import { Draining } from "@rspp/control/http/Draining"
+import { layerRequestRate, maxPerSecond } from "@rspp/control/http/RequestRate"
 import { SecurityTenancy } from "@rspp/control/SecurityTenancy"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import { CleanStop } from "../CleanStop.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { controlOver, databaseName } from "../ControlDatabase.ts"
 import { parseLeases } from "../LeaseDatabase.ts"
 import { knownProviders } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { makeServerDrain } from "../ServerDrain.ts"
 
 export interface ControlPlaneFlags {
   readonly database: string
   readonly listen: string
   readonly livekit: string | undefined
   readonly agent: string | undefined
+  readonly snapshotTtl: number | undefined
+  readonly rate: number
+  readonly burst: number | undefined
+  readonly drainNotice: number
+  readonly drainWithin: number
   readonly json: boolean
 }
 
 /** Longest request: a large spec has 20 KB, and the reader of specs takes 1 MiB. */
 const maxRequestBytes = 2_097_152
+
+const rateOf = (rate: number, burst: number | undefined) => {
+  if (rate === 0 && burst === undefined) return Effect.succeed(Layer.empty)
+  const perBurst = burst ?? Math.max(1, Math.ceil(2 * rate))
+  return rate > 0 && rate <= maxPerSecond && perBurst >= 1
+    ? Effect.succeed(layerRequestRate({ perSecond: rate, burst: perBurst }))
+    : Effect.fail(usage(
+      `--rate ${rate}${burst === undefined ? "" : ` with --burst ${burst}`} is no limit`,
+      `Give a rate of more than 0 and at most ${maxPerSecond} and a burst of at least 1; --rate 0 alone for no limit.`
+    ))
+}
+
+/** Longest time of either part of a drain, ms: an hour. */
+const maxDrainMs = 3_600_000
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
@@ -57,14 +81,32 @@ const tokens = (url: string | undefined, agent: string | undefined) => {
 
 /**
  * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
- * stopped. The platform key of a new database is
- * shown once, on standard output.
+ * stopped. The platform key of a new database is shown once, on standard output.
+ *
+ * Stopped by SIGTERM or SIGINT it drains: it says that it is not ready, then takes no new connection, lets running requests
+ * end, and ends with 0; with 130 when it had to cut some off.
  */
 export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
   const screen = yield* Screen
   const address = yield* listenAt(flags.listen)
   const database = yield* parseLeases(flags.database)
+  const { snapshotTtl = defaultFeedOptions.snapshotTtlMs } = flags
+  if (snapshotTtl < minSnapshotTtlMs) {
+    return yield* usage(
+      `snapshots that last ${snapshotTtl} ms are not allowed`,
+      `--snapshot-ttl is at least ${minSnapshotTtlMs} ms.`
+    )
+  }
   const livekit = yield* tokens(flags.livekit, flags.agent)
+  const rate = yield* rateOf(flags.rate, flags.burst)
+  const cleanStop = yield* CleanStop
+  for (const [flag, ms] of [["--drain-notice", flags.drainNotice], ["--drain-within", flags.drainWithin]] as const) {
+    if (ms < 0 || ms > maxDrainMs) {
+      return yield* usage(`${flag} ${ms} is no time to drain in`, `Give milliseconds from 0 to ${maxDrainMs}.`)
+    }
+  }
+  const http = createServer()
+  const server = makeServerDrain(http, { noticeMs: flags.drainNotice, withinMs: flags.drainWithin })
 
   const announce = Effect.gen(function*() {
     const { address } = yield* HttpServer.HttpServer
@@ -81,7 +123,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     screen.line(`control plane at ${at} over ${databaseName(database)}; the API is shown at ${at}/docs`)
   })
 
-  const server = NodeHttpServer.layer(createServer, address).pipe(
+  const listening = NodeHttpServer.layer(() => http, address).pipe(
     Layer.catch((cause) =>
       Layer.effectContext(Effect.fail(
         new CliFailure({
@@ -95,10 +137,21 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
   const app = HttpRouter.serve(controlRoutes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(announce)),
     Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
-    Layer.provide(server),
-    Layer.provide(controlOver(database, { providers: knownProviders })),
+    Layer.provide(listening),
+    Layer.provide(Layer.succeed(Draining, server.draining)),
+    Layer.provide(controlOver(database, { providers: knownProviders, snapshotTtlMs: snapshotTtl })),
     Layer.provide(livekit),
+    Layer.provide(rate),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))
   )
-  return yield* Layer.launch(app)
+  const drained = Effect.gen(function*() {
+    screen.note("stopping: running requests are finished")
+    const cut = yield* server.drain
+    if (cut === 0) cleanStop.done()
+    else screen.note(`${cut} requests were cut off after ${flags.drainWithin} ms`)
+  })
+  return yield* Layer.build(app).pipe(
+    Effect.andThen(Effect.onInterrupt(Effect.never, () => drained)),
+    Effect.scoped
+  )
 })

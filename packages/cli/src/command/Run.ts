@@ -7,7 +7,12 @@ import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { makePlacementId, parseLeases } from "../LeaseDatabase.ts"
+import { parseControlServer } from "../ControlServerAddress.ts"
+import { registeredSession } from "../RegisteredSession.ts"
 import { parseSnapshots } from "../SnapshotAddress.ts"
+import type { SharedSnapshots } from "../SnapshotAddress.ts"
+import type { ControlServer } from "@rspp/control/http/ControlClient"
+import type { PinnedSession } from "@rspp/control/http/PinnedPipelines"
 import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
@@ -26,6 +31,7 @@ export interface RunFlags extends CallerFlags {
   readonly snapshots: string | undefined
   readonly snapshotScope: string | undefined
   readonly maxStaleness: number | undefined
+  readonly controlPlane: string | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
@@ -43,7 +49,9 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const { output, stereo } = flags
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const external = nodes?.file.nodes.map(({ id }) => id)
-  const spec = yield* Effect.provide(loadPipeline(flags.pipeline, external), control)
+  const leases = yield* readLeases(flags)
+  const registered = yield* readRegistered(flags)
+  const spec = registered?.pinned.spec ?? (yield* Effect.provide(loadPipeline(flags.pipeline, external), control))
   const caller = yield* readCaller(flags)
   const inputs = [flags.input, flags.script].filter((path) => path !== undefined && path !== "-") as ReadonlyArray<
     string
@@ -62,8 +70,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     }
   }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
-  const leases = yield* readLeases(flags)
-  const snapshots = yield* readSnapshots(flags, spec.pipeline.pipeline_id)
+  const snapshots = yield* readSnapshots(flags, registered, spec.pipeline.pipeline_id)
   const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
@@ -91,6 +98,10 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       spec,
       script: caller.script,
       session_id,
+      ...(registered === undefined ? {} : { tenant_id: registered.pinned.session.tenant_id }),
+      ...(registered === undefined || leases === undefined
+        ? {}
+        : { reports: { server: registered.server, placementId: leases.placementId } }),
       speed: flags.speed ?? "real",
       live: !flags.json,
       timeline,
@@ -152,14 +163,48 @@ const minSharedTtlMs = 500
 /** Ten minutes without an owner is no takeover any more. */
 const maxSharedTtlMs = 600_000
 
+/** The session that a control plane has, with the pipeline that its registry pins it to. */
+interface Registered {
+  readonly server: ControlServer
+  readonly pinned: PinnedSession
+}
+
+/** Asks for it, if a control plane is named. */
+const readRegistered = Effect.fnUntraced(function*({ controlPlane, leases, pipeline, session }: RunFlags) {
+  if (controlPlane === undefined) return undefined
+  const server = yield* parseControlServer(controlPlane, "--control-plane")
+  if (session === undefined) {
+    return yield* usage("--control-plane runs a session that it has", "Add --session: rspp session create makes one.")
+  }
+  if (pipeline !== undefined) {
+    return yield* usage(
+      "--pipeline and --control-plane exclude each other",
+      "The session's pipeline comes from the control plane's registry."
+    )
+  }
+  if (leases === undefined) {
+    return yield* usage(
+      "--control-plane needs to know where leases are held: it publishes snapshots for who has the session's lease",
+      "Add --leases with the database of the control plane."
+    )
+  }
+  const registered: Registered = { server, pinned: yield* registeredSession(server, session) }
+  return registered
+})
+
 /** Where snapshots are followed, as far as it is said. */
 const readSnapshots = Effect.fnUntraced(
-  function*({ maxStaleness, snapshotScope, snapshots, speed }: RunFlags, pipelineId: string) {
+  function*(
+    { maxStaleness, session, snapshotScope, snapshots: given, speed }: RunFlags,
+    registered: Registered | undefined,
+    pipelineId: string
+  ) {
+    const snapshots = given ?? registered?.server.url
     if (snapshots === undefined) {
       if (maxStaleness === undefined && snapshotScope === undefined) return undefined
       return yield* usage(
         "--snapshot-scope and --max-staleness are of --snapshots",
-        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH or postgres://…"
+        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH, postgres://… or http://…"
       )
     }
     if (speed === "max") {
@@ -171,10 +216,20 @@ const readSnapshots = Effect.fnUntraced(
         "It is in ms; without it snapshots count for their TTL."
       )
     }
-    return {
-      address: yield* parseSnapshots(snapshots),
-      scope: snapshotScope ?? pipelineId,
+    const address = yield* parseSnapshots(snapshots)
+    if (address.kind === "http" && snapshotScope === undefined && session === undefined) {
+      return yield* usage(
+        "a control plane has snapshots of its sessions, and none is named",
+        "Add --session, or --snapshot-scope SESSION."
+      )
+    }
+    const ofSession = address.kind === "http" || registered !== undefined
+    const shared: SharedSnapshots = {
+      address,
+      scope: snapshotScope ?? (ofSession ? session : undefined) ?? pipelineId,
+      ...(registered === undefined ? {} : { group: registered.pinned.group }),
       options: maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }
     }
+    return shared
   }
 )

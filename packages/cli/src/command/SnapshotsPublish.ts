@@ -29,6 +29,13 @@ const againMs = 200
 export const publishSnapshots = Effect.fn("rspp.snapshots.publish")(function*(flags: SnapshotsPublishFlags) {
   const screen = yield* Screen
   const address = yield* parseSnapshots(flags.to)
+  if (address.kind === "http") {
+    return yield* new CliFailure({
+      exit: "usage",
+      message: "a control plane publishes the snapshots of its sessions itself",
+      hint: "Publish to dir:PATH, sqlite:PATH or postgres://…; rspp run --snapshots follows a control plane."
+    })
+  }
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
   const snapshotTtlMs = flags.ttl ?? defaultControlPlaneOptions.snapshotTtlMs
   if (snapshotTtlMs < minSnapshotTtlMs) {

@@ -1,13 +1,6 @@
 import { Id } from "@rspp/contracts/Identity"
 import { Natural } from "@rspp/contracts/Quantity"
-import {
-  AbiCompatibilitySnapshot,
-  AdmissionPolicySnapshot,
-  PolicyResolutionSnapshot,
-  ProviderHealthSnapshot,
-  RoutingViewSnapshot,
-  VersionResolutionSnapshot
-} from "@rspp/contracts/Snapshot"
+import { ProviderHealthSnapshot, Snapshot } from "@rspp/contracts/Snapshot"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -67,6 +60,14 @@ export type ClientRoute = typeof ClientRoute.Type
 
 /** A session and, where LiveKit is configured, the way into it. */
 export const OpenedSession = Schema.Struct({ session: Session, livekit: Schema.optionalKey(ClientRoute) })
+
+/** The latest published snapshot of each kind of a session. */
+export const PublishedSnapshots = Schema.Struct({
+  /** The sum of their versions: another number after each publication, and so the ETag. */
+  revision: Schema.Int,
+  /** In the contract's order of kinds; `age_ms`: how long ago each was published, by the control plane's clock. */
+  snapshots: Schema.Array(Schema.Struct({ age_ms: Schema.Int, snapshot: Snapshot }))
+})
 
 /** A live lease, without its token. */
 export const LeaseView = Schema.Struct({
@@ -236,14 +237,7 @@ const sessions = HttpApiGroup.make("sessions").add(
   ),
   HttpApiEndpoint.get("snapshots", "/v1/sessions/:session_id/snapshots", {
     params: sessionPath,
-    success: Schema.Struct({
-      routing_view_snapshot: RoutingViewSnapshot.fields.body,
-      admission_policy_snapshot: AdmissionPolicySnapshot.fields.body,
-      abi_compatibility_snapshot: AbiCompatibilitySnapshot.fields.body,
-      version_resolution_snapshot: VersionResolutionSnapshot.fields.body,
-      policy_resolution_snapshot: PolicyResolutionSnapshot.fields.body,
-      provider_health_snapshot: ProviderHealthSnapshot.fields.body
-    }),
+    success: PublishedSnapshots,
     error
   }).annotate(Requires, "session:read"),
   HttpApiEndpoint.get("lease", "/v1/sessions/:session_id/lease", {
@@ -259,6 +253,10 @@ const sessions = HttpApiGroup.make("sessions").add(
 ).middleware(Guard)
 
 const runtimes = HttpApiGroup.make("runtimes").add(
+  HttpApiEndpoint.get("placements", "/v1/placements", {
+    success: Schema.Struct({ items: Schema.Array(Placement) }),
+    error
+  }).annotate(Requires, "placement:read"),
   HttpApiEndpoint.put("announce", "/v1/placements/:placement_id", {
     params: { placement_id: Id },
     payload: Placement.mapFields(({ endpoints, region }) => ({ endpoints, region })),

@@ -9,6 +9,7 @@ import { IdempotencyStore } from "../IdempotencyStore.ts"
 import { ControlApi } from "./ControlApi.ts"
 import { guardLayer } from "./GuardLayer.ts"
 import { handlers } from "./Handlers.ts"
+import { measured, metricsRoute } from "./RequestMetrics.ts"
 
 const titles: Readonly<Record<number, string>> = {
   404: "Not found",
@@ -30,17 +31,26 @@ const problem = (status: number, detail?: string): HttpServerResponse.HttpServer
     { status, contentType: "application/problem+json" }
   )
 
+/** A problem that says when to come again says so in the header too, in whole seconds. */
+const withRetryAfter = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  if (response.status !== 429 || response.body._tag !== "Uint8Array") return response
+  const { retry_after_ms } = JSON.parse(new TextDecoder().decode(response.body.body)) as { retry_after_ms?: unknown }
+  return typeof retry_after_ms === "number"
+    ? HttpServerResponse.setHeader(response, "retry-after", String(Math.ceil(retry_after_ms / 1000)))
+    : response
+}
+
 /** Whatever is refused without a problem's body gets one; a defect is logged and answered without its cause. */
 const everyErrorIsAProblem = HttpRouter.middleware(
   (httpEffect) =>
-    httpEffect.pipe(
+    measured(httpEffect.pipe(
       Effect.catchDefect((defect) => Effect.as(Effect.logError("a request ended in a fault", defect), problem(500))),
       Effect.map((response) =>
         response.status < 400 || (response.headers["content-type"] ?? "").startsWith("application/problem+json")
-          ? response
+          ? withRetryAfter(response)
           : problem(response.status)
       )
-    ),
+    )),
   { global: true }
 )
 
@@ -50,7 +60,7 @@ const nowhere = HttpRouter.add(
   problem(404, "there is no such endpoint; GET /openapi.json lists them, GET /docs shows them")
 )
 
-/** All routes of the control plane: the API, `GET /openapi.json`, and the page `GET /docs`. */
+/** All routes of the control plane: the API, `GET /openapi.json`, the page `GET /docs`, and `GET /metrics`. */
 export const controlRoutes = Layer.mergeAll(
   HttpApiBuilder.layer(ControlApi, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide(handlers),
@@ -59,5 +69,6 @@ export const controlRoutes = Layer.mergeAll(
     Layer.provide(HttpApiMiddleware.layerProblemDetails({ includeDetails: true }))
   ),
   HttpApiScalar.layer(ControlApi, { path: "/docs" }),
+  metricsRoute,
   nowhere
 ).pipe(Layer.provide(everyErrorIsAProblem))

@@ -13,6 +13,7 @@ import { contentHash } from "../internal/ContentHash.ts"
 import { SecurityTenancy } from "../SecurityTenancy.ts"
 import { Caller, Guard, Requires, SecretAnswer } from "./Guard.ts"
 import { ConflictProblem, ForbiddenProblem, unauthorized, unavailable } from "./Problems.ts"
+import { RequestRate } from "./RequestRate.ts"
 
 /** Longest idempotency key. */
 const maxIdempotencyKey = 200
@@ -63,6 +64,7 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
   Effect.gen(function*() {
     const security = yield* SecurityTenancy
     const idempotency = yield* IdempotencyStore
+    const rate = yield* RequestRate
 
     return Guard.of({
       bearer: Effect.fnUntraced(function*(httpEffect, { credential, endpoint }) {
@@ -73,6 +75,7 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
           ),
           Effect.mapError((error) => (error._tag === "Unauthenticated" ? unauthorized(error) : unavailable))
         )
+        yield* rate.take(principal.key_id)
         const named = request.headers["x-rspp-tenant"]
         if (named !== undefined && named !== principal.tenant_id) return yield* forbiddenTenant
         const action = Option.getOrUndefined(Context.getOption(endpoint.annotations, Requires))

@@ -15,12 +15,13 @@ import { Rollout } from "../Rollout.ts"
 import { RoutingView } from "../RoutingView.ts"
 import { SecurityTenancy } from "../SecurityTenancy.ts"
 import { SessionDirectory } from "../SessionDirectory.ts"
-import { SnapshotPublisher } from "../SnapshotPublisher.ts"
+import { SnapshotFeed } from "../SnapshotFeed.ts"
 import { failing } from "../sql/Database.ts"
 import type { Expected } from "../sql/Documents.ts"
 import { ControlApi } from "./ControlApi.ts"
+import { Draining } from "./Draining.ts"
 import { Caller } from "./Guard.ts"
-import { asProblems } from "./Problems.ts"
+import { asProblems, leaving } from "./Problems.ts"
 
 const tenant = Effect.map(Caller, ({ tenant_id }) => tenant_id)
 
@@ -47,13 +48,15 @@ const health = HttpApiBuilder.group(
   "health",
   Effect.fn(function*(handlers) {
     const sql = yield* SqlClient.SqlClient
+    const draining = yield* Draining
     return handlers.handleAll({
       live: () => Effect.succeed({ status: "ok" as const }),
       ready: () =>
-        asProblems(Effect.gen(function*() {
-          yield* failing(sql`SELECT sequence FROM rspp_audit_head`)
+        Effect.gen(function*() {
+          if (draining()) return yield* leaving
+          yield* asProblems(failing(sql`SELECT sequence FROM rspp_audit_head`))
           return { status: "ready" as const, now_ms: Math.floor(yield* Clock.currentTimeMillis) }
-        }))
+        })
     })
   })
 )
@@ -162,7 +165,7 @@ const sessions = HttpApiBuilder.group(
   "sessions",
   Effect.fn(function*(handlers) {
     const directory = yield* SessionDirectory
-    const publisher = yield* SnapshotPublisher
+    const feed = yield* SnapshotFeed
     const leases = yield* LeaseAuthority
     const tokens = yield* ClientTokens
     return handlers.handleAll({
@@ -177,7 +180,18 @@ const sessions = HttpApiBuilder.group(
         asProblems(Effect.flatMap(tenant, (id) => directory.list(id, { ...page, active: active === "true" }))),
       get: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => directory.get(id, params.session_id))),
       end: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => directory.end(id, params.session_id))),
-      snapshots: ({ params }) => asProblems(Effect.flatMap(tenant, (id) => publisher.bodies(id, params.session_id))),
+      snapshots: ({ params }) =>
+        asProblems(Effect.gen(function*() {
+          const snapshots = yield* feed.published(yield* tenant, params.session_id).pipe(
+            Effect.catchTag("SnapshotLogFailure", (cause) =>
+              Effect.fail(new DatabaseFailure({ message: cause.message, retryable: true, cause })))
+          )
+          return {
+            revision: snapshots.reduce((sum, { snapshot }) =>
+              sum + snapshot.version, 0),
+            snapshots
+          }
+        })),
       lease: ({ params: { session_id } }) =>
         asProblems(Effect.gen(function*() {
           yield* directory.get(yield* tenant, session_id)
@@ -208,6 +222,8 @@ const runtimes = HttpApiBuilder.group(
     const routing = yield* RoutingView
     const health = yield* ProviderHealth
     return handlers.handleAll({
+      placements: () =>
+        asProblems(Effect.map(Effect.flatMap(tenant, (id) => routing.placements(id)), (items) => ({ items }))),
       announce: ({ params, payload }) =>
         asProblems(Effect.flatMap(tenant, (id) => routing.announce(id, { ...payload, ...params }))),
       report: ({ payload }) => asProblems(Effect.flatMap(tenant, (id) => health.report(id, payload.reports))),

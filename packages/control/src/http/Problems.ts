@@ -71,6 +71,7 @@ export const guardProblems = [
   UnauthorizedProblem,
   ForbiddenProblem,
   ConflictProblem,
+  OverloadedProblem,
   UnavailableProblem
 ] as const
 
@@ -131,6 +132,12 @@ export const problemOf = (error: ModuleError): ApiProblem => {
 export const unavailable = new UnavailableProblem({
   code: "database_unavailable",
   detail: "the control plane cannot use its database now; nothing was changed, ask again"
+})
+
+/** This server is about to end; others may be there. */
+export const leaving = new UnavailableProblem({
+  code: "draining",
+  detail: "this control plane is stopping; send requests to another"
 })
 
 export const unauthorized = ({ code, message }: Unauthenticated): UnauthorizedProblem =>

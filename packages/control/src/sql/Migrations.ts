@@ -9,11 +9,12 @@ import { failing, Long, rowsOf } from "./Database.ts"
 import { leaseMigrations } from "./LeaseMigrations.ts"
 import { policyTables } from "./PolicyTables.ts"
 import { registryTables } from "./RegistryTables.ts"
+import { restoreTables } from "./RestoreTables.ts"
 import { sessionTables } from "./SessionTables.ts"
 import { tenancyTables } from "./TenancyTables.ts"
 import { snapshotMigrations } from "./SnapshotMigrations.ts"
 
-/** Every table of the control plane, oldest first; each is run once. A new one has a number of its own, the highest. */
+/** Every table of the control plane, oldest first; each is run once. A new one has a number of its own. */
 const all = {
   ...auditTables,
   ...registryTables,
@@ -21,14 +22,29 @@ const all = {
   ...policyTables,
   ...sessionTables,
   ...leaseMigrations,
-  ...snapshotMigrations
+  ...snapshotMigrations,
+  ...restoreTables
 }
+
+/** Their names, oldest first. */
+export const migrationNames: ReadonlyArray<string> = Object.keys(all).sort()
+
+const numberOf = (name: string): number => Number.parseInt(name, 10)
 
 /** The table that says which of them have been run. */
 const table = "rspp_control_migrations"
 
-/** Tables that this program knows and the database does not have, by the names of their migrations. Makes nothing. */
-export const missingMigrations: Effect.Effect<ReadonlyArray<string>, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(
+/** What a database has been through, oldest first, as far as this program knows it. Makes nothing. */
+export interface MigrationState {
+  /** Those that were run, by name. */
+  readonly done: ReadonlyArray<string>
+  /** Those that this program would run. */
+  readonly missing: ReadonlyArray<string>
+  /** Those that this program does not know: a newer one has been here. */
+  readonly unknown: ReadonlyArray<string>
+}
+
+export const migrationState: Effect.Effect<MigrationState, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(
   function*() {
     const sql = yield* SqlClient.SqlClient
     const [there] = yield* rowsOf(table, Schema.Struct({ count: Long }))(sql.onDialectOrElse({
@@ -36,12 +52,19 @@ export const missingMigrations: Effect.Effect<ReadonlyArray<string>, DatabaseFai
         sql`SELECT COUNT(*) AS count FROM pg_tables WHERE tablename = ${table} AND schemaname = ANY(current_schemas(false))`,
       orElse: () => sql`SELECT COUNT(*) AS count FROM sqlite_master WHERE type = 'table' AND name = ${table}`
     }))
-    const names = Object.keys(all).sort()
-    if (there?.count !== 1) return names
-    const done = yield* rowsOf(table, Schema.Struct({ migration_id: Schema.Int }))(
-      sql`SELECT migration_id FROM ${sql(table)}`
-    )
-    return names.filter((name) => !done.some(({ migration_id }) => migration_id === Number.parseInt(name, 10)))
+    const run = there?.count !== 1
+      ? []
+      : yield* rowsOf(table, Schema.Struct({ migration_id: Schema.Int, name: Schema.String }))(
+        sql`SELECT migration_id, name FROM ${sql(table)} ORDER BY migration_id`
+      )
+    const has = (id: number) => run.some(({ migration_id }) => migration_id === id)
+    return {
+      done: migrationNames.filter((name) => has(numberOf(name))),
+      missing: migrationNames.filter((name) => !has(numberOf(name))),
+      unknown: run
+        .filter(({ migration_id }) => !migrationNames.some((name) => numberOf(name) === migration_id))
+        .map(({ migration_id, name }) => `${String(migration_id).padStart(4, "0")}_${name}`)
+    }
   }
 )
 
@@ -55,7 +78,14 @@ const attempts = 100
  * Makes the tables that are missing. Several processes may do so at once to the same new database: the first makes them,
  * the others wait and find them made. Fails with {@link DatabaseFailure}.
  */
-export const migrateControl: Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.gen(function*() {
+export const migrateControl: Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.suspend(() =>
+  migrateTo(migrationNames)
+)
+
+/** Makes those of the tables that `names` names, where they are missing. */
+export const migrateTo: (
+  names: ReadonlyArray<string>
+) => Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.fnUntraced(function*(names) {
   const sql = yield* SqlClient.SqlClient
   const run = sql.withTransaction(
     Effect.gen(function*() {
@@ -64,7 +94,20 @@ export const migrateControl: Effect.Effect<void, DatabaseFailure, SqlClient.SqlC
         // BEGIN IMMEDIATE has the one lock of the file
         orElse: () => Effect.void
       })
-      yield* Migrator.make({})({ loader: Migrator.fromRecord(all), table })
+      yield* Migrator.make({})({
+        loader: Migrator.fromRecord(Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)))),
+        table
+      })
+      // parts of the program have ranges of numbers: one that is new may stand below the last that was run, where the
+      // migrator looks at none
+      const { missing } = yield* migrationState
+      for (const [name, made] of Object.entries(all)) {
+        if (!names.includes(name) || !missing.includes(name)) continue
+        yield* made
+        yield* sql`INSERT INTO ${sql(table)} ${
+          sql.insert({ migration_id: numberOf(name), name: name.slice(name.indexOf("_") + 1) })
+        }`
+      }
     })
   )
   yield* run.pipe(

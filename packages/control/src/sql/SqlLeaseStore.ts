@@ -5,9 +5,11 @@ import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { LeaseStore, LeaseStoreFailure } from "../LeaseStore.ts"
+import type { LeaseRow } from "../LeaseStore.ts"
 import { databaseNow } from "./DatabaseClock.ts"
 import { leaseChannel } from "./LeaseMigrations.ts"
 import { migrateControl } from "./Migrations.ts"
+import { counterFloor } from "./RestoreTables.ts"
 
 export interface SqlLeaseStoreOptions {
   /** The database, for messages; without its password. */
@@ -38,6 +40,21 @@ const Row = Schema.Struct({
 const decode = Schema.decodeUnknownEffect(Row)
 
 /**
+ * A session without a row: it never had a lease, or had one after the backup was taken that this database was restored
+ * from. Then it counts as ended at the floor of the restore, so that its next epoch is higher than any before.
+ */
+const unknownSession = (session_id: string, floor: number): LeaseRow | undefined =>
+  floor === 0 ? undefined : {
+    session_id,
+    revision: floor,
+    authority_epoch: floor,
+    placement_id: "restored",
+    lease_token: "restored",
+    state: "expired",
+    expires_at_ms: 0
+  }
+
+/**
  * Leases in the table `rspp_leases` of an SQL database (SQLite or PostgreSQL), which is made when it is missing.
  *
  * **Whose clock.** A row's end is a time of the database's clock, and only that clock is ever compared with it: `read`
@@ -49,7 +66,8 @@ const decode = Schema.decodeUnknownEffect(Row)
  * held (slewing, as NTP does it, is at most 0.05 %: 5 ms in 10 s).
  *
  * **Epochs.** No statement deletes a row, and an update is refused by the database itself if it would lower the epoch,
- * whatever the revision says: epochs go up across restarts of processes and of the database. PostgreSQL must answer a
+ * whatever the revision says: epochs go up across restarts of processes and of the database, and across the restore of a
+ * backup, which raises them all (`ControlBackup`). PostgreSQL must answer a
  * COMMIT only when it is on the disk (`synchronous_commit` on, which is its default).
  *
  * A statement that has no answer in time fails; whether it was carried out is then unknown, and shows at the next read.
@@ -90,11 +108,13 @@ const make = Effect.fnUntraced(
     )
 
     const read = Effect.fnUntraced(function*(session_id: string) {
-      const [found] = yield* answered(sql`SELECT ${now} AS now_ms, l.*
+      const [found] = yield* answered(sql`SELECT ${now} AS now_ms, ${counterFloor(sql)} AS counter_floor, l.*
         FROM (SELECT 1 AS one) AS o LEFT JOIN rspp_leases AS l ON l.session_id = ${session_id}`)
       const now_ms = Number(found?.["now_ms"])
       if (!Number.isSafeInteger(now_ms)) return yield* failure("the database has no clock")
-      if (found?.["session_id"] === null) return { row: undefined, now_ms }
+      if (found?.["session_id"] === null) {
+        return { row: unknownSession(session_id, Number(found["counter_floor"])), now_ms }
+      }
       const row = yield* Effect.mapError(
         decode({
           ...found,
@@ -112,16 +132,25 @@ const make = Effect.fnUntraced(
       read,
       compareAndSet: (expected, row) => {
         const { authority_epoch, expires_at_ms, lease_token, placement_id, revision, session_id, state } = row
+        const values = sql`${revision}, ${session_id}, ${placement_id}, ${authority_epoch}, ${lease_token}, ${state},
+          ${expires_at_ms}`
         const written = expected === 0
-          ? sql`INSERT INTO rspp_leases (${columns}) VALUES (${revision}, ${session_id}, ${placement_id},
-              ${authority_epoch}, ${lease_token}, ${state}, ${expires_at_ms})
-              ON CONFLICT DO NOTHING RETURNING session_id`
+          ? sql`INSERT INTO rspp_leases (${columns}) VALUES (${values}) ON CONFLICT DO NOTHING RETURNING session_id`
           : sql`UPDATE rspp_leases SET revision = ${revision}, placement_id = ${placement_id},
               authority_epoch = ${authority_epoch}, lease_token = ${lease_token}, state = ${state},
               expires_at_ms = ${expires_at_ms}
               WHERE session_id = ${session_id} AND revision = ${expected} AND authority_epoch <= ${authority_epoch}
               RETURNING session_id`
-        return Effect.map(answered(written), (rows) => rows.length > 0)
+        const done = Effect.map(answered(written), (rows) => rows.length > 0)
+        // the first lease since a restore of a session that the backup did not know
+        const first = expected === 0 || authority_epoch !== expected + 1
+          ? Effect.succeed(false)
+          : Effect.map(
+            answered(sql`INSERT INTO rspp_leases (${columns}) SELECT ${values}
+              WHERE ${counterFloor(sql)} = ${expected} ON CONFLICT DO NOTHING RETURNING session_id`),
+            (rows) => rows.length > 0
+          )
+        return Effect.flatMap(done, (written) => (written ? Effect.succeed(true) : first))
       },
       orphans: (limit, endedWithinMs) =>
         Effect.map(

@@ -4,10 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
 import type { LoggedSnapshot } from "../SnapshotLog.ts"
 import { inKindOrder, keptVersions, reversioned, SnapshotLog, SnapshotLogFailure, snapshotOf } from "../SnapshotLog.ts"
 import { databaseNow } from "./DatabaseClock.ts"
 import { migrateControl } from "./Migrations.ts"
+import { counterFloor } from "./RestoreTables.ts"
 
 /** Where a database that can push says that something was published: PostgreSQL's LISTEN. */
 export type Listen = (channel: string) => Stream.Stream<string, { readonly message: string }>
@@ -29,7 +31,8 @@ const maxRounds = 32
 
 /**
  * Published snapshots in the table `rspp_snapshots` of an SQL database (SQLite or PostgreSQL), which is made when it is
- * missing. The primary key gives each version out once (SL1). On PostgreSQL publishing notifies, when it is committed.
+ * missing. The primary key gives each version out once (SL1); after a backup was restored, versions go on above the
+ * restore's floor. On PostgreSQL publishing notifies, when it is committed.
  */
 export const layer = (
   options: SqlSnapshotLogOptions
@@ -54,11 +57,19 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, listen, name }
     )
   yield* answered(Effect.provideService(migrateControl, SqlClient.SqlClient, sql))
   const now = databaseNow(sql)
+  /** The higher of a version and the floor of restored backups. */
+  const above = (version: Fragment) =>
+    sql.onDialectOrElse({
+      pg: () => sql`greatest(${version}, ${counterFloor(sql)})`,
+      orElse: () => sql`max(${version}, ${counterFloor(sql)})`
+    })
 
   const insert = ({ body, content_hash, issued_at_ms, snapshot_kind, ttl_ms }: Snapshot, scope: string) =>
     sql`INSERT INTO rspp_snapshots
         (scope, snapshot_kind, version, issued_at_ms, ttl_ms, content_hash, body, published_ms)
-      SELECT ${scope}, ${snapshot_kind}, coalesce(max(version), 0) + 1, ${issued_at_ms}, ${ttl_ms}, ${content_hash},
+      SELECT ${scope}, ${snapshot_kind}, ${
+      above(sql.literal("coalesce(max(version), 0)"))
+    } + 1, ${issued_at_ms}, ${ttl_ms}, ${content_hash},
         ${canonicalJson(body)}, ${now}
       FROM rspp_snapshots WHERE scope = ${scope} AND snapshot_kind = ${snapshot_kind}
       ON CONFLICT DO NOTHING RETURNING version`

@@ -88,6 +88,7 @@ const requests = ({ content_hash, session_id, spare }: Furnished) => {
       "sessions.snapshots": { params: session },
       "sessions.lease": { params: session },
       "sessions.revokeLease": { params: session, body: { expected_epoch: 1 } },
+      "runtimes.placements": {},
       "runtimes.announce": { params: { placement_id: "here" }, body: { endpoints: ["here:1"] } },
       "runtimes.report": { body: { reports: [{ provider_id: "llm", succeeded: 1, failed: 0 }] } },
       "runtimes.providerHealth": {},
@@ -324,7 +325,10 @@ onBothDatabases("the API", (make) => {
     assert.deepInclude(lease.json, { placement_id: "here", authority_epoch: 1 })
     assert.notInclude(lease.text, "token")
     const snapshots = await api.send("GET", `${path}/snapshots`, { key })
-    assert.strictEqual(textAt(snapshots.json, "version_resolution_snapshot", "pipeline_version"), "1")
+    assert.deepStrictEqual([textAt(snapshots.json, "revision"), snapshots.headers.get("etag")], ["6", "\"r6\""])
+    assert.strictEqual(textAt(snapshots.json, "snapshots", 3, "snapshot", "body", "pipeline_version"), "1")
+    const again = await api.send("GET", `${path}/snapshots`, { key, headers: { "if-none-match": "\"r6\"" } })
+    assert.deepStrictEqual([again.status, again.text], [304, ""])
     const revoke = (expected_epoch: number) =>
       api.send("POST", `${path}/lease/revocation`, { key, body: { expected_epoch } })
     assert.strictEqual((await revoke(7)).status, 409)

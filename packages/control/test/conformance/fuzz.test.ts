@@ -87,6 +87,11 @@ onBothDatabases("the API under a fuzzer", (make) => {
       without,
       secrets: [marker, ...keys.map((key) => key.split("_")[2] ?? key)]
     })
+    if (process.env["RSPP_FUZZ_REQUESTS"] !== undefined) {
+      const { findings, requests, statuses, succeeded } = report
+      const reached = `${succeeded.size} operations succeeded, ${findings.length} findings`
+      console.log(`seed ${seed}: ${requests} requests, by status ${JSON.stringify(statuses)}; ${reached}`)
+    }
     assert.deepStrictEqual(report.findings, [])
     assert.deepStrictEqual(await picture(), before)
     // it reaches what is behind the forms

@@ -6,7 +6,7 @@ import { Actor } from "../../src/Actor.ts"
 import { AuditLog } from "../../src/AuditLog.ts"
 import { PipelineRegistry, specOf } from "../../src/PipelineRegistry.ts"
 import { SpecNormalizer } from "../../src/SpecNormalizer.ts"
-import { migrateControl, missingMigrations } from "../../src/sql/Migrations.ts"
+import { migrateControl, migrationState } from "../../src/sql/Migrations.ts"
 import { onBothDatabases } from "./support/Databases.ts"
 
 const modules = (options: Parameters<typeof PipelineRegistry.layer>[0] = {}) =>
@@ -195,14 +195,19 @@ onBothDatabases("the pipeline registry", (make) => {
   it.live("says which tables a database lacks, and makes none by asking", () =>
     Effect.flatMap(make, ({ client }) =>
       Effect.gen(function*() {
-        const none = yield* missingMigrations
+        const { missing: none } = yield* migrationState
         assert.include(none, "0001_audit")
         assert.isAbove(none.length, 9)
-        assert.deepStrictEqual(yield* missingMigrations, none)
+        assert.deepStrictEqual((yield* migrationState).missing, none)
         yield* migrateControl
-        assert.deepStrictEqual(yield* missingMigrations, [])
+        assert.deepStrictEqual((yield* migrationState).missing, [])
         yield* (yield* SqlClient.SqlClient)`DELETE FROM rspp_control_migrations WHERE migration_id = 2`
-        assert.deepStrictEqual(yield* missingMigrations, ["0002_pipelines"])
+        assert.deepStrictEqual((yield* migrationState).missing, ["0002_pipelines"])
+        // it is made though later ones are there
+        yield* (yield* SqlClient.SqlClient)`DROP TABLE rspp_pipelines`
+        yield* migrateControl
+        assert.deepStrictEqual((yield* migrationState).missing, [])
+        assert.deepStrictEqual(yield* (yield* SqlClient.SqlClient)`SELECT position FROM rspp_pipelines`, [])
       }).pipe(Effect.provide(client, { local: true }))))
 
   it.live("opens a new database from eight clients at once, and they publish one version of each", () =>

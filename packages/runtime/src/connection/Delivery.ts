@@ -2,6 +2,7 @@ import type { InputOf } from "@rspp/contracts/SessionInput"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
+import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionConversation } from "../session/Conversation.ts"
 import type { Segment, Turn } from "../turn/Turn.ts"
 
@@ -21,10 +22,15 @@ export interface SessionDelivery {
  * ends once, completed or cancelled.
  */
 export class Delivery extends Context.Service<Delivery, {
-  readonly open: (gateway: SessionGateway, conversation: SessionConversation) => SessionDelivery
+  readonly open: (
+    context: KernelContext,
+    gateway: SessionGateway,
+    conversation: SessionConversation
+  ) => SessionDelivery
 }>()("rspp/Delivery") {
   static readonly layer = Layer.succeed(Delivery, {
-    open: (gateway, conversation) => {
+    open: (context, gateway, conversation) => {
+      const tellsAfterFence = !context.behaves("untoldAfterFence")
       const tell = (turn: Turn, segment: Segment | undefined, report: Report) =>
         gateway.signal(report.type, "RK-22", {
           turn_id: turn.turnId,
@@ -39,7 +45,8 @@ export class Delivery extends Context.Service<Delivery, {
               segment.accepted = true
               // Nothing to play: its playback is over with its acceptance.
               if (report.samples === 0) segment.playbackEnded = true
-              tell(turn, segment, report)
+              // It was on its way when the fence went up: the caller gets no more of the turn.
+              if (!turn.fenceRequested || tellsAfterFence) tell(turn, segment, report)
               return
             }
             case "playback_started": {

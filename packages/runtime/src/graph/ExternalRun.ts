@@ -52,7 +52,7 @@ export class ExternalRun extends EdgesRun {
     if (this.#call === undefined) {
       this.#call = this.work.call(this, {
         modality: "external",
-        provider: this.work.provider(this.of.node, "external"),
+        provider: this.work.provider(this.of),
         work: this.work.workName(this.of)
       })
     } else this.work.invocations.asked(this.#call)

@@ -30,7 +30,7 @@ export class ModelRun extends EdgesRun {
     }
     if (this.into.some((edge) => !edge.isOver)) return false
     if (this.#asked.length === 0) this.finish()
-    else if (!this.#goOn()) this.#start(this.work.provider(this.of.node, "llm"), 1)
+    else if (!this.#goOn()) this.#start(this.work.provider(this.of), 1)
     return true
   }
 

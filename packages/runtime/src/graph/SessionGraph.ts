@@ -4,6 +4,8 @@ import { InvariantBroken } from "../authority/InvariantBroken.ts"
 /** A node of the part of the graph that runs once for each turn, with what is tied to it. */
 export interface TurnNode {
   readonly node: GraphNode
+  /** What a plan's provider bindings call it: those of one node go before those of its modality. */
+  readonly binding: { readonly own: string; readonly modality: "llm" | "tts" | "external" }
   /** What brings it work, fallback edges included. */
   readonly into: ReadonlyArray<GraphEdge>
   /** Where what it gives goes: the edges of the segmenter that it is fused with, where there is one. */
@@ -15,6 +17,8 @@ export interface TurnNode {
    * where it comes in, and no text travels.
    */
   readonly givesSentences: boolean
+  /** From it a way leads to what the caller gets: a turn is complete when all of these are. */
+  readonly isToCaller: boolean
 }
 
 /** The graph of one session, resolved once. */
@@ -23,13 +27,17 @@ export interface SessionGraph {
   readonly nodeId: (type: NodeType) => string
   /** The nodes that run for each turn, in an order in which every edge leads onwards. */
   readonly turnNodes: ReadonlyArray<TurnNode>
-  /** Nodes from which a way leads to what the caller gets: a turn is complete when these are. */
-  readonly toCaller: ReadonlySet<string>
+  /** The only language model that runs in a turn, where there is just one. */
+  readonly onlyModel: string | undefined
+  /** The nodes that join what several edges bring. */
+  readonly merges: ReadonlySet<string>
   /** Edges that the caller's words leave the turn detector by. */
   readonly entries: ReadonlyArray<GraphEdge>
   /** The nodes from which nothing comes through but over the given edges. */
   readonly onlyBefore: (edges: ReadonlyArray<GraphEdge>) => ReadonlySet<string>
 }
+
+const modalities: { readonly [type in NodeType]?: "llm" | "tts" } = { language_model: "llm", text_to_speech: "tts" }
 
 const preludeTypes: ReadonlySet<NodeType> = new Set([
   "audio_input",
@@ -45,10 +53,12 @@ const preludeTypes: ReadonlySet<NodeType> = new Set([
  */
 export const openGraph = (graph: GraphDefinition): SessionGraph => {
   const byId = new Map(graph.nodes.map((node) => [node.node_id, node]))
+  const firstOf = new Map<NodeType, string>()
+  for (const { node_id, node_type } of graph.nodes) if (!firstOf.has(node_type)) firstOf.set(node_type, node_id)
   const nodeId = (type: NodeType): string => {
-    const node = graph.nodes.find((candidate) => candidate.node_type === type)
-    if (node === undefined) throw new InvariantBroken("I-GRAPH-ROUTE", `the graph has no ${type} node`)
-    return node.node_id
+    const id = firstOf.get(type)
+    if (id === undefined) throw new InvariantBroken("I-GRAPH-ROUTE", `the graph has no ${type} node`)
+    return id
   }
   const isTurns = (id: string) => {
     const node = byId.get(id)
@@ -82,18 +92,6 @@ export const openGraph = (graph: GraphDefinition): SessionGraph => {
   }
   for (const { node_id } of graph.nodes) if (isTurns(node_id)) visit(node_id)
 
-  const turnNodes = order.filter((id) => !swallowed.has(id)).map((id): TurnNode => {
-    const node = byId.get(id) as GraphNode
-    const segmenter = fused.get(id)
-    return {
-      node,
-      into: into(id),
-      out: given(segmenter ?? id),
-      fallback: from(id).filter((edge) => edge.fallback_on !== undefined),
-      givesSentences: segmenter !== undefined
-    }
-  })
-  const detector = nodeId("turn_detector")
   const toCaller = new Set<string>()
   const mark = (id: string): void => {
     if (toCaller.has(id)) return
@@ -103,10 +101,29 @@ export const openGraph = (graph: GraphDefinition): SessionGraph => {
   for (const { node_id, node_type } of graph.nodes) {
     if (node_type === "audio_output" || node_type === "transcript_sink") mark(node_id)
   }
+  const turnNodes = order.filter((id) => !swallowed.has(id)).map((id): TurnNode => {
+    const node = byId.get(id) as GraphNode
+    const segmenter = fused.get(id)
+    const modality = modalities[node.node_type] ?? "external"
+    return {
+      node,
+      binding: { own: `${modality}.${id}`, modality },
+      into: into(id),
+      out: given(segmenter ?? id),
+      fallback: from(id).filter((edge) => edge.fallback_on !== undefined),
+      givesSentences: segmenter !== undefined,
+      isToCaller: toCaller.has(id)
+    }
+  })
+  const ofType = (type: NodeType) =>
+    turnNodes.filter(({ node }) => node.node_type === type).map(({ node }) => node.node_id)
+  const models = ofType("language_model")
+  const detector = nodeId("turn_detector")
   return {
     nodeId,
     turnNodes,
-    toCaller,
+    onlyModel: models.length === 1 ? models[0] : undefined,
+    merges: new Set(ofType("merge")),
     entries: given(detector),
     onlyBefore: (lost) => {
       // Walks back from the edges: a node belongs when all that leaves it is lost or leads to nodes that belong.

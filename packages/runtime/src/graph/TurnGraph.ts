@@ -119,7 +119,7 @@ export class TurnGraph implements TurnWork {
     const recovery = run.failed?.(invocation, outcome, retryable)
     if (recovery?.goesOn === false) {
       // What leads nowhere that the caller would notice ends alone, and so does one of several that a select can take.
-      if (this.graph.toCaller.has(run.of.node.node_id) && !this.#hasOthers(run)) return recovery.reason
+      if (run.of.isToCaller && !this.#hasOthers(run)) return recovery.reason
       run.abandon(outcome)
     }
     this.pump()
@@ -183,8 +183,7 @@ export class TurnGraph implements TurnWork {
       moved = false
       for (const run of this.#runs) if (!run.isOver && run.pump()) moved = true
     }
-    const { toCaller } = this.graph
-    for (const run of this.#runs) if (!run.isOver && toCaller.has(run.of.node.node_id)) return
+    for (const run of this.#runs) if (!run.isOver && run.of.isToCaller) return
     turn.outputEnded = true
     this.budgets.turnSettled(turn.turnId)
     context.command({ type: "end_output", turn_id: turn.turnId })
@@ -264,7 +263,7 @@ export class TurnGraph implements TurnWork {
     for (const invocation of this.invocations.ofTurn(this.turn.turnId)) {
       const run = this.#owners.get(invocation.id)
       if (run === undefined || run.isOver || invocation.cancelSentMs !== undefined) continue
-      if (!this.graph.toCaller.has(run.of.node.node_id) || invocation.firstResultMs !== undefined) continue
+      if (!run.of.isToCaller || invocation.firstResultMs !== undefined) continue
       if (!hasAnotherWay(this, run.of, invocation)) continue
       this.invocations.cancel(invocation.id, "timeout")
       this.failed(invocation, "timeout", false)
@@ -280,23 +279,19 @@ export class TurnGraph implements TurnWork {
   }
 
   workName(of: TurnNode): string {
-    const alone = of.node.node_type === "language_model" &&
-      this.graph.turnNodes.filter(({ node }) => node.node_type === "language_model").length === 1
-    return `${this.turn.turnId}/${alone ? "reply" : of.node.node_id}`
+    const { node_id } = of.node
+    return `${this.turn.turnId}/${node_id === this.graph.onlyModel ? "reply" : node_id}`
   }
 
-  provider(node: TurnNode["node"], modality: "llm" | "tts" | "external"): string {
+  provider({ binding, node }: TurnNode): string {
     const bindings = this.turn.plan.provider_bindings
-    const own = bindings[`${modality}.${node.node_id}`] ?? bindings[modality]
-    return own ?? node.provider_id ?? `builtin/${node.node_type}`
+    return bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
   }
 
   tell(edge: GraphEdge, item: Item, producer: string | undefined, joins: string | undefined): string | undefined {
     if (item.end === true || edge.payload_kind === "voice") return undefined
     // Text that streams has no events of its own, but where it is to be merged.
-    const merged = edge.payload_kind === "text"
-      ? this.graph.turnNodes.some(({ node }) => node.node_id === edge.to_node_id && node.node_type === "merge")
-      : true
+    const merged = edge.payload_kind !== "text" || this.graph.merges.has(edge.to_node_id)
     if (!merged && joins === undefined) return undefined
     return this.gateway.event({
       turn_id: this.turn.turnId,

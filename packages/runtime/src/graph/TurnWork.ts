@@ -52,7 +52,7 @@ export interface TurnWork extends TurnGraphParts {
   /** Names the work of a node in this turn: stable across attempts. */
   readonly workName: (of: TurnNode) => string
   /** The provider that the plan binds to a node. */
-  readonly provider: (node: TurnNode["node"], modality: "llm" | "tts" | "external") => string
+  readonly provider: (of: TurnNode) => string
   /** Everything that worked only for these edges stops. */
   readonly abandon: (edges: ReadonlyArray<GraphEdge>, reason: string) => void
 }

@@ -63,7 +63,7 @@ export class VoiceRun extends EdgesRun {
       this.#ended(segment)
       return true
     }
-    this.#speak(segment, this.work.provider(this.of.node, "tts"), 1)
+    this.#speak(segment, this.work.provider(this.of), 1)
     for (const edge of this.into) edge.watch(false)
     return true
   }

@@ -161,7 +161,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             }),
             idle: idleUser.open(context, gateway),
             connection: connection.open(gateway),
-            delivery: delivery.open(gateway, conversation),
+            delivery: delivery.open(context, gateway, conversation),
             snapshots,
             admission: admitted,
             circuits: new CircuitWatch(context, gateway, snapshots),

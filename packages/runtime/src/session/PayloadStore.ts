@@ -91,10 +91,18 @@ export class PayloadStore {
 
   /** The lines of a conversation, as texts; what is forgotten is empty. */
   messages(conversation: ReadonlyArray<ConversationMessage>): ReadonlyArray<Message> {
-    return conversation.map(({ parts, role }) => ({
-      role,
-      text: parts.map((part) => (this.readText(part.handle_id) ?? "").slice(0, part.chars)).join(" ")
-    }))
+    return conversation.map(({ parts, role }) => {
+      const [only] = parts
+      const text = only !== undefined && parts.length === 1
+        ? this.#said(only)
+        : parts.map((part) => this.#said(part)).join(" ")
+      return { role, text }
+    })
+  }
+
+  #said({ chars, handle_id }: ConversationMessage["parts"][number]): string {
+    const text = this.readText(handle_id) ?? ""
+    return chars < text.length ? text.slice(0, chars) : text
   }
 
   takeAudio(id: string): Int16Array | undefined {

@@ -29,6 +29,7 @@ export const leastTextBytes = 32
 const levelOfCompression = 6
 
 const writer = new ByteWriter(16 * 1024)
+const head = new ByteWriter(32)
 
 /** The parts of a block's body. */
 export interface BlockBody {
@@ -62,7 +63,7 @@ export const encodeBlock = (
     deflated = shorter.length < body.length
     if (deflated) body = shorter
   }
-  const head = new ByteWriter(32)
+  head.clear()
   head.byte((deflated ? flags.deflated : 0) + (afresh ? flags.afresh : 0) + (ends ? flags.ends : 0))
   head.varint(records)
   head.varint(sequences === undefined ? 0 : sequences.last - sequences.first + 1)
@@ -78,15 +79,15 @@ const readHead = (from: ByteReader): BlockHead => {
   if (first > maxFlags) throw new RangeError("no block has such flags")
   const records = from.varint()
   const span = from.varint()
-  const head = {
+  const read = {
     deflated: (first & flags.deflated) > 0,
     afresh: (first & flags.afresh) > 0,
     ends: (first & flags.ends) > 0,
     records
   }
-  if (span === 0) return head
+  if (span === 0) return read
   const start = from.varint()
-  return { ...head, sequences: { first: start, last: start + span - 1 } }
+  return { ...read, sequences: { first: start, last: start + span - 1 } }
 }
 
 /** The head alone. Throws a `RangeError` where there is none. */

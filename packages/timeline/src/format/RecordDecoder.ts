@@ -1,9 +1,8 @@
 import { ByteReader } from "./ByteReader.ts"
 import { readIntegers } from "./IntegerList.ts"
-import type { NumberSlot } from "./NumberSlot.ts"
-import { guesses, numberBound } from "./NumberSlot.ts"
+import { guesses, numberBound } from "./NumberSlots.ts"
 import type { Fields, Form, Place, Shape } from "./RecordModel.ts"
-import { formWith, kinds, maxBlockValues, maxDepth, RecordModel } from "./RecordModel.ts"
+import { kinds, maxBlockValues, maxDepth, RecordModel } from "./RecordModel.ts"
 
 /** What is here was not written by a `RecordEncoder`. */
 export class NotRecords extends RangeError {}
@@ -61,25 +60,25 @@ export class RecordDecoder {
     return this.#control.varint()
   }
 
-  #number(slot: NumberSlot): number {
-    const { moment } = this.#model
-    const expected = slot.guess(slot.leader, moment)
+  #number(slot: number): number {
+    const { slots } = this.#model
     const code = this.#surprise()
-    let value = expected
-    if (code !== undefined && code < guesses) {
-      value = slot.guess(code, moment)
-      slot.leader = code
-    } else if (code !== undefined) {
+    let value: number
+    if (code === undefined) value = slots.expected(slot)
+    else if (code < guesses) {
+      value = slots.guess(slot, code)
+      slots.lead(slot, code)
+    } else {
       const off = code - guesses
-      value = expected + (off % 2 === 0 ? off / 2 : -(off + 1) / 2)
-      slot.follow(value, moment)
+      value = slots.expected(slot) + (off % 2 === 0 ? off / 2 : -(off + 1) / 2)
+      slots.follow(slot, value)
     }
     if (Math.abs(value) >= numberBound) throw new NotRecords("no number is so large")
-    slot.learn(value, moment)
+    slots.learn(slot, value)
     return value
   }
 
-  #count(slot: NumberSlot): number {
+  #count(slot: number): number {
     const count = this.#number(slot)
     this.#values += Math.max(0, count)
     if (count < 0 || this.#values > maxBlockValues) throw new NotRecords("no block has so many values")
@@ -121,23 +120,23 @@ export class RecordDecoder {
       for (let left = this.#control.varint(); left > 0; left--) keys.push(this.#text())
       shape = this.#model.shapeOf(keys)
     }
-    const form = formWith(kind, text, shape)
-    place.forms = [...place.forms, form]
-    return form
+    const alone = this.#model.newForm(kind, text, shape)
+    place.add(alone)
+    return alone[0] as Form
   }
 
-  #contents(place: Place, form: Form, slot: NumberSlot | undefined, depth: number): unknown {
+  #contents(place: Place, form: Form, slot: number | undefined, depth: number): unknown {
     const value = this.#value(place, form, slot, depth)
     if (depth >= 2 && typeof value === "object" && value !== null) place.value = value
     return value
   }
 
-  #value(place: Place, form: Form, slot: NumberSlot | undefined, depth: number): unknown {
+  #value(place: Place, form: Form, slot: number | undefined, depth: number): unknown {
     switch (form.kind) {
       case kinds.constant:
         return JSON.parse(form.text)
       case kinds.integer:
-        return this.#number(slot ?? this.#model.slotIn(form, 0))
+        return this.#number(slot ?? this.#model.slotAt(place))
       case kinds.pattern:
         return this.#pattern(form)
       case kinds.hash:
@@ -189,7 +188,7 @@ export class RecordDecoder {
   #object(shape: Shape, depth: number): Fields {
     const forms = this.#forms
     const base = forms.length
-    const { fields } = shape
+    const { fields, keys } = shape
     let combination = shape.first
     for (const [i, place] of fields.entries()) {
       forms.push(this.#form(place, depth + 1))
@@ -199,13 +198,14 @@ export class RecordDecoder {
     let numbers = 0
     for (const [i, place] of fields.entries()) {
       const form = forms[base + i]
-      if (form === undefined) throw new NotRecords("unreachable: each field has a form")
+      const key = keys[i]
+      if (form === undefined || key === undefined) throw new NotRecords("unreachable: each field has a form")
       const slot = form.kind === kinds.integer
         ? this.#model.slotOf(shape, combination, i, forms, base, numbers++)
         : undefined
       const content = this.#contents(place, form, slot, depth + 1)
-      if (place.name === "__proto__") Object.defineProperty(value, place.name, { value: content, ...plain })
-      else value[place.name] = content
+      if (key === "__proto__") Object.defineProperty(value, key, { value: content, ...plain })
+      else value[key] = content
     }
     forms.length = base
     return value

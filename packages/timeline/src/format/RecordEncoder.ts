@@ -2,11 +2,9 @@ import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { ByteWriter } from "./ByteWriter.ts"
 import { integerBound, writeIntegers } from "./IntegerList.ts"
-import type { NumberSlot } from "./NumberSlot.ts"
-import { guesses } from "./NumberSlot.ts"
+import { guesses } from "./NumberSlots.ts"
 import type { Fields, Form, Place, Shape } from "./RecordModel.ts"
 import {
-  formWith,
   hole,
   isNumber,
   kinds,
@@ -17,8 +15,10 @@ import {
   RecordModel
 } from "./RecordModel.ts"
 import { isSameJson } from "./SameJson.ts"
-import { fits, none, patternOf } from "./TextPattern.ts"
-import { sortedKeys } from "./SortedKeys.ts"
+import type { Keys } from "./ObjectKeys.ts"
+import { hasInOrder, keysOf } from "./ObjectKeys.ts"
+import { NumberStack } from "./NumberStack.ts"
+import { fits, patternOf } from "./TextPattern.ts"
 
 /** Keys of an object that is written key by key; one with more is written as JSON. */
 export const maxKeys = 256
@@ -29,6 +29,9 @@ const hashShape = /^[0-9a-f]{64}$/u
 const control = new ByteWriter(16 * 1024)
 const data = new ByteWriter(16 * 1024)
 const keptBytes = 64 * 1024
+
+/** Numbers of the strings whose forms were told and whose contents were not. */
+const numbers = new NumberStack()
 
 /** The two parts of a block's body, until the next block is encoded. */
 export interface EncodedRecords {
@@ -50,10 +53,14 @@ export interface EncodedRecords {
 export class RecordEncoder {
   readonly #model = new RecordModel()
   readonly #texts = new Map<string, number>()
+  /** The shapes of the objects that were met. */
+  readonly #shapes = new Map<Keys, Shape>()
   /** Forms of the fields of the objects that are being written. */
   readonly #forms: Array<Form> = []
-  /** Numbers of a string. */
-  readonly #numbers: Array<number> = []
+  /** The values of those fields. */
+  readonly #held: Array<unknown> = []
+  /** How many of them there are: what lies behind is left from before. */
+  #end = 0
   #hits = 0
   #values = 0
   #textBytes = 0
@@ -86,13 +93,12 @@ export class RecordEncoder {
 
   add(record: TimelineRecord): void {
     const { root } = this.#model
-    this.#forms.length = 0
+    this.#end = 0
+    numbers.end = 0
     const form = this.#form(root, 0, record)
     const index = root.last
-    this.#contents(root, form, undefined, record, 0)
-    // What the record is about is the form of the first object in it.
-    const field = form.shape?.fields.find(({ forms, last }) => forms[last]?.kind === kinds.object)
-    this.#model.kind = index * 1024 + (field === undefined ? 0 : field.last + 1)
+    this.#contents(root, form, undefined, record, 0, 0)
+    this.#model.kind = index * 1024 + aboutOf(form)
     this.#model.learn(record)
   }
 
@@ -102,22 +108,22 @@ export class RecordEncoder {
     this.#hits = 0
   }
 
-  #number(slot: NumberSlot, value: number): void {
-    const { moment } = this.#model
-    const expected = slot.guess(slot.leader, moment)
+  #number(slot: number, value: number): void {
+    const { slots } = this.#model
+    const expected = slots.expected(slot)
     if (expected === value) this.#hits++
     else {
-      const right = slot.right(value, moment)
+      const right = slots.right(slot, value)
       if (right < guesses) {
         this.#miss(right)
-        slot.leader = right
+        slots.lead(slot, right)
       } else {
         const off = value - expected
         this.#miss(guesses + (off < 0 ? -2 * off - 1 : 2 * off))
-        slot.follow(value, moment)
+        slots.follow(slot, value)
       }
     }
-    slot.learn(value, moment)
+    slots.learn(slot, value)
   }
 
   #text(text: string): void {
@@ -136,88 +142,118 @@ export class RecordEncoder {
     this.#textBytes += data.length - before
   }
 
-  /** Writes how the value is built. */
+  /** Writes how the value is built. The numbers of a pattern are then the last of {@link numbers}. */
   #form(place: Place, depth: number, value: unknown): Form {
     if (++this.#values > maxBlockValues) throw new RangeError(`a block holds at most ${maxBlockValues} values`)
     const expected = this.#model.expected(place, depth)
     const likely = place.forms[expected]
-    // Most of what comes is a string of the expected pattern, or a number.
-    if (
-      likely !== undefined &&
-      (likely.kind === kinds.pattern
-        ? typeof value === "string" && fits(likely, value, none)
-        : likely.kind === kinds.integer && isNumber(value))
-    ) {
+    if (likely !== undefined && this.#isAsExpected(place, likely, depth, value)) {
       this.#hits++
       place.last = expected
       return likely
     }
-    const { kind, keys, text } = depth >= 2 && typeof value === "object" && value !== null
-      ? this.#structureOf(place, depth, value)
+    const { kind, shape, text } = typeof value === "object" && value !== null && !Array.isArray(value)
+      ? this.#objectOf(place, depth, value as Fields)
+      : depth >= 2 && Array.isArray(value)
+      ? listOf(place, depth, value)
       : formOf(value)
-    let index = expected
-    if (likely === undefined || !isForm(likely, kind, text, keys)) {
-      index = place.forms.findIndex((form) => isForm(form, kind, text, keys))
+    let index = 0
+    let form = place.forms[index]
+    while (form !== undefined && !(form.kind === kind && form.text === text && form.shape === shape)) {
+      form = place.forms[++index]
     }
-    if (index === expected) this.#hits++
-    else if (index >= 0) this.#miss(index)
-    else {
-      index = place.forms.length
+    if (form === undefined) {
+      const alone = this.#model.newForm(kind, text, shape)
+      form = alone[0] as Form
       this.#miss(index)
-      control.varint(kind)
-      if (kind === kinds.constant || kind === kinds.pattern) this.#text(text)
-      else if (kind === kinds.object) {
-        control.varint(keys.length)
-        for (const key of keys) this.#text(key)
-      }
-      const shape = kind === kinds.object ? this.#model.shapeOf(keys) : undefined
-      place.forms = [...place.forms, formWith(kind, text, shape)]
-    }
+      this.#newForm(form)
+      place.add(alone)
+    } else if (index === expected) this.#hits++
+    else this.#miss(index)
     if (index !== expected || likely === undefined) this.#model.surprised(place, depth, index)
     place.last = index
-    const form = place.forms[index]
-    if (form === undefined) throw new Error("unreachable: the form was added")
+    if (kind === kinds.pattern) fits(form, value as string, numbers)
     return form
   }
 
-  /** An object or a list at a place where there may have been the same one, or the beginning of it. */
-  #structureOf(place: Place, depth: number, value: object): Found {
-    const before = place.value
-    const found = formOf(value)
-    if (depth === maxDepth) {
-      found.kind = kinds.json
-      found.keys = noKeys
+  #newForm({ kind, shape, text }: Form): void {
+    control.varint(kind)
+    if (kind === kinds.constant || kind === kinds.pattern) this.#text(text)
+    else if (shape !== undefined) {
+      control.varint(shape.keys.length)
+      for (const key of shape.keys) this.#text(key)
     }
-    if (before === undefined) return found
-    if (isSameJson(before, value)) found.kind = kinds.again
-    else if (Array.isArray(before) && Array.isArray(value) && keptOf(before, value).kept >= minKept) {
-      found.kind = kinds.continued
-    } else return found
-    found.keys = noKeys
+  }
+
+  /** It is what was expected, as far as that can be seen without finding out what it is. */
+  #isAsExpected(place: Place, likely: Form, depth: number, value: unknown): boolean {
+    switch (likely.kind) {
+      case kinds.pattern:
+        return typeof value === "string" && fits(likely, value, numbers)
+      case kinds.integer:
+        return isNumber(value)
+      case kinds.constant:
+        return typeof value === "boolean" && likely.text === (value ? "true" : "false")
+      case kinds.hash:
+        return typeof value === "string" && this.#model.hashes.numberOf(value) !== undefined
+      case kinds.object:
+        return typeof value === "object" && value !== null && likely.shape !== undefined &&
+          hasInOrder(value as Fields, likely.shape.order) &&
+          (depth < 2 || (depth < maxDepth && !isBefore(place, value)))
+      case kinds.again:
+        return depth >= 2 && typeof value === "object" && value !== null && isBefore(place, value)
+      default:
+        return false
+    }
+  }
+
+  /** How an object is built. */
+  #objectOf(place: Place, depth: number, value: Fields): Found {
+    if (depth >= 2 && isBefore(place, value)) return alike(kinds.again)
+    if (depth === maxDepth) return alike(kinds.json)
+    const shape = this.#shapeOf(keysOf(value))
+    if (shape === undefined) return alike(kinds.json)
+    const found = alike(kinds.object)
+    found.shape = shape
     return found
   }
 
-  #contents(place: Place, form: Form, slot: NumberSlot | undefined, value: unknown, depth: number): void {
+  #shapeOf(keys: Keys): Shape | undefined {
+    const { given, sorted } = keys
+    let shape = this.#shapes.get(keys)
+    if (shape === undefined) {
+      if (sorted.length > maxKeys || !sorted.every(isKey)) return undefined
+      shape = this.#model.shapeOf(sorted)
+      if (this.#shapes.size < maxTexts) this.#shapes.set(keys, shape)
+    }
+    // Objects that are built at one place of a program have their keys in one order.
+    shape.order = given
+    return shape
+  }
+
+  /** Writes what the form does not say. The numbers of a pattern begin at `at` in {@link numbers}. */
+  #contents(
+    place: Place,
+    form: Form,
+    slot: number | undefined,
+    value: unknown,
+    depth: number,
+    at: number
+  ): void {
     switch (form.kind) {
+      case kinds.constant:
+        return
       case kinds.integer:
-        this.#number(slot ?? this.#model.slotIn(form, 0), value as number)
-        break
-      case kinds.pattern: {
-        if (form.parts.length === 0) break
-        const base = this.#numbers.length
-        fits(form, value as string, this.#numbers)
+        return this.#number(slot ?? this.#model.slotAt(place), value as number)
+      case kinds.pattern:
         for (let i = 0; i < form.parts.length - 1; i++) {
-          this.#number(form.slots[i] ?? this.#model.slotIn(form, i), this.#numbers[base + i] ?? 0)
+          this.#number(this.#model.slotIn(form, i), numbers.at(at + i))
         }
-        this.#numbers.length = base
-        break
-      }
+        return
       case kinds.hash:
-        this.#hash(form, value as string)
-        break
+        return this.#hash(form, value as string)
       case kinds.string:
-        this.#data(value as string)
-        break
+        return this.#data(value as string)
       case kinds.json:
         this.#data(canonicalJson(value))
         break
@@ -239,7 +275,7 @@ export class RecordEncoder {
         this.#number(this.#model.slotIn(form, 0), skipped)
         this.#number(this.#model.slotIn(form, 1), kept)
         this.#number(this.#model.slotIn(form, 2), items.length - kept)
-        for (const item of items.slice(kept)) this.#item(place.items, item, depth + 1)
+        for (let i = kept; i < items.length; i++) this.#item(place.items, items[i], depth + 1)
         break
       }
       case kinds.object:
@@ -249,28 +285,40 @@ export class RecordEncoder {
   }
 
   #item(place: Place, item: unknown, depth: number): void {
-    this.#contents(place, this.#form(place, depth, item), undefined, item, depth)
+    const at = numbers.end
+    this.#contents(place, this.#form(place, depth, item), undefined, item, depth, at)
+    numbers.end = at
   }
 
   #object(shape: Shape, value: Fields, depth: number): void {
+    const { fields, keys } = shape
     const forms = this.#forms
-    const base = forms.length
+    const held = this.#held
+    const base = this.#end
+    const numbersBase = numbers.end
     let combination = shape.first
-    for (let i = 0; i < shape.keys.length; i++) {
-      const place = shape.fields[i] as Place
-      forms.push(this.#form(place, depth + 1, value[place.name]))
-      combination = shape.combination(combination, i, place.last)
+    for (let i = 0; i < keys.length; i++) {
+      const place = fields[i] as Place
+      const field = value[keys[i] as string]
+      const form = this.#form(place, depth + 1, field)
+      forms[base + i] = form
+      held[base + i] = field
+      if (place.last !== 0) combination = shape.combination(combination, i, place.last)
     }
-    let numbers = 0
-    for (let i = 0; i < shape.keys.length; i++) {
-      const place = shape.fields[i] as Place
+    this.#end = base + keys.length
+    let integers = 0
+    let at = numbersBase
+    for (let i = 0; i < keys.length; i++) {
       const form = forms[base + i] as Form
       const slot = form.kind === kinds.integer
-        ? this.#model.slotOf(shape, combination, i, forms, base, numbers++)
+        ? this.#model.slotOf(shape, combination, i, forms, base, integers++)
         : undefined
-      this.#contents(place, form, slot, value[place.name], depth + 1)
+      this.#contents(fields[i] as Place, form, slot, held[base + i], depth + 1, at)
+      held[base + i] = undefined
+      if (form.parts.length > 0) at += form.parts.length - 1
     }
-    forms.length = base
+    this.#end = base
+    numbers.end = numbersBase
   }
 
   #hash(form: Form, value: string): void {
@@ -281,6 +329,13 @@ export class RecordEncoder {
     data.bytes(Buffer.from(value, "hex"))
     hashes.add(value)
   }
+}
+
+/** What a record is about: the form of the first object in it. */
+const aboutOf = ({ shape }: Form): number => {
+  if (shape === undefined) return 0
+  for (const { forms, last } of shape.fields) if (forms[last]?.kind === kinds.object) return last + 1
+  return 0
 }
 
 /** Items of a list that must be those of the one before, for it to be told as its continuation. */
@@ -301,68 +356,66 @@ const keptOf = (before: ReadonlyArray<unknown>, items: ReadonlyArray<unknown>) =
   return { kept, skipped }
 }
 
-const noKeys: ReadonlyArray<string> = []
+/** True when the object or list is the one that was last at the place. */
+const isBefore = (place: Place, value: object): boolean => {
+  const before = place.value
+  return before !== undefined && isSameJson(before, value)
+}
+
+/** How a list is built where there may have been the same one, or the beginning of it. */
+const listOf = (place: Place, depth: number, value: ReadonlyArray<unknown>): Found => {
+  const before = place.value
+  if (before !== undefined && isSameJson(before, value)) return alike(kinds.again)
+  if (Array.isArray(before) && keptOf(before, value).kept >= minKept) return alike(kinds.continued)
+  return depth === maxDepth ? alike(kinds.json) : formOf(value)
+}
 
 interface Found {
   kind: number
   text: string
-  keys: ReadonlyArray<string>
+  shape: Shape | undefined
 }
 
-const found: Found = { kind: 0, text: "", keys: noKeys }
+const found: Found = { kind: 0, text: "", shape: undefined }
 
-/** How a value is built. The answer is good until the next one. */
-const formOf = (value: unknown): Found => {
+/** It is built as the kind says, and nothing more is to be said of it. The answer is good until the next one. */
+const alike = (kind: number): Found => {
+  found.kind = kind
   found.text = ""
-  found.keys = noKeys
+  found.shape = undefined
+  return found
+}
+
+/** How a value that is no object is built. The answer is good until the next one. */
+const formOf = (value: unknown): Found => {
   switch (typeof value) {
     case "number":
-      if (isNumber(value)) found.kind = kinds.integer
-      else {
-        found.kind = kinds.constant
-        found.text = canonicalJson(value)
-      }
-      break
-    case "string":
-      if (!value.isWellFormed()) {
-        found.kind = kinds.json
-      } else if (value.length <= maxPatternChars && !value.includes(hole)) {
-        if (value.length === 64 && hashShape.test(value)) found.kind = kinds.hash
-        else {
-          found.kind = kinds.pattern
-          found.text = patternOf(value)
-        }
-      } else found.kind = kinds.string
-      break
+      return isNumber(value) ? alike(kinds.integer) : constantOf(canonicalJson(value))
+    case "string": {
+      if (!value.isWellFormed()) return alike(kinds.json)
+      if (value.length > maxPatternChars || value.includes(hole)) return alike(kinds.string)
+      if (value.length === 64 && hashShape.test(value)) return alike(kinds.hash)
+      const pattern = alike(kinds.pattern)
+      pattern.text = patternOf(value)
+      return pattern
+    }
     case "object":
-      if (value === null) {
-        found.kind = kinds.constant
-        found.text = "null"
-      } else if (Array.isArray(value)) found.kind = isIntegers(value) ? kinds.integers : kinds.list
-      else {
-        found.keys = sortedKeys(value as Fields)
-        found.kind = found.keys.length <= maxKeys && found.keys.every(isKey) ? kinds.object : kinds.json
-      }
-      break
+      return value === null ? constantOf("null") : alike(isIntegers(value) ? kinds.integers : kinds.list)
     case "boolean":
-      found.kind = kinds.constant
-      found.text = value ? "true" : "false"
-      break
+      return constantOf(value ? "true" : "false")
     default:
       // Nothing that JSON has: it throws.
-      found.kind = kinds.constant
-      found.text = canonicalJson(value)
+      return constantOf(canonicalJson(value))
   }
-  return found
+}
+
+const constantOf = (text: string): Found => {
+  const constant = alike(kinds.constant)
+  constant.text = text
+  return constant
 }
 
 const isKey = (key: string): boolean => key.length <= maxPatternChars && key.isWellFormed()
 
-const isIntegers = (value: ReadonlyArray<unknown>): boolean =>
-  value.length > 0 && value.every((item) => isNumber(item) && Math.abs(item) < integerBound)
-
-const isForm = (form: Form, kind: number, text: string, keys: ReadonlyArray<string>): boolean =>
-  form.kind === kind && form.text === text && (form.shape === undefined || isSame(form.shape.keys, keys))
-
-const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
-  a === b || (a.length === b.length && a.every((key, i) => key === b[i]))
+const isIntegers = (value: object): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => isNumber(item) && Math.abs(item) < integerBound)

@@ -1,6 +1,5 @@
 import { frameMs, frameSamples } from "@rspp/runtime/ports/AudioFrame"
-import type { Moment } from "./NumberSlot.ts"
-import { numberBound, NumberSlot, Register, SlotMemory } from "./NumberSlot.ts"
+import { numberBound, NumberSlots } from "./NumberSlots.ts"
 
 /** The kinds of forms, as the format numbers them. */
 export const kinds = {
@@ -53,8 +52,17 @@ export const maxDepth = 64
 /** Combinations of forms of an object's fields that have numbers of their own; all others share those of the first. */
 export const maxCombinations = 64
 
+/** A change of form after this many others is found by key; fewer are looked through. */
+const maxPairs = 16
+
+// There are hundreds of each in a model, and a model in each session: what is empty is shared, and lists are as long as
+// they must be.
+const noParts: ReadonlyArray<string> = []
+const noSlots: ReadonlyArray<number> = []
+const noForms: ReadonlyArray<Form> = []
+
 /** One way in which the value at a place is built. */
-export interface Form {
+export class Form {
   readonly kind: number
   /** Of a constant or a pattern; empty for the others. */
   readonly text: string
@@ -62,79 +70,144 @@ export interface Form {
   readonly parts: ReadonlyArray<string>
   /** Of an object. */
   readonly shape: Shape | undefined
-  /** The numbers of a pattern, the length of a list, the number of a hash: made when first needed. */
-  slots: ReadonlyArray<NumberSlot>
+  /**
+   * The first slot of the numbers of a pattern, the length of a list, the number of a hash, or less than 0: they are made
+   * when first needed, and lie one behind the other.
+   */
+  firstSlot = -1
+
+  constructor(kind: number, text: string, shape?: Shape) {
+    this.kind = kind
+    this.text = text
+    this.parts = kind === kinds.pattern && text.includes(hole) ? text.split(hole) : noParts
+    this.shape = shape
+  }
 }
 
-// There are hundreds of each in a model, and a model in each session: lists are as long as they must be, and shared where
-// they are empty.
-const noParts: ReadonlyArray<string> = []
-const noSlots: ReadonlyArray<NumberSlot> = []
-const noForms: ReadonlyArray<Form> = []
+/** Places at which nothing has come but whole numbers: most of them. Their slots are not of the form. */
+const wholeNumber: ReadonlyArray<Form> = [new Form(kinds.integer, "")]
 
-export const formWith = (kind: number, text: string, shape?: Shape): Form => ({
-  kind,
-  text,
-  parts: kind === kinds.pattern && text.includes(hole) ? text.split(hole) : noParts,
-  shape,
-  slots: noSlots
-})
+/** The object or list that was last at a place, the items of the lists there, and the slot of a whole number in a list. */
+interface Inside {
+  value: unknown
+  items: Place | undefined
+  slot: number
+}
+
+const newInside = (): Inside => ({ value: undefined, items: undefined, slot: -1 })
 
 /** Where a value stands: a field of an object, the items of a list, or a whole record. */
 export class Place {
-  /** Name of the field; of a list's items that of the list. */
-  readonly name: string
-  forms: ReadonlyArray<Form> = noForms
+  forms = noForms
   /** The form that was last here. */
   last = 0
   /** By what came before: the form that came then, where it was not the expected one. */
-  after: Map<number, number> | undefined
-  /** The object or list that was last here; kept below the second level only. */
-  value: unknown
-  /** Of the items, when there are lists here. */
-  #items: Place | undefined
+  #after: Array<number> | Map<number, number> | undefined
+  #inside: Inside | undefined
 
-  constructor(name: string) {
-    this.name = name
+  /** One more form: a list with nothing else in it, which may be that of other places too. */
+  add(form: ReadonlyArray<Form>): void {
+    this.forms = this.forms.length === 0 ? form : this.forms.concat(form)
   }
 
+  /** The form that came the last time after `before`, where it was not the expected one then. */
+  after(before: number): number | undefined {
+    const after = this.#after
+    if (after === undefined) return undefined
+    if (after instanceof Map) return after.get(before)
+    for (let at = 0; at < after.length; at += 2) if (after[at] === before) return after[at + 1]
+    return undefined
+  }
+
+  /** After `before` this form came. */
+  cameAfter(before: number, form: number): void {
+    const after = this.#after
+    if (after === undefined) {
+      this.#after = [before, form]
+      return
+    }
+    if (after instanceof Map) {
+      after.set(before, form)
+      return
+    }
+    for (let at = 0; at < after.length; at += 2) {
+      if (after[at] !== before) continue
+      after[at + 1] = form
+      return
+    }
+    if (after.length < 2 * maxPairs) this.#after = after.concat(before, form)
+    else {
+      const found = new Map([[before, form]])
+      for (let at = 0; at < after.length; at += 2) found.set(after[at] ?? 0, after[at + 1] ?? 0)
+      this.#after = found
+    }
+  }
+
+  /** The object or list that was last here; kept below the second level only. */
+  get value(): unknown {
+    return this.#inside?.value
+  }
+
+  set value(value: unknown) {
+    this.#inside ??= newInside()
+    this.#inside.value = value
+  }
+
+  /** Of a whole number in a list; less than 0 when it has none. */
+  get slot(): number {
+    return this.#inside?.slot ?? -1
+  }
+
+  set slot(slot: number) {
+    this.#inside ??= newInside()
+    this.#inside.slot = slot
+  }
+
+  /** Of the items, when there are lists here. */
   get items(): Place {
-    this.#items ??= new Place(this.name)
-    return this.#items
+    this.#inside ??= newInside()
+    return this.#inside.items ??= new Place()
   }
 }
 
 /** A combination of forms of an object's fields, and the places of whole numbers in objects that have it. */
-export interface Combination {
-  next: Map<number, Combination> | undefined
-  slots: ReadonlyArray<NumberSlot>
+export class Combination {
+  /** The field and the form by which it differs from the one before it. */
+  readonly step: number
+  next: ReadonlyArray<Combination> = noCombinations
+  slots = noSlots
+
+  constructor(step: number) {
+    this.step = step
+  }
 }
 
-const newCombination = (): Combination => ({ next: undefined, slots: noSlots })
+const noCombinations: ReadonlyArray<Combination> = []
 
 /** The objects that have certain keys, wherever they are. */
 export class Shape {
   readonly keys: ReadonlyArray<string>
   readonly fields: ReadonlyArray<Place>
-  readonly first: Combination = newCombination()
+  readonly first = new Combination(0)
+  /** The keys in the order in which an object had them that was not as expected. */
+  order: ReadonlyArray<string>
   #combinations = 1
 
   constructor(keys: ReadonlyArray<string>) {
     this.keys = keys
-    this.fields = keys.map((key) => new Place(key))
+    this.order = keys
+    this.fields = keys.map(() => new Place())
   }
 
   /** The combination behind `from` when the field `index` has the form `form`. */
   combination(from: Combination, index: number, form: number): Combination {
     if (form === 0) return from
     const step = form * this.keys.length + index
-    const known = from.next?.get(step)
-    if (known !== undefined) return known
+    for (const known of from.next) if (known.step === step) return known
     if (this.#combinations >= maxCombinations) return this.first
     this.#combinations++
-    const made = newCombination()
-    from.next ??= new Map()
-    from.next.set(step, made)
+    const made = new Combination(step)
+    from.next = from.next.concat(made)
     return made
   }
 }
@@ -173,15 +246,30 @@ const stem = /[A-Za-z]*[^A-Za-z0-9]?$/u
  * same from the same records. Bounded by {@link maxTexts}, {@link maxHashes} and the shapes that these allow.
  */
 export class RecordModel {
-  readonly root = new Place("")
-  readonly moment: Moment = { now: 0, next: 0, step: 0 }
+  readonly root = new Place()
+  readonly slots = new NumberSlots()
   readonly hashes = new Hashes()
-  readonly #memory = new SlotMemory()
   readonly texts: Array<string> = []
   readonly #shapes = new Map<string, Shape>()
-  readonly #registers = new Map<string, Register>()
+  /** Patterns without numbers, of which there are no more than texts. */
+  readonly #plain = new Map<string, ReadonlyArray<Form>>()
+  readonly #registers = new Map<string, number>()
+  /** Where the next audio run is expected to begin. */
+  readonly #nextSample = this.register(".first_sample_index")
+  readonly #nextMs = this.register(".first_timestamp_ms")
   /** What kind of record came last. */
   kind = 0
+
+  /** A form that is new at a place, alone in a list. What holds nothing but its text is one for all places. */
+  newForm(kind: number, text: string, shape: Shape | undefined): ReadonlyArray<Form> {
+    if (kind === kinds.integer) return wholeNumber
+    if (kind !== kinds.pattern) return [new Form(kind, text, shape)]
+    const known = this.#plain.get(text)
+    if (known !== undefined) return known
+    const made = [new Form(kind, text, shape)]
+    if (made[0]?.parts === noParts) this.#plain.set(text, made)
+    return made
+  }
 
   shapeOf(keys: ReadonlyArray<string>): Shape {
     const id = JSON.stringify(keys)
@@ -192,43 +280,55 @@ export class RecordModel {
     return shape
   }
 
-  register(name: string): Register {
+  register(name: string): number {
     const known = this.#registers.get(name)
     if (known !== undefined) return known
-    const register = new Register()
+    const register = this.slots.register()
     this.#registers.set(name, register)
     return register
   }
 
   /** The form that is expected at a place. */
   expected(place: Place, depth: number): number {
-    return place.after?.get(depth < 2 ? this.kind : place.last) ?? place.last
+    return place.after(depth < 2 ? this.kind : place.last) ?? place.last
   }
 
   /** The form that came instead of the expected one. */
   surprised(place: Place, depth: number, form: number): void {
     // Where there is one form only there is nothing to be told apart.
-    if (place.forms.length < 2) return
-    place.after ??= new Map()
-    place.after.set(depth < 2 ? this.kind : place.last, form)
+    if (place.forms.length >= 2) place.cameAfter(depth < 2 ? this.kind : place.last, form)
   }
 
   /** The slot of the number `index` of a pattern, a list's length, or a hash. */
-  slotIn(form: Form, index: number): NumberSlot {
-    const known = form.slots[index]
-    if (known !== undefined) return known
-    const made = new NumberSlot(...this.#registersOf(form, index), this.#memory, 0)
-    // They are asked for in their order.
-    form.slots = [...form.slots, made]
-    return made
+  slotIn(form: Form, index: number): number {
+    if (form.firstSlot < 0) form.firstSlot = this.#slotsFor(form)
+    return form.firstSlot + index
   }
 
-  #registersOf({ kind, parts, text }: Form, index: number): [Register, Register] {
-    if (kind === kinds.pattern) {
-      return [this.register(`${text}\n${index}`), this.register(stem.exec(parts[index] ?? "")?.[0] ?? "")]
+  /** The slot of a whole number that is an item of a list. */
+  slotAt(place: Place): number {
+    if (place.slot < 0) place.slot = this.#slotNear("[]")
+    return place.slot
+  }
+
+  #slotsFor({ kind, parts, text }: Form): number {
+    if (kind !== kinds.pattern) {
+      const first = this.#slotNear(kind === kinds.hash ? "#" : "[]")
+      if (kind === kinds.continued) { for (let more = 2; more > 0; more--) this.#slotNear("[]") }
+      return first
     }
-    const shared = this.register(kind === kinds.hash ? "#" : "[]")
-    return [shared, shared]
+    let first = -1
+    for (let i = 0; i < parts.length - 1; i++) {
+      const named = this.register(`${text}\n${i}`)
+      const slot = this.slots.slot(named, this.register(stem.exec(parts[i] ?? "")?.[0] ?? ""), 0)
+      if (i === 0) first = slot
+    }
+    return first
+  }
+
+  #slotNear(name: string): number {
+    const shared = this.register(name)
+    return this.slots.slot(shared, shared, 0)
   }
 
   /** The slot of a whole number at the field `index` of an object, the forms of whose fields begin at `base`; about the `ordinal`-th in it. */
@@ -239,10 +339,11 @@ export class RecordModel {
     forms: ReadonlyArray<Form>,
     base: number,
     ordinal: number
-  ): NumberSlot {
+  ): number {
+    const { slots } = this
     const likely = combination.slots[ordinal]
-    if (likely?.field === index) return likely
-    for (const slot of combination.slots) if (slot.field === index) return slot
+    if (likely !== undefined && slots.fieldOf(likely) === index) return likely
+    for (const slot of combination.slots) if (slots.fieldOf(slot) === index) return slot
     const name = shape.keys[index] ?? ""
     let first: Form | undefined
     for (let i = 0; i < shape.keys.length && first === undefined; i++) {
@@ -250,28 +351,33 @@ export class RecordModel {
       if (form?.kind === kinds.pattern) first = form
     }
     const akin = this.register(`.${name}\n${first?.text ?? ""}`)
-    const made = new NumberSlot(this.register(`.${name}`), akin, this.#memory, index)
-    combination.slots = [...combination.slots, made]
+    const made = slots.slot(this.register(`.${name}`), akin, index)
+    combination.slots = combination.slots.concat(made)
     return made
   }
 
   /** A whole record came: what numbers of the next one are near to. */
   learn(record: Fields): void {
-    const { moment } = this
-    const { count, first_sample_index, first_sequence, first_timestamp_ms, jitter, record: kind } = record
+    const { slots } = this
+    const { record: kind } = record
     if (kind === "audio") {
-      if (isNumber(first_sequence)) moment.next = Math.max(moment.next, first_sequence + numberOf(count))
-      moment.now = numberOf(first_timestamp_ms) + (numberOf(count) - 1) * frameMs
-      if (Array.isArray(jitter)) { for (const late of jitter) moment.now += numberOf(late) }
-      this.register(".first_sample_index").last = numberOf(first_sample_index) + numberOf(count) * frameSamples
-      this.register(".first_timestamp_ms").last = moment.now + frameMs
+      const { count, first_sample_index, first_sequence, first_timestamp_ms, jitter } = record
+      if (isNumber(first_sequence)) slots.next = Math.max(slots.next, first_sequence + numberOf(count))
+      let now = numberOf(first_timestamp_ms) + (numberOf(count) - 1) * frameMs
+      if (Array.isArray(jitter)) { for (const late of jitter) now += numberOf(late) }
+      slots.now = now
+      slots.set(this.#nextSample, numberOf(first_sample_index) + numberOf(count) * frameSamples)
+      slots.set(this.#nextMs, now + frameMs)
       return
     }
     const held = record[String(kind)]
     const sequence = stampOf("runtime_sequence", record, held)
-    if (sequence !== undefined && sequence >= moment.next) moment.next = sequence + 1
-    if (sequence !== undefined && kind === "input") moment.step = sequence
-    moment.now = stampOf("runtime_timestamp_ms", record, held) ?? moment.now
+    if (sequence !== undefined) {
+      if (sequence >= slots.next) slots.next = sequence + 1
+      if (kind === "input") slots.step = sequence
+    }
+    const stamped = stampOf("runtime_timestamp_ms", record, held)
+    if (stamped !== undefined) slots.now = stamped
   }
 }
 
@@ -285,7 +391,11 @@ export const isNumber = (value: unknown): value is number =>
 const numberOf = (value: unknown): number => isNumber(value) && Math.abs(value) < 2 ** 40 ? value : 0
 
 /** The record's own stamp, or that of the signal, event or decision that it holds. */
-const stampOf = (name: string, record: Fields, held: unknown): number | undefined => {
+const stampOf = (
+  name: "runtime_sequence" | "runtime_timestamp_ms",
+  record: Fields,
+  held: unknown
+): number | undefined => {
   const own = record[name]
   if (isNumber(own)) return own
   const inner = typeof held === "object" && held !== null ? (held as Fields)[name] : undefined

@@ -1,3 +1,4 @@
+import type { NumberStack } from "./NumberStack.ts"
 import type { Form } from "./RecordModel.ts"
 import { hole, maxDigits, maxHoles } from "./RecordModel.ts"
 
@@ -26,26 +27,36 @@ export const patternOf = (value: string): string => {
   return holes === 0 ? value : text + value.slice(taken)
 }
 
-/** Wants no numbers. */
-export const none: Array<number> = []
-
 /**
- * Whether the string has the pattern of a form; its numbers are put behind those that are in `numbers`, unless that
- * is {@link none}. It says the same as comparing patterns, without making one.
+ * Whether the string has the pattern of a form; if so its numbers are put onto the stack. It says the same as comparing
+ * patterns, without making one.
  */
-export const fits = ({ parts, text }: Form, value: string, numbers: Array<number>): boolean => {
+export const fits = ({ parts, text }: Form, value: string, numbers: NumberStack): boolean => {
   if (parts.length === 0) return value === text
   const [first = ""] = parts
   if (!value.startsWith(first)) return false
+  const { end } = numbers
   let at = first.length
   for (let i = 1; i < parts.length; i++) {
+    const begin = at
+    // Fifteen digits are exact, and more are no numeral.
+    let number = 0
+    for (; at < value.length && at - begin <= maxDigits; at++) {
+      const code = value.charCodeAt(at)
+      if (code < zero || code > nine) break
+      number = number * 10 + code - zero
+    }
     const part = parts[i] ?? ""
-    const end = endOfDigits(value, at)
-    if (!isNumeral(value.charCodeAt(at), end - at) || !value.startsWith(part, end)) return false
-    if (numbers !== none) numbers.push(Number(value.slice(at, end)))
-    at = end + part.length
+    if (!isNumeral(value.charCodeAt(begin), at - begin) || !value.startsWith(part, at)) {
+      numbers.end = end
+      return false
+    }
+    numbers.push(number)
+    at += part.length
   }
-  return at === value.length
+  if (at === value.length) return true
+  numbers.end = end
+  return false
 }
 
 const endOfDigits = (value: string, from: number): number => {

@@ -17,10 +17,8 @@ export const maxLoweredStretches = 64
 
 /** What a recorder has let go on purpose, counted where it happens; with what got lost it is the manifest of the recording. */
 export class CaptureLog {
-  readonly #left = new Map<
-    string,
-    { readonly payload_class: PayloadClass; readonly action: RedactionAction; count: number }
-  >()
+  /** One for each class and action that came: few. */
+  readonly #left: Array<{ readonly payload_class: PayloadClass; readonly action: RedactionAction; count: number }> = []
   readonly #lowered: Array<LoweredTurns> = []
   /** Turns that were closed, and how many there were when the last lowered one was. */
   #closed = 0
@@ -60,10 +58,12 @@ export class CaptureLog {
   /** A payload came and met this redaction. */
   payload(payload_class: PayloadClass, action: RedactionAction): void {
     if (action === "allow") return
-    const key = `${payload_class} ${action}`
-    const left = this.#left.get(key)
-    if (left === undefined) this.#left.set(key, { payload_class, action, count: 1 })
-    else left.count++
+    for (const left of this.#left) {
+      if (left.payload_class !== payload_class || left.action !== action) continue
+      left.count++
+      return
+    }
+    this.#left.push({ payload_class, action, count: 1 })
   }
 
   /** Samples of the caller came, and were kept or not. */
@@ -73,9 +73,9 @@ export class CaptureLog {
   }
 
   manifest(lost: LostRecords): RecordingManifest {
-    const payloads: ReadonlyArray<PayloadDecision> = [...this.#left.entries()]
-      .sort(([a], [b]) => a < b ? -1 : 1)
-      .map(([, decision]) => ({ ...decision }))
+    const nameOf = ({ action, payload_class }: PayloadDecision) => `${payload_class} ${action}`
+    const payloads: ReadonlyArray<PayloadDecision> = this.#left.map((decision) => ({ ...decision }))
+      .sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
     const whole = this.#samplesKept === this.#samples && lost.detail === 0
     return {
       level: this.#level,

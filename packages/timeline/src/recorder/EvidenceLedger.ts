@@ -33,6 +33,9 @@ interface Cancel {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
+/** Classes and what became of them, in the order in which they came first: a handful. */
+type Decisions = Array<Mutable<PayloadDecision>>
+
 /** What has arrived about one turn. What has not arrived is absent. */
 interface TurnFacts {
   readonly turnId: string
@@ -52,7 +55,7 @@ interface TurnFacts {
   rejectedOutputs: number
   started: number
   readonly invocations: Array<InvocationFacts>
-  readonly decisions: Map<string, Mutable<PayloadDecision>>
+  readonly decisions: Decisions
   readonly migrations: Array<string>
   /** The lowest level between opening and close, and whether pressure brought it below what the plan allows. */
   level: RecordingLevel | undefined
@@ -86,14 +89,17 @@ export class EvidenceLedger {
   readonly #owners = new Map<string, string>()
   /** When the intents that have not become a turn were proposed, oldest first. */
   readonly #intents: Array<number> = []
-  #prelude = new Map<string, Mutable<PayloadDecision>>()
+  #prelude: Decisions = []
   /** What header, policy and plan allow, and what pressure leaves of it. */
   #allowed: RecordingLevel
   #limit: RecordingLevel = "L2"
+  /** The lower of the two. */
+  #level: RecordingLevel
 
   constructor(header: TimelineHeader) {
     this.#header = header
     this.#allowed = header.recording_level
+    this.#level = header.recording_level
   }
 
   /**
@@ -101,7 +107,7 @@ export class EvidenceLedger {
    * above the limit that the kernel has set for pressure.
    */
   get level(): RecordingLevel {
-    return lowerLevel(this.#allowed, this.#limit)
+    return this.#level
   }
 
   /** The level of a closed turn that pressure brought below its plan's; `undefined` for any other turn. */
@@ -153,7 +159,7 @@ export class EvidenceLedger {
       }
       case "snapshot":
         if (input.snapshot.snapshot_kind === "policy_resolution_snapshot") {
-          this.#allowed = lowerLevel(this.#allowed, input.snapshot.body.max_recording_level)
+          this.#limited(lowerLevel(this.#allowed, input.snapshot.body.max_recording_level), this.#limit)
           this.#levelHolds()
         }
         return
@@ -182,7 +188,10 @@ export class EvidenceLedger {
       case "plan": {
         const turn = this.#turns.get(output.plan.turn_id)
         if (turn !== undefined) turn.plan = output.plan
-        this.#allowed = lowerLevel(this.#header.recording_level, output.plan.recording_policy.recording_level)
+        this.#limited(
+          lowerLevel(this.#header.recording_level, output.plan.recording_policy.recording_level),
+          this.#limit
+        )
         return
       }
       case "event": {
@@ -204,7 +213,7 @@ export class EvidenceLedger {
           this.#cancelSent(command.provider_invocation_id, output.runtime_timestamp_ms)
         }
         if (command.type === "limit_recording") {
-          this.#limit = command.level
+          this.#limited(this.#allowed, command.level)
           this.#levelHolds()
         }
         return
@@ -288,7 +297,7 @@ export class EvidenceLedger {
       terminal,
       ...(cancel === undefined ? {} : { cancel }),
       invocations: [...turn.invocations],
-      payload_decisions: Array.from(turn.decisions.values(), (decision) => ({ ...decision })),
+      payload_decisions: turn.decisions.map((decision) => ({ ...decision })),
       ...(turn.level === undefined || !this.#header.behaviour_flags.includes(behaviourFlags.levelInEvidence)
         ? {}
         : { recording_level: turn.level }),
@@ -317,12 +326,20 @@ export class EvidenceLedger {
     }
   }
 
-  #decide(into: Map<string, Mutable<PayloadDecision>>, payload_class: PayloadClass): void {
-    const action: RedactionAction = redactionFor(payload_class, this.level, this.#header)
-    const key = `${payload_class} ${action}`
-    const known = into.get(key)
-    if (known === undefined) into.set(key, { payload_class, action, count: 1 })
-    else known.count++
+  #decide(into: Decisions, payload_class: PayloadClass): void {
+    const action: RedactionAction = redactionFor(payload_class, this.#level, this.#header)
+    for (const known of into) {
+      if (known.payload_class !== payload_class || known.action !== action) continue
+      known.count++
+      return
+    }
+    into.push({ payload_class, action, count: 1 })
+  }
+
+  #limited(allowed: RecordingLevel, limit: RecordingLevel): void {
+    this.#allowed = allowed
+    this.#limit = limit
+    this.#level = lowerLevel(allowed, limit)
   }
 
   /** The level is this from now on, as far as open turns are concerned. */
@@ -358,7 +375,7 @@ export class EvidenceLedger {
       lowered: false,
       written: undefined
     })
-    this.#prelude = new Map()
+    this.#prelude = []
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Scope } from "effect"
 import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
+import { FlushTimer } from "./FlushTimer.ts"
 import { ExportLag, noExport } from "../store/ExportLag.ts"
 import type { ExportLagProbe } from "../store/ExportLag.ts"
 import type { Durability } from "./Durability.ts"
@@ -17,10 +18,7 @@ import { RecordingObservers } from "./RecordingObserver.ts"
 import { create } from "./TimelineFile.ts"
 import { holdIfPossible } from "./WriterLock.ts"
 
-/** Records wait at most this long, in real time, before the writer takes them, in ms … */
-export const flushEveryMs = 500
-
-/** … and less when this many bytes have come together, or a turn has ended. */
+/** Records wait as long as {@link FlushTimer} says, and less when this many bytes have come together, or a turn has ended. */
 export const flushBytes = 64 * 1024
 
 /** While there is pressure, or a store that may be behind, it is looked at so often, in real time, in ms. */
@@ -63,9 +61,10 @@ export const layer = (options: FileRecorderOptions): Layer.Layer<Recorder, never
       const fs = yield* FileSystem.FileSystem
       const observers = yield* RecordingObservers
       const lag = yield* ExportLag
+      const timer = new FlushTimer()
       return Recorder.of({
         open: (session) =>
-          open(options, { observers, lag }, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
+          open(options, { observers, lag, timer }, session).pipe(Effect.provideService(FileSystem.FileSystem, fs))
       })
     })
   )
@@ -77,7 +76,11 @@ type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
 const open = Effect.fn("Recorder.open")(function*(
   options: FileRecorderOptions,
-  { lag, observers }: { readonly lag: ExportLagProbe; readonly observers: ReadonlyArray<RecordingObserver> },
+  { lag, observers, timer }: {
+    readonly lag: ExportLagProbe
+    readonly observers: ReadonlyArray<RecordingObserver>
+    readonly timer: FlushTimer
+  },
   { header: given, onAppended, onPressure }: OpenOptions
 ): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const { to } = options
@@ -89,8 +92,12 @@ const open = Effect.fn("Recorder.open")(function*(
   yield* Effect.mapError(holdIfPossible(path), ({ message }) => new RecorderFailure({ message }))
   const file = yield* create(path, header, options.durability ?? "terminal")
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
-  const arrived = Latch.makeUnsafe(false)
-  const urgent = Latch.makeUnsafe(false)
+  /** Open when the writer is to take what waits; `askedBack` while the timer will open it. */
+  const due = Latch.makeUnsafe(false)
+  let askedBack: (() => void) | undefined
+  const soon = () => {
+    askedBack ??= timer.ask(() => due.openUnsafe())
+  }
   const answers = yield* Queue.bounded<readonly [turnId: string, result: "appended" | "refused"]>(maxAnswers)
   let reason: CloseReason | undefined
   let closed = false
@@ -124,9 +131,9 @@ const open = Effect.fn("Recorder.open")(function*(
   const assembler: RecordAssembler = new RecordAssembler(header, {
     emit: (emission) => {
       buffer.offer(emission, assembler.reservedBytes)
-      arrived.openUnsafe()
       if (gauge !== undefined && buffer.fill >= fillToL1) look()
-      if (emission.tier === "baseline" || buffer.waitingBytes >= flushBytes) urgent.openUnsafe()
+      if (emission.tier === "baseline" || buffer.waitingBytes >= flushBytes) due.openUnsafe()
+      else soon()
     },
     appendRequested: (turnId, ready) => {
       const room = ready && !file.impaired() && buffer.hasRoom(assembler.reservedBytes)
@@ -135,9 +142,12 @@ const open = Effect.fn("Recorder.open")(function*(
   }, { scrub: yield* SecretScrubber, ...(key === undefined ? {} : { sealer: new Sealer(key) }) })
 
   const flush = Effect.suspend(() => {
-    arrived.closeUnsafe()
-    urgent.closeUnsafe()
+    due.closeUnsafe()
+    askedBack?.()
+    askedBack = undefined
     const batch = buffer.take()
+    // More than is written at once: the rest follows. What comes while this is written waits like any other.
+    if (buffer.waitingBytes > 0) due.openUnsafe()
     return batch.length === 0 ? Effect.void : file.append(batch)
   }).pipe(
     Effect.catchCause((cause) => Effect.logError(`${path}: a batch was lost`, Cause.pretty(cause))),
@@ -145,9 +155,6 @@ const open = Effect.fn("Recorder.open")(function*(
       buffer.written()
       look()
       tell(false)
-      if (buffer.waitingBytes === 0) return
-      arrived.openUnsafe()
-      urgent.openUnsafe()
     })),
     Effect.tap(() => {
       if (warned || !file.impaired()) return Effect.void
@@ -182,8 +189,9 @@ const open = Effect.fn("Recorder.open")(function*(
   yield* Effect.addFinalizer(finish)
   // Forked after the finalizer, so that both are gone when it runs.
   yield* Effect.forkScoped(
-    arrived.await.pipe(
-      Effect.andThen(Effect.raceFirst(Effect.sleep(flushEveryMs), urgent.await)),
+    due.await.pipe(
+      // Whoever opened it goes on first: it may be in the middle of a step, of which all records are to be written at once.
+      Effect.andThen(Effect.yieldNow),
       Effect.andThen(Effect.uninterruptible(flush)),
       Effect.forever,
       inRealTime

@@ -14,6 +14,7 @@ import { makeHeader } from "./support/Fixture.ts"
 import { recording, usualSession } from "./support/Recording.ts"
 import { noSpace, withFiles } from "./support/Disk.ts"
 import { Script } from "./support/Script.ts"
+import { until } from "./support/Until.ts"
 
 const quiet = Logger.layer([])
 
@@ -41,17 +42,6 @@ const signals = (records: ReadonlyArray<TimelineRecord>) =>
   records.flatMap((record) => record.record === "signal" ? [record.signal.signal] : [])
 const count = (records: ReadonlyArray<TimelineRecord>, kind: TimelineRecord["record"]) =>
   records.filter((record) => record.record === kind).length
-
-/** Waits, in real time, until `done` holds. */
-const until = (done: () => boolean): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setInterval(() => {
-      if (!done()) return
-      clearInterval(timer)
-      resume(Effect.void)
-    }, 1)
-    return Effect.sync(() => clearInterval(timer))
-  })
 
 describe("a recording", () => {
   for (const level of ["L0", "L1", "L2"] as const) {

@@ -4,13 +4,12 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Recorder } from "@rspp/runtime/ports/Recorder"
 import { Effect, FileSystem, Layer, Logger } from "effect"
 import type { Scope } from "effect"
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { read } from "../../src/format/TimelineReader.ts"
 import { layer, timelinePath } from "../../src/recorder/FileRecorder.ts"
 import { withSpace } from "./support/Disk.ts"
 import { makeHeader } from "./support/Fixture.ts"
+import { mayMount, mountDisk } from "./support/MountedDisk.ts"
 import { Script } from "./support/Script.ts"
 
 /** What became of each turn, as the session was told. */
@@ -154,36 +153,17 @@ describe("when the disk is full", { timeout: 120_000 }, () => {
       check(answers, records)
     })))
 
-  const mounted = mount()
-  it.effect.skipIf(mounted === undefined)(
+  it.effect.skipIf(!mayMount())(
     "the same on a real file system of 512 KB",
     () =>
       onDisk(Effect.gen(function*() {
-        const directory = mounted?.directory ?? ""
+        const { directory } = yield* Effect.acquireDisposable(Effect.sync(() => mountDisk("512k")))
         writeFileSync(`${directory}/others`, new Uint8Array(416 * 1024))
         const answers = yield* talk(directory, (answers) => refusals(answers) >= 8)
         const { records, tear } = yield* read(timelinePath(directory, "ses_1"), { validate: true })
         assert.isUndefined(tear)
         assert.isAbove(answers.size - refusals(answers), 5)
         check(answers, records)
-      })).pipe(Effect.ensuring(Effect.sync(() => mounted?.unmount())))
+      }))
   )
 })
-
-/** A tiny tmpfs, where this process may mount one. */
-function mount(): { readonly directory: string; readonly unmount: () => void } | undefined {
-  const directory = mkdtempSync(`${tmpdir()}/rspp-full-`)
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", directory], { stdio: "ignore" })
-  } catch {
-    rmSync(directory, { recursive: true })
-    return undefined
-  }
-  return {
-    directory,
-    unmount: () => {
-      execFileSync("umount", [directory], { stdio: "ignore" })
-      rmSync(directory, { recursive: true })
-    }
-  }
-}

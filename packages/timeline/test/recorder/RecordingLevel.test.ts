@@ -15,6 +15,7 @@ import { ExportLag } from "../../src/store/ExportLag.ts"
 import { withFiles } from "./support/Disk.ts"
 import { makeHeader } from "./support/Fixture.ts"
 import { Script } from "./support/Script.ts"
+import { until } from "./support/Until.ts"
 
 const header = { ...makeHeader("L2"), behaviour_flags: Object.values(behaviourFlags) }
 
@@ -171,17 +172,6 @@ describe("evidence and manifest", () => {
     assert.strictEqual(stretches.at(-1)?.level, "L0")
   })
 })
-
-/** Waits, in real time, until `done` holds. */
-const until = (done: () => boolean): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setInterval(() => {
-      if (!done()) return
-      clearInterval(timer)
-      resume(Effect.void)
-    }, 1)
-    return Effect.sync(() => clearInterval(timer))
-  })
 
 describe("a file recorder", () => {
   /** A recorder under a script that answers its pressure as the kernel does. */

@@ -16,6 +16,8 @@ import { LeaseAuthority } from "../../../src/LeaseAuthority.ts"
 import { LeaseTokens } from "../../../src/LeaseTokens.ts"
 import type { Action } from "../../../src/Permissions.ts"
 import { SecurityTenancy } from "../../../src/SecurityTenancy.ts"
+import { SnapshotFeed } from "../../../src/SnapshotFeed.ts"
+import * as SqlSnapshotLog from "../../../src/sql/SqlSnapshotLog.ts"
 
 export interface Answer {
   readonly status: number
@@ -35,9 +37,13 @@ export interface Sent {
 export interface Api {
   readonly send: (method: string, path: string, sent?: Sent) => Promise<Answer>
   readonly platformKey: string
+  /** The same as a `fetch`, for clients that take one. */
+  readonly fetch: typeof fetch
 }
 
-const modules = controlModules().pipe(
+const modules = SnapshotFeed.layer().pipe(
+  Layer.provideMerge(controlModules()),
+  Layer.provide(SqlSnapshotLog.layer({ name: "test" })),
   Layer.provideMerge(LeaseAuthority.layerMemory()),
   Layer.provideMerge(LeaseTokens.layerSeeded(1)),
   Layer.provideMerge(ControlPlane.layerMemory())
@@ -51,7 +57,9 @@ const tokens = ClientTokens.layer({
 })
 
 export const openApi = (
-  client: Layer.Layer<SqlClient.SqlClient>
+  client: Layer.Layer<SqlClient.SqlClient>,
+  /** What the routes are given besides; by default their own defaults. */
+  more: Layer.Layer<never> = Layer.empty
 ): Effect.Effect<Api & { readonly leases: LeaseAuthority["Service"] }, never, Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Effect.orDie(Layer.build(Layer.fresh(modules.pipe(Layer.provideMerge(client)))))
@@ -60,6 +68,7 @@ export const openApi = (
       controlRoutes.pipe(
         Layer.provide(Layer.succeedContext(context)),
         Layer.provide(tokens),
+        Layer.provide(more),
         Layer.provideMerge(HttpServer.layerServices)
       ),
       { disableLogger: true }
@@ -67,6 +76,7 @@ export const openApi = (
     yield* Effect.addFinalizer(() => Effect.promise(dispose))
     return {
       platformKey: key?.text ?? "",
+      fetch: (input, init) => handler(new Request(input, init)),
       leases: Context.get(context, LeaseAuthority),
       send: async (method, path, { body, headers, key }: Sent = {}) => {
         const response = await handler(

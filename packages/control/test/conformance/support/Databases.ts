@@ -13,6 +13,8 @@ import { join } from "node:path"
 /** A new, empty database; each layer is a client of its own, as another process has. */
 export interface Database {
   readonly client: Layer.Layer<SqlClient.SqlClient>
+  /** A client that only reads, as a backup has it; the database must have been opened by another before. */
+  readonly reader: Layer.Layer<SqlClient.SqlClient>
 }
 
 type Make = Effect.Effect<Database, never, Scope.Scope>
@@ -22,7 +24,10 @@ const sqlite: Make = Effect.map(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "rspp-control-"))),
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
   ),
-  (directory) => ({ client: NodeSqlite.layer(join(directory, "control.sqlite")) })
+  (directory) => {
+    const file = join(directory, "control.sqlite")
+    return { client: NodeSqlite.layer(file), reader: NodeSqlite.layer(file, { readOnly: true }) }
+  }
 )
 
 /** A schema for each test, so that a server that was given may hold other things. */
@@ -38,7 +43,8 @@ const postgres = (url: string): Make =>
     )
     const inTest = new URL(url)
     inTest.searchParams.set("options", `-c search_path=${schema}`)
-    return { client: Layer.orDie(Postgres.layer(Redacted.make(inTest))) }
+    const client = Layer.orDie(Postgres.layer(Redacted.make(inTest)))
+    return { client, reader: client }
   })
 
 const notRun = (what: string, missing: string) =>

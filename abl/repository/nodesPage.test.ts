@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { readNodesFile } from "@rspp/providers/nodes/ExternalNodes"
+import { namedPatterns } from "@rspp/providers/nodes/Patterns"
+import { Effect } from "effect"
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+
+const root = dirname(dirname(import.meta.dirname))
+const read = (path: string) => readFileSync(join(root, path), "utf8")
+const page = read("docs/nodes.md")
+const blocks = (language: string) =>
+  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, "gu"))].map(([, code = ""]) => code)
+
+/** What stands between two marks of the example, with the indentation that it has there taken away. */
+const marked = (name: string) => {
+  const [, code = ""] =
+    new RegExp(`// <${name}>\\n([^]*?)\\n *// </${name}>`, "u").exec(read("test/examples/node.test.ts")) ?? []
+  return code
+}
+const flush = (code: string) => code.split("\n").map((line) => line.trim()).join("\n").trim()
+
+describe("docs/nodes.md", () => {
+  it("shows the code of the example, which is tested", () => {
+    const shown = blocks("ts").map(flush)
+    assert.deepStrictEqual(shown, ["least", "whole", "test", "register", "process"].map((name) => flush(marked(name))))
+  })
+
+  it.effect("shows a nodes file that is accepted", () =>
+    Effect.gen(function*() {
+      const [file = ""] = blocks("json")
+      const { nodes } = yield* readNodesFile(file, "nodes.json", [])
+      assert.lengthOf(nodes, 1)
+    }))
+
+  it("names only files that exist, and every set of patterns", () => {
+    for (const [, path = ""] of page.matchAll(/\]\(([^)#:]+)\)/gu)) {
+      assert.isTrue(existsSync(join(root, "docs", path)), `it names ${path}`)
+    }
+    for (const name of Object.keys(namedPatterns)) assert.include(page, `\`${name}\``)
+  })
+})
