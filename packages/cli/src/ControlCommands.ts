@@ -91,6 +91,10 @@ export const controlPlane = Command.make(
         Flag.withDescription("Requests that a key may send at once after a time without any; default: twice --rate")
       )
     ),
+    runtimeRate: Flag.Finite("runtime-rate").pipe(
+      Flag.withDefault(1000),
+      Flag.withDescription("The --rate of keys of runtimes, which ask once a second for each session. Default: 1000")
+    ),
     drainNotice: Flag.Int("drain-notice").pipe(
       Flag.withDefault(0),
       Flag.withDescription("When stopped, say so at /readyz for this time before no more is taken, in ms; default 0")

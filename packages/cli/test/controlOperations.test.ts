@@ -315,8 +315,11 @@ describe("a control plane with a rate", () => {
   }, 60_000)
 
   it("takes schedules and canaries of rollouts from the command line", async () => {
-    writeFileSync(join(cwd, "two.yaml"), "schema_version: v1.0\npipeline_id: assistant\npipeline_version: v2\n")
-    for (const file of ["assistant.yaml", "two.yaml"]) await as(url, owner, "pipeline", "publish", file)
+    for (const version of ["v1", "v2"]) {
+      const file = join(cwd, `${version}.yaml`)
+      writeFileSync(file, `schema_version: v1.0\npipeline_id: assistant\npipeline_version: ${version}\n`)
+      expect((await as(url, owner, "pipeline", "publish", file)).code).toBe(0)
+    }
     const put = (...more: ReadonlyArray<string>) =>
       as(url, owner, "rollout", "put", "assistant", "--stable", "v1", "--candidate", "v2", ...more)
     const set = await put(

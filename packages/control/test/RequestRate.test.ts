@@ -3,15 +3,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import { Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import type { Role } from "../src/Permissions.ts"
 import { layerRequestRate, RequestRate } from "../src/http/RequestRate.ts"
 import { openApi, textAt } from "./conformance/support/Api.ts"
 
 /** How many of `n` requests of a key are let through now. */
-const letThrough = (key: string, n: number) =>
+const letThrough = (key: string, n: number, role: Role = "viewer") =>
   Effect.gen(function*() {
     const rate = yield* RequestRate
     let through = 0
-    for (let i = 0; i < n; i++) if (Exit.isSuccess(yield* Effect.exit(rate.take(key)))) through++
+    for (let i = 0; i < n; i++) if (Exit.isSuccess(yield* Effect.exit(rate.take({ key_id: key, role })))) through++
     return through
   })
 
@@ -44,15 +45,23 @@ describe("the rate of a key", () => {
       assert.strictEqual(yield* letThrough("b", 20), 20)
     }).pipe(limited(20, 10)))
 
+  it.effect("is another for keys of runtimes, where that is asked for", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* letThrough("a", 1000), 20)
+      assert.strictEqual(yield* letThrough("b", 1000, "runtime"), 500)
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* letThrough("b", 1000, "runtime"), 100)
+    }).pipe(Effect.provide(layerRequestRate({ burst: 20, perSecond: 10 }, { burst: 500, perSecond: 1000 }))))
+
   it.effect("says after which time it may come again, and then it may", () =>
     Effect.gen(function*() {
       const rate = yield* RequestRate
       yield* letThrough("a", 3)
       yield* TestClock.adjust(100)
-      const problem = yield* Effect.flip(rate.take("a"))
+      const problem = yield* Effect.flip(rate.take({ key_id: "a", role: "viewer" }))
       assert.deepInclude(problem, { status: 429, code: "too_many_requests", retry_after_ms: 400 })
       yield* TestClock.adjust(problem.retry_after_ms ?? 0)
-      yield* rate.take("a")
+      yield* rate.take({ key_id: "a", role: "viewer" })
     }).pipe(limited(3, 2)))
 
   it.effect("is not stopped by a time of day that is put back", () =>

@@ -27,6 +27,7 @@ export interface ControlPlaneFlags {
   readonly snapshotTtl: number | undefined
   readonly rate: number
   readonly burst: number | undefined
+  readonly runtimeRate: number
   readonly drainNotice: number
   readonly drainWithin: number
   readonly json: boolean
@@ -35,14 +36,18 @@ export interface ControlPlaneFlags {
 /** Longest request: a large spec has 20 KB, and the reader of specs takes 1 MiB. */
 const maxRequestBytes = 2_097_152
 
-const rateOf = (rate: number, burst: number | undefined) => {
+const rateOf = ({ burst, rate, runtimeRate }: ControlPlaneFlags) => {
   if (rate === 0 && burst === undefined) return Effect.succeed(Layer.empty)
   const perBurst = burst ?? Math.max(1, Math.ceil(2 * rate))
-  return rate > 0 && rate <= maxPerSecond && perBurst >= 1
-    ? Effect.succeed(layerRequestRate({ perSecond: rate, burst: perBurst }))
+  const isRate = (perSecond: number) => perSecond > 0 && perSecond <= maxPerSecond
+  return isRate(rate) && isRate(runtimeRate) && perBurst >= 1
+    ? Effect.succeed(layerRequestRate(
+      { perSecond: rate, burst: perBurst },
+      { perSecond: runtimeRate, burst: Math.max(perBurst, Math.ceil(2 * runtimeRate)) }
+    ))
     : Effect.fail(usage(
-      `--rate ${rate}${burst === undefined ? "" : ` with --burst ${burst}`} is no limit`,
-      `Give a rate of more than 0 and at most ${maxPerSecond} and a burst of at least 1; --rate 0 alone for no limit.`
+      `--rate ${rate}${burst === undefined ? "" : ` with --burst ${burst}`}, --runtime-rate ${runtimeRate} is no limit`,
+      `Give rates of more than 0 and at most ${maxPerSecond} and a burst of at least 1; --rate 0 alone for no limit.`
     ))
 }
 
@@ -98,7 +103,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     )
   }
   const livekit = yield* tokens(flags.livekit, flags.agent)
-  const rate = yield* rateOf(flags.rate, flags.burst)
+  const rate = yield* rateOf(flags)
   const cleanStop = yield* CleanStop
   for (const [flag, ms] of [["--drain-notice", flags.drainNotice], ["--drain-within", flags.drainWithin]] as const) {
     if (ms < 0 || ms > maxDrainMs) {

@@ -75,7 +75,7 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
           ),
           Effect.mapError((error) => (error._tag === "Unauthenticated" ? unauthorized(error) : unavailable))
         )
-        yield* rate.take(principal.key_id)
+        yield* rate.take(principal)
         const named = request.headers["x-rspp-tenant"]
         if (named !== undefined && named !== principal.tenant_id) return yield* forbiddenTenant
         const action = Option.getOrUndefined(Context.getOption(endpoint.annotations, Requires))

@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RateLimiter from "effect/persistence/RateLimiter"
+import type { Principal } from "../Permissions.ts"
 import { OverloadedProblem } from "./Problems.ts"
 
 /** How fast an API key may ask. */
@@ -30,15 +31,16 @@ export const maxPerSecond = 1000
  */
 export const RequestRate = Context.Reference<{
   /** Takes a token of the key, or fails with 429. */
-  readonly take: (key_id: string) => Effect.Effect<void, OverloadedProblem>
+  readonly take: (principal: Pick<Principal, "key_id" | "role">) => Effect.Effect<void, OverloadedProblem>
 }>("rspp/http/RequestRate", { defaultValue: () => ({ take: () => Effect.void }) })
 
-/** A limit for each key. */
-export const layerRequestRate = ({ burst, perSecond }: RequestRateOptions): Layer.Layer<never> =>
+/** A limit for each key; `runtime` for keys of that role, which ask for each session that they run. */
+export const layerRequestRate = (options: RequestRateOptions, runtime = options): Layer.Layer<never> =>
   Layer.effect(
     RequestRate,
     Effect.gen(function*() {
-      if (!(perSecond > 0 && perSecond <= maxPerSecond && Number.isInteger(burst) && burst >= 1)) {
+      for (const { burst, perSecond } of [options, runtime]) {
+        if (perSecond > 0 && perSecond <= maxPerSecond && Number.isInteger(burst) && burst >= 1) continue
         throw new Error(
           `a rate has more than 0 and at most ${maxPerSecond} requests a second and a burst of at least 1, not ${perSecond} and ${burst}`
         )
@@ -48,17 +50,22 @@ export const layerRequestRate = ({ burst, perSecond }: RequestRateOptions): Laye
       // time of day that is put back would give no token for as long
       const nowMs = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
       const steady: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, { currentTimeMillisUnsafe: nowMs })
-      // what an empty bucket takes to fill
-      const window = Duration.millis(burst / perSecond * 1000)
       return {
-        take: (key_id) =>
-          limiter.consume({ algorithm: "token-bucket", onExceeded: "fail", limit: burst, window, key: key_id }).pipe(
-            Effect.provideService(Clock.Clock, steady),
-            Effect.asVoid,
-            Effect.catchTag("RateLimiterError", ({ reason }) =>
-              // memory does not fail
-              reason._tag === "RateLimitStoreError" ? Effect.void : Effect.fail(tooFast(reason.retryAfter, perSecond)))
-          )
+        take: ({ key_id, role }) => {
+          const { burst, perSecond } = role === "runtime" ? runtime : options
+          // what an empty bucket takes to fill
+          const window = Duration.millis(burst / perSecond * 1000)
+          return limiter.consume({ algorithm: "token-bucket", onExceeded: "fail", limit: burst, window, key: key_id })
+            .pipe(
+              Effect.provideService(Clock.Clock, steady),
+              Effect.asVoid,
+              Effect.catchTag("RateLimiterError", ({ reason }) =>
+                // memory does not fail
+                reason._tag === "RateLimitStoreError"
+                  ? Effect.void
+                  : Effect.fail(tooFast(reason.retryAfter, perSecond)))
+            )
+        }
       }
     })
   ).pipe(Layer.provide(RateLimiter.layer), Layer.provide(RateLimiter.layerStoreMemory))
