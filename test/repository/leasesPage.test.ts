@@ -24,7 +24,7 @@ describe("docs/leases.md", () => {
       const { code, stderr } = await rspp(cwd, ...args)
       assert.strictEqual(code, Number(/exit ([0-9]+)/u.exec(comment)?.[1] ?? 0), `${line}\n${stderr}`)
     }
-  }, 180_000)
+  }, 300_000)
 
   it("names only files that exist, and every rule of the hammer's checker", () => {
     for (const [, path = ""] of page.matchAll(/\]\(([^)#:]+)\)/gu)) {

@@ -133,6 +133,8 @@ const wentOn = async (session: string, before: DurableState, printed: string): P
   const file = join("taken", `${session}.e${epoch}.timeline`)
   expect((await rspp(["timeline", "verify", file], { cwd })).code).toBe(0)
   expect((await rspp(["replay", file], { cwd })).code).toBe(0)
+  const { stdout } = await rspp(["timeline", "show", file], { cwd })
+  expect(stdout).toMatch(/session_resumed from_epoch \d+ turns \d+ accepted \d+ lines [1-9]\d* keys \d+\n/u)
   const records = await recordsOf(file)
   const [resumed] = records.flatMap(({ input }) => input?.type === "session_resumed" ? [input] : [])
   expect(resumed?.authority_epoch).toBeLessThan(epoch)

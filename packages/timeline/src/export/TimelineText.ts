@@ -189,6 +189,11 @@ const headerText = (header: TimelineHeader): string =>
 const inputText = (input: SessionInput): string => {
   const { type, ...rest } = input
   if (input.type === "snapshot") return words(type, input.snapshot.snapshot_kind, input.snapshot.snapshot_id)
+  if (input.type === "session_resumed") {
+    const { accepted_turns, authority_epoch, conversation, idempotency_keys, turns } = input
+    const counts = { turns, accepted: accepted_turns, lines: conversation.length, keys: idempotency_keys.length }
+    return words(type, fields({ from_epoch: authority_epoch, ...counts }))
+  }
   if (!("handle" in input)) {
     const { lease_token: _token, turn_id: _turn, ...said } = rest as Record<string, unknown>
     return words(type, fields(said))
