@@ -39,6 +39,25 @@ export const registeredSession = Effect.fn("registeredSession")(
   }
 )
 
+/**
+ * Tells the control plane that the call is over, so that it no longer counts among the sessions of its tenant. What is
+ * wrong with that, in words; undefined when it is done.
+ */
+export const endRegistered = Effect.fn("endRegistered")(
+  function*(server: ControlServer, session_id: string): Effect.fn.Return<string | undefined> {
+    const { asked, controlClient } = yield* Effect.promise(() => import("@rspp/control/http/ControlClient"))
+    const FetchHttpClient = yield* Effect.promise(() => import("effect/http/FetchHttpClient"))
+    return yield* Effect.flatMap(
+      controlClient(server),
+      (client) => asked(server, client.sessions.end({ params: { session_id } }))
+    ).pipe(
+      Effect.as(undefined),
+      Effect.catch(({ message }) => Effect.succeed(message)),
+      Effect.provide(FetchHttpClient.layer)
+    )
+  }
+)
+
 /** Providers that a published pipeline binds and this program does not know: the control plane may be of another release. */
 const unknownProviders = ({ spec }: PinnedSession): ReadonlyArray<string> => {
   const known: Readonly<Record<"stt" | "llm" | "tts", ReadonlyArray<string>>> = knownProviders

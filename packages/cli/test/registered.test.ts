@@ -96,6 +96,8 @@ describe("rspp run --control-plane", () => {
       expect(text).not.toContain(id)
     }
     expect((await rspp(["replay", "call.timeline"], { cwd })).code).toBe(0)
+    // the call is over, and so is the session: it takes no room of the tenant's any more
+    expect(await ok(owner, "session", "get", session)).toMatchObject({ ended_ms: expect.any(Number) as number })
     const answer = await fetch(`${url}/v1/provider-health`, { headers: { authorization: `Bearer ${runtime}` } })
     expect(await answer.json()).toEqual({
       providers: { "embedded/flite": "closed", "embedded/moonshine": "closed", "embedded/rules": "closed" }

@@ -8,7 +8,7 @@ import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { makePlacementId, parseLeases } from "../LeaseDatabase.ts"
 import { parseControlServer } from "../ControlServerAddress.ts"
-import { registeredSession } from "../RegisteredSession.ts"
+import { endRegistered, registeredSession } from "../RegisteredSession.ts"
 import { parseSnapshots } from "../SnapshotAddress.ts"
 import type { SharedSnapshots } from "../SnapshotAddress.ts"
 import type { ControlServer } from "@rspp/control/http/ControlClient"
@@ -116,6 +116,10 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       ...(flags.keys === undefined ? {} : { keys: flags.keys }),
       ...(flags.trace === undefined ? {} : { trace: flags.trace })
     })
+    const notEnded = registered === undefined ? undefined : yield* endRegistered(registered.server, session_id)
+    if (notEnded !== undefined) {
+      screen.note(`${session_id} is over, and still counts: ${notEnded}. Later: rspp session end ${session_id}`)
+    }
     const summary = yield* describeCall(result, {
       ...files,
       ...(kept === undefined ? {} : { timeline: kept }),
