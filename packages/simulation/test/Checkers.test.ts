@@ -1027,6 +1027,13 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       const { generation } = fired.input
       command(isCommand("arm_timer", { generation }), (arm) => void (arm["due_ms"] = 99_999_999))(records)
     }],
+    ["a timer that stays behind when another fires that is due with it", "plain", (records) => {
+      const fired = records[at(records, isInput("timer", { timer: "endpoint" }))]
+      if (fired?.record !== "input") return
+      command(isCommand("arm_timer", { timer: "utterance_limit" }), (arm) => {
+        arm["due_ms"] = fired.runtime_timestamp_ms
+      })(records)
+    }],
     ["a timer that is armed twice", "plain", twice(isCommand("arm_timer"))],
     ["a timer that is disarmed and was not armed", "plain", twice(isCommand("disarm_timer"))],
     ["a timer that outlives the session", "plain", (records) => {
