@@ -180,7 +180,10 @@ describe("rspp control-plane", () => {
 
   it("refuses what a key may not do, and says which key could", async () => {
     const { code, stderr } = await as(owner, "tenant", "list")
-    expect([code, stderr]).toEqual([1, expect.stringContaining("may not do tenant:list there; it wants the platform key")])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("may not do tenant:list there; it wants the platform key")
+    ])
     expect((await as("", "pipeline", "list")).code).toBe(1)
     const viewer = JSON.parse(await ok(owner, "tenant", "key", "desk", "--role", "viewer", "--json")) as {
       readonly text: string
