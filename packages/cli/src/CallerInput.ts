@@ -19,7 +19,7 @@ export interface CallerInput {
 }
 
 const usage = (message: string) =>
-  new CliFailure({ exit: "usage", message, hint: "Run rspp run --help to see what there is." })
+  new CliFailure({ exit: "usage", message, hint: "Run the command with --help to see what there is." })
 
 /** Reads what the caller says: a recording (a file or standard input), or a script of several. */
 export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) {

@@ -20,6 +20,8 @@ export class CliFailure extends Schema.TaggedError<CliFailure>()("CliFailure", {
 /** The command has shown its result, and the result is not good. */
 export const told = (exit: ExitName): CliFailure => new CliFailure({ exit, message: "" })
 
+const lookAtDatabase = "Run rspp doctor --database with the same database to see what is wrong with it."
+
 /**
  * The exit code of each typed error of the packages, by its tag: a command need not catch what it has nothing to add to.
  * By tag and not by class, so that starting the program does not load what no command needs.
@@ -81,6 +83,13 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   PlatformError: "unavailable"
 }
 
+/** What to do about errors of the packages that know no command of this program. */
+const adviceOfTag: Readonly<Record<string, string>> = {
+  DatabaseFailure: lookAtDatabase,
+  LeaseStoreFailure: lookAtDatabase,
+  StateStoreFailure: lookAtDatabase
+}
+
 /** What the user is told at the end, and the exit code. */
 export interface Ending {
   readonly exit: ExitName
@@ -105,7 +114,7 @@ const describe = (error: unknown): Ending | undefined => {
   const exit = tag === "ProviderUnavailable" && text(error, "file") !== undefined ? "bad_input" : exitOfTag[tag]
   if (exit === undefined) return undefined
   // `hint` and `remedy`: what to do, in the words of the package that raised it.
-  const advice = text(error, "hint") ?? text(error, "remedy")
+  const advice = text(error, "hint") ?? text(error, "remedy") ?? adviceOfTag[tag]
   return { exit, lines: [text(error, "message") ?? tag, ...(advice === undefined ? [] : [advice])] }
 }
 

@@ -241,7 +241,7 @@ const place = Command.make(
     Effect.flatMap(Effect.promise(() => import("./command/Place.ts")), ({ placeSession }) => placeSession(flags))
 ).pipe(
   Command.withDescription(
-    "Have a session run by one of the runtimes that rspp standby --placed has started, until it is over"
+    "Have a session run by one of the runtimes that rspp standby --placed has started; does not wait until it is over"
   )
 )
 

@@ -21,18 +21,18 @@ export interface SharedLeases {
 }
 
 const hint =
-  "Leases are in sqlite:PATH, or in postgres://USER@HOST/DATABASE (its password may be in PGPASSWORD) for more than one machine."
+  "Give sqlite:PATH, or postgres://USER@HOST/DATABASE (its password may be in PGPASSWORD) for more than one machine."
 
-/** Reads `sqlite:PATH` or `postgres:URL`. */
+/** Reads `sqlite:PATH` or `postgres:URL`: where leases are, and where a control plane keeps everything. */
 export const parseLeases = (text: string): Effect.Effect<DatabaseAddress, CliFailure> =>
   Effect.gen(function*() {
     const address = yield* Effect.mapError(
       parseStore(text),
-      ({ message }) => new CliFailure({ exit: "usage", message: message.replace("store", "lease store"), hint })
+      ({ message }) => new CliFailure({ exit: "usage", message: message.replace("store", "database"), hint })
     )
     if (address.kind === "postgres") return address
     if (address.kind === "sqlite") return { kind: address.kind, path: address.path }
-    return yield* new CliFailure({ exit: "usage", message: "leases cannot be kept in a directory", hint })
+    return yield* new CliFailure({ exit: "usage", message: "a directory is no database", hint })
   })
 
 /** Unlike any other process's, also that of a successor with the same process id. */

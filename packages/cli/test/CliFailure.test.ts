@@ -12,6 +12,12 @@ describe("how the program ends", () => {
     expect(endingOf(Exit.fail(foreign), false)).toEqual({ exit: "unavailable", lines: ["no voice", "install it"] })
   })
 
+  it("says where to look when a database cannot be used", () => {
+    const away = { _tag: "LeaseStoreFailure", message: "away" }
+    const { exit, lines } = endingOf(Exit.fail(away), false)
+    expect([exit, lines[0], lines[1]]).toEqual(["unavailable", "away", expect.stringContaining("doctor --database")])
+  })
+
   it("says nothing more when the command has said it all", () => {
     expect(endingOf(Exit.fail(told("violation")), false)).toEqual({ exit: "violation", lines: [] })
   })

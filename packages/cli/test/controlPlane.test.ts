@@ -126,6 +126,7 @@ describe("rspp control-plane", () => {
         roomConfig: { agents: [{ agentName: "assistant" }] }
       })
       expect(await ok(owner, "rollout", "rollback", "assistant", "--reason", "it stammers")).toContain("is back at v1")
+      expect(await ok(owner, "rollout", "list")).toContain("stable v1, candidate v2 was rolled back")
       expect(await ok(owner, "session", "list", "--active")).toContain(`${session.session_id}  assistant v1  ann`)
       const audit = await ok(owner, "audit", "list")
       for (const action of ["tenant.create acme", "pipeline.publish assistant@v2", "rollout.rollback assistant"]) {
@@ -179,7 +180,10 @@ describe("rspp control-plane", () => {
 
   it("refuses what a key may not do, and says which key could", async () => {
     const { code, stderr } = await as(owner, "tenant", "list")
-    expect([code, stderr]).toEqual([1, expect.stringContaining("may not do tenant:list")])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("may not do tenant:list there; it wants the platform key")
+    ])
     expect((await as("", "pipeline", "list")).code).toBe(1)
     const viewer = JSON.parse(await ok(owner, "tenant", "key", "desk", "--role", "viewer", "--json")) as {
       readonly text: string
@@ -201,6 +205,12 @@ describe("rspp control-plane", () => {
     )
     const { code, stderr } = await as(owner, "pipeline", "publish", "bad.json")
     expect([code, stderr]).toEqual([3, expect.stringContaining("\"ears\" has the unknown type \"speech_to_txt\"")])
+  }, 60_000)
+
+  it("does not send a document of another form, and says what is wrong with it", async () => {
+    writeFileSync(join(cwd, "quotas.json"), JSON.stringify({ max_sessions_per_tenant: "many" }))
+    const { code, stderr } = await as(owner, "policy", "admission", "quotas.json")
+    expect([code, stderr]).toEqual([3, expect.stringContaining("[\"max_sessions_per_tenant\"]")])
   }, 60_000)
 
   it("shares its database with a second one, which gives out no other platform key", async () => {
@@ -248,7 +258,8 @@ describe("rspp control-plane", () => {
       const { code, stderr } = await rspp(["control-plane", ...args], { cwd })
       return `${code} ${stderr}`
     }
-    expect(await wrong("--database", "dir:x")).toContain("2 ")
+    expect(await wrong("--database", "dir:x")).toContain("2 rspp: a directory is no database\n      Give sqlite:PATH")
+    expect(await wrong("--database", "mysql:x")).toContain("2 rspp: there is no kind of database mysql")
     expect(await wrong("--database", "sqlite:x", "--listen", "nowhere")).toContain(
       "2 rspp: --listen nowhere is no address"
     )
@@ -257,8 +268,10 @@ describe("rspp control-plane", () => {
     )
     const taken = new URL(url).port
     expect(await wrong("--database", "sqlite:x.sqlite", "--listen", `127.0.0.1:${taken}`)).toContain(
-      "69 rspp: cannot listen"
+      `69 rspp: cannot listen at 127.0.0.1:${taken} (listen EADDRINUSE`
     )
+    const noUrl = await rspp(["pipeline", "list", "--server", "127.0.0.1:9"], { cwd })
+    expect([noUrl.code, noUrl.stderr]).toEqual([2, expect.stringContaining("--server has no address")])
     const { code, stderr } = await rspp(["pipeline", "list", "--server", "http://127.0.0.1:9"], { cwd })
     expect([code, stderr]).toEqual([69, expect.stringContaining("Start one with rspp control-plane")])
   }, 60_000)

@@ -48,6 +48,9 @@ export type Action = keyof typeof permissions
 export const actions = Object.keys(permissions) as ReadonlyArray<Action>
 export const ActionName = Schema.Literals(actions)
 
+/** Whether no role of a tenant has `action`: its owners cannot give out a key for it. */
+export const isPlatformOnly = (action: Action): boolean => permissions[action].every((role) => role === "platform")
+
 /** The tenant that platform keys stand in; no tenant can have this name. */
 export const platformTenant = "platform"
 

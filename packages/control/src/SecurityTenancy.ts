@@ -9,7 +9,7 @@ import type { AuditEntry } from "./AuditLog.ts"
 import { ControlConflict, ControlInvalid, Forbidden, notFound, Unauthenticated } from "./ControlError.ts"
 import type { ControlNotFound, DatabaseFailure } from "./ControlError.ts"
 import { hashSecret, isSameHash, KeySecrets, keyText, readKey, secretBytes } from "./KeySecrets.ts"
-import { ActionName, isAllowed, platformTenant, Role } from "./Permissions.ts"
+import { ActionName, isAllowed, isPlatformOnly, platformTenant, Role } from "./Permissions.ts"
 import type { Action, Principal } from "./Permissions.ts"
 import type { Page, PageRequest } from "./sql/Database.ts"
 import { JsonText, Long, nextPosition, pageOf, readPage, rowsOf } from "./sql/Database.ts"
@@ -316,8 +316,9 @@ const make = Effect.gen(function*() {
       : Effect.fail(
         new Forbidden({
           code: "not_allowed",
-          message:
-            `this key (role ${principal.role}) may not do ${action} there; ask an owner of the tenant for one that may`
+          message: `this key (role ${principal.role}) may not do ${action} there; ${
+            isPlatformOnly(action) ? "it wants the platform key" : "ask an owner of the tenant for one that may"
+          }`
         })
       )
 

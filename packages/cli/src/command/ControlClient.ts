@@ -9,6 +9,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { CliFailure, told } from "../CliFailure.ts"
 import type { ServerFlags } from "../ControlCommands.ts"
+import { isControlServer } from "../ControlServerAddress.ts"
 import { readJson } from "../JsonInput.ts"
 import { Screen } from "../Screen.ts"
 
@@ -43,6 +44,14 @@ const failureOf = (server: string) => (error: unknown): CliFailure => {
       ...(hint === undefined ? {} : { hint })
     })
   }
+  // an answer of another form is an error of the client; this is what was to be sent
+  if (field(error, "_tag") === "SchemaError") {
+    return new CliFailure({
+      exit: "bad_input",
+      message: `this was not sent, for the API has no such request: ${String(field(error, "message"))}`,
+      hint: `${server}/docs shows what it takes.`
+    })
+  }
   return new CliFailure({
     exit: "unavailable",
     message: `the control plane at ${server} cannot be asked (${String(field(error, "message") ?? error)})`,
@@ -60,6 +69,13 @@ const call = <A>(
   Effect.gen(function*() {
     const screen = yield* Screen
     const server = given ?? process.env["RSPP_CONTROL_PLANE"] ?? defaultServer
+    if (!isControlServer(server) || !URL.canParse(server)) {
+      return yield* new CliFailure({
+        exit: "usage",
+        message: `${given === undefined ? "RSPP_CONTROL_PLANE" : "--server"} has no address of a control plane`,
+        hint: "Write http://HOST:PORT, as rspp control-plane says."
+      })
+    }
     const key = process.env["RSPP_API_KEY"] ?? ""
     const answer = yield* HttpApiClient.make(ControlApi, {
       transformClient: HttpClient.mapRequest((request) =>
@@ -225,6 +241,8 @@ export const listRollouts = (flags: PageFlags) =>
       `${documentLine(item)}  stable ${item.body.stable_version}${
         item.body.candidate_version === undefined
           ? ""
+          : item.body.rolled_back.some(({ pipeline_version }) => pipeline_version === item.body.candidate_version)
+          ? `, candidate ${item.body.candidate_version} was rolled back`
           : `, candidate ${item.body.candidate_version} at ${item.body.percent ?? 0} %`
       }`
     )

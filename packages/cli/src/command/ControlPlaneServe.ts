@@ -51,6 +51,10 @@ const rateOf = ({ burst, rate, runtimeRate }: ControlPlaneFlags) => {
     ))
 }
 
+/** Node's own words: the error of the layer has none. */
+const whyNot = ({ cause, message }: { readonly cause?: unknown; readonly message: string }): string =>
+  cause instanceof Error ? cause.message : message
+
 /** Longest time of either part of a drain, ms: an hour. */
 const maxDrainMs = 3_600_000
 
@@ -133,7 +137,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
       Layer.effectContext(Effect.fail(
         new CliFailure({
           exit: "unavailable",
-          message: `cannot listen at ${flags.listen} (${cause.message})`,
+          message: `cannot listen at ${flags.listen} (${whyNot(cause)})`,
           hint: "Give another --listen, or stop the program that has the port."
         })
       ))
