@@ -28,16 +28,20 @@ it("a table that nobody has decided about is found", () => {
 
 withPostgres("backup", ({ stop, url }) => {
   afterAll(stop)
-  it.live("every table of the program is backed up or left out for a reason, and none is both", () =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      yield* migrateControl
-      yield* Layer.build(SessionStates.layerSql({ name: "db" }))
-      yield* Layer.build(SqlTimelineStore.layer("db"))
-      yield* Layer.build(SessionPlacement.layerClient({ goneAfterMs: 10_000 }))
-      const rows = yield* sql`SELECT tablename AS name FROM pg_tables WHERE schemaname = ANY(current_schemas(false))`
-      const made = rows.map((row) => String(row["name"])).sort()
-      assert.isTrue(made.includes("rspp_session_states") && made.some((name) => name.startsWith("rspp_cluster_")))
-      assert.deepStrictEqual(undecided(made), { tables: [], patterns: [] })
-    }).pipe(Effect.scoped, Effect.provide(inOwnSchema(url))), 60_000)
+  it.live(
+    "every table of the program is backed up or left out for a reason, and none is both",
+    () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* migrateControl
+        yield* Layer.build(SessionStates.layerSql({ name: "db" }))
+        yield* Layer.build(SqlTimelineStore.layer("db"))
+        yield* Layer.build(SessionPlacement.layerClient({ goneAfterMs: 10_000 }))
+        const rows = yield* sql`SELECT tablename AS name FROM pg_tables WHERE schemaname = ANY(current_schemas(false))`
+        const made = rows.map((row) => String(row["name"])).sort()
+        assert.isTrue(made.includes("rspp_session_states") && made.some((name) => name.startsWith("rspp_cluster_")))
+        assert.deepStrictEqual(undecided(made), { tables: [], patterns: [] })
+      }).pipe(Effect.scoped, Effect.provide(inOwnSchema(url))),
+    60_000
+  )
 })

@@ -23,7 +23,10 @@ export const sharedStates = (database: DatabaseAddress): Layer.Layer<SessionStat
     const client = layer(database.url, { maxConnections: stateConnections }).pipe(
       Layer.catch((error) =>
         Layer.effectContext(Effect.fail(
-          new Failure({ reason: "unavailable", message: `${name}: its session states cannot be reached (${sqlReason(error)})` })
+          new Failure({
+            reason: "unavailable",
+            message: `${name}: its session states cannot be reached (${sqlReason(error)})`
+          })
         ))
       )
     )

@@ -2,8 +2,10 @@
 import { afterAll, assert, it } from "@effect/vitest"
 import * as Postgres from "@rspp/sql/Postgres"
 import { sqlReason } from "@rspp/sql/SqlReason"
-import { Effect, Redacted } from "effect"
+import { Effect, Logger, Redacted } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import { inspect } from "node:util"
+import { asProblems } from "../src/http/Problems.ts"
 import { failing } from "../src/sql/Database.ts"
 import { withPostgres } from "./support/LeaseStores.ts"
 
@@ -12,7 +14,10 @@ it("is the message of an error that no server has raised, however deep", () => {
   assert.strictEqual(sqlReason(Object.assign(new Error("refused"), { code: "ECONNREFUSED" })), "refused")
   assert.strictEqual(sqlReason(Object.assign(new Error("not allowed"), { code: "EPERM" })), "not allowed")
   const login = Object.assign(new Error("role \"ann\" does not exist"), { code: "28000" })
-  assert.strictEqual(sqlReason({ message: "closed", cause: { reason: login } } as Error), "role \"…\" does not exist [28000]")
+  assert.strictEqual(
+    sqlReason({ message: "closed", cause: { reason: login } } as Error),
+    "role \"…\" does not exist [28000]"
+  )
   const loop: { message: string; cause?: unknown } = { message: "around" }
   loop.cause = loop
   assert.strictEqual(sqlReason(loop), "around")
@@ -32,14 +37,17 @@ withPostgres("reasons", ({ stop, url }) => {
       const parted = yield* message(sql`SELECT CAST(${"sk_secret"} AS BIGINT)`)
       assert.match(parted, /invalid input syntax for type bigint \[22P02\]/u)
       assert.notInclude(parted, "sk_secret")
+      const logged: Array<string> = []
       yield* sql`CREATE TEMPORARY TABLE kept (secret TEXT CHECK (length(secret) > 99))`.pipe(
         Effect.andThen(sql`INSERT INTO kept VALUES (${"sk_secret"})`),
         sql.withTransaction,
-        message,
-        Effect.map((text) => {
-          assert.match(text, /violates check constraint/u)
-          assert.notInclude(text, "sk_secret")
-        })
+        failing,
+        // as the API answers it
+        (statement) => asProblems(statement),
+        Effect.flip,
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(inspect(message, { depth: 20 })))]))
       )
+      assert.match(logged.join("\n"), /violates check constraint "kept_secret_check" \[23514\]/u)
+      assert.notInclude(logged.join("\n"), "sk_secret")
     }).pipe(Effect.provide(Postgres.layer(Redacted.make(new URL(url))))))
 })

@@ -147,19 +147,22 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. */
-    const failed = (session_id: string) => (error: { readonly message: string }) =>
-      Effect.sync(() =>
-        tell({ event: "failed", session_id, message: error.message }, `${session_id}: cannot go on: ${error.message}`)
+    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
+    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
+      Effect.andThen(
+        Effect.ignore(states.forget(session_id, authority_epoch)),
+        Effect.sync(() => tellFailed(session_id, error))
       )
+    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
+      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
 
     /** Another that stands by may be faster; then there is nothing to do. */
     const takeOver = (session_id: string) =>
       authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => goOn(lease, false)),
+        Effect.flatMap((lease) => Effect.catch(goOn(lease, false), failed(lease))),
         Effect.scoped,
         Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch(failed(session_id))
+        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error)))
       )
     if (placements !== undefined) {
       const context = yield* Effect.context<CallServices>()
@@ -167,7 +170,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         placements({
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease.session_id)), Effect.provide(context))
+          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }

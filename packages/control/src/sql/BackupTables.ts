@@ -40,6 +40,7 @@ export const notBackedUp: Readonly<Record<string, string>> = {
   rspp_state_migrations: "belongs to rspp_session_states",
   // who goes on with a session after a restore has an epoch above the floor, and so above every fence that was lost
   rspp_session_states: "the words of live calls in clear text: they do not outlive the call, least of all in a file",
-  "rspp_cluster_*": "who runs what at this instant: after a restore nobody runs anything, and what waited is placed again",
+  "rspp_cluster_*":
+    "who runs what at this instant: after a restore nobody runs anything, and what waited is placed again",
   "rspp_timeline_*": "recordings have their own stores, copies and rules of deletion"
 }

@@ -50,7 +50,9 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, listen, name }
     })
   const answered = <A, E extends { readonly message: string }>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
-      Effect.mapError((error) => failure("unavailable", `its snapshots cannot be reached (${sqlReason(error)})`, error)),
+      Effect.mapError((error) =>
+        failure("unavailable", `its snapshots cannot be reached (${sqlReason(error)})`, error)
+      ),
       Effect.timeoutOrElse({
         duration: answerWithinMs,
         orElse: () => Effect.fail(failure("unavailable", `no answer about snapshots within ${answerWithinMs} ms`))

@@ -117,7 +117,9 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
       times: attempts,
       while: (error) => error._tag === "SqlError" ? error.isRetryable : error.kind === "Locked"
     }),
-    Effect.mapError((error) => failure("unavailable", `the table of session states cannot be made (${sqlReason(error)})`))
+    Effect.mapError((error) =>
+      failure("unavailable", `the table of session states cannot be made (${sqlReason(error)})`)
+    )
   )
 
   const stateOf = (session_id: string, text: unknown): Effect.Effect<DurableState | undefined, StateStoreFailure> =>
