@@ -32,8 +32,7 @@ it("says that it is there only when it is, and leaves nothing half-named", async
   const failing = (tag: "AlreadyExists" | "Unknown") =>
     Effect.runPromise(
       Effect.flip(backUp({ database: `sqlite:${database}`, to, json: false })).pipe(
-        Effect.provide(linkEndsWith(tag)),
-        Effect.provide(Layer.merge(NodeServices.layer, screen))
+        Effect.provide(linkEndsWith(tag).pipe(Layer.provideMerge(Layer.merge(NodeServices.layer, screen))))
       )
     )
   expect(await failing("AlreadyExists")).toMatchObject({ exit: "bad_input", message: `${to} is there already` })

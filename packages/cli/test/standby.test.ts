@@ -118,6 +118,7 @@ const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
 
 interface Happened {
   readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed"
+  readonly session_id?: string
   readonly authority_epoch?: number
   readonly turns?: number
   readonly conversation?: number
@@ -286,6 +287,47 @@ describe("rspp standby", () => {
       }
     } finally {
       for (const { child } of runtimes) child.kill("SIGKILL")
+      server.stop()
+    }
+  }, minutes)
+
+  it("runs no more sessions at once than it may, placed ones and others counted together", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    script("one-placed.json", [{ text: `I would like a table for two ${"by the window, ".repeat(12)}please.` }])
+    script("one-orphan.json", [{ text: "Are you still there?" }])
+    const standby = started([
+      ...["standby", "--placed", "--sessions", "1", "--abandoned-after", String(minutes)],
+      ...["--script", "one-{session}.json", "--timelines", "one", ...shared(server.url)]
+    ])
+    const happened = (event: string, session: string) => () =>
+      Promise.resolve(
+        eventsOf(standby.printed()).find((one) => one.event === event && one.session_id === session)
+      )
+    try {
+      expect((await rspp(["place", "placed", "--leases", server.url], { cwd })).code).toBe(0)
+      await until("the placed one has begun", happened("begun", "placed"))
+      await Effect.runPromise(
+        Effect.flatMap(LeaseAuthority, (leases) => leases.acquire("orphan", "gone")).pipe(
+          Effect.provide(
+            LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
+              Layer.provide(SqlLeaseStore.layer({ name: "test", answerWithinMs: 20_000 })),
+              Layer.provide(LeaseTokens.layerSeeded(1)),
+              Layer.provide(client)
+            )
+          )
+        )
+      )
+      await until("the other one was taken over", happened("taken", "orphan"))
+      expect(eventsOf(standby.printed()).map(({ event, session_id }) => `${event} ${session_id}`).slice(1, 4)).toEqual([
+        "begun placed",
+        "ended placed",
+        "taken orphan"
+      ])
+    } finally {
+      standby.child.kill("SIGINT")
+      await standby.ended
       server.stop()
     }
   }, minutes)

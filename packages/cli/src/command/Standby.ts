@@ -1,7 +1,7 @@
 import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
-import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule } from "effect"
+import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
 import type { Stdio } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
@@ -100,6 +100,8 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const running = yield* FiberMap.make<string>()
     const ended = yield* Deferred.make<void>()
+    /** One for each session that runs here, however it came. */
+    const room = yield* Semaphore.make(flags.sessions)
 
     const goOn = Effect.fnUntraced(function*(lease: Lease, placed: boolean) {
       const { authority_epoch, session_id } = lease
@@ -159,10 +161,11 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     /** Another that stands by may be faster; then there is nothing to do. */
     const takeOver = (session_id: string) =>
       authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => Effect.catch(goOn(lease, false), failed(lease))),
+        Effect.flatMap((lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)))),
         Effect.scoped,
         Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error)))
+        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error))),
+        room.withPermitsIfAvailable(1)
       )
     if (placements !== undefined) {
       const context = yield* Effect.context<CallServices>()
@@ -170,6 +173,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         placements({
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
+          room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
           run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
