@@ -11,6 +11,7 @@ import * as SqlSnapshotLog from "@rspp/control/sql/SqlSnapshotLog"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import { Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { DatabaseAddress } from "./LeaseDatabase.ts"
@@ -30,7 +31,7 @@ export const databaseClient = (database: DatabaseAddress): Layer.Layer<SqlClient
       Layer.catch((cause) =>
         Layer.effectContext(Effect.fail(
           new DatabaseFailure({
-            message: `${databaseName(database)} cannot be reached (${cause.message})`,
+            message: `${databaseName(database)} cannot be reached (${sqlReason(cause)})`,
             retryable: true,
             cause
           })

@@ -1,6 +1,7 @@
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseStoreFailure } from "@rspp/control/LeaseStore"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import { Effect, Layer, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
@@ -59,7 +60,7 @@ export const sharedLeases = ({ database, ttlMs }: SharedLeases): Layer.Layer<Lea
           Layer.effectContext(Effect.fail(
             new LeaseStoreFailure({
               store: name,
-              message: `${name}: its leases cannot be reached (${cause.message})`,
+              message: `${name}: its leases cannot be reached (${sqlReason(cause)})`,
               cause
             })
           )))

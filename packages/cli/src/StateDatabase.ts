@@ -1,5 +1,6 @@
 import type { DurableState, SessionStateStoreService, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
 import { SessionStateStore, StateStoreFailure as Failure } from "@rspp/runtime/ports/SessionStateStore"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Effect, Exit, Layer, Redacted } from "effect"
 import type { DatabaseAddress } from "./LeaseDatabase.ts"
@@ -20,9 +21,12 @@ export const sharedStates = (database: DatabaseAddress): Layer.Layer<SessionStat
     const { layer, nameOf } = await import("@rspp/sql/Postgres")
     const name = nameOf(Redacted.value(database.url))
     const client = layer(database.url, { maxConnections: stateConnections }).pipe(
-      Layer.catch(({ message }) =>
+      Layer.catch((error) =>
         Layer.effectContext(Effect.fail(
-          new Failure({ reason: "unavailable", message: `${name}: its session states cannot be reached (${message})` })
+          new Failure({
+            reason: "unavailable",
+            message: `${name}: its session states cannot be reached (${sqlReason(error)})`
+          })
         ))
       )
     )

@@ -1,5 +1,8 @@
 // Sessions whose runtime dies or stands still, and another one that stands by: each is the real program in a process of
 // its own.
+import { LeaseAuthority, minLeaseTtlMs } from "@rspp/control/LeaseAuthority"
+import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
@@ -115,6 +118,7 @@ const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
 
 interface Happened {
   readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed"
+  readonly session_id?: string
   readonly authority_epoch?: number
   readonly turns?: number
   readonly conversation?: number
@@ -285,6 +289,90 @@ describe("rspp standby", () => {
       for (const { child } of runtimes) child.kill("SIGKILL")
       server.stop()
     }
+  }, minutes)
+
+  it("runs no more sessions at once than it may, placed ones and others counted together", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    script("one-placed.json", [{ text: `I would like a table for two ${"by the window, ".repeat(12)}please.` }])
+    script("one-orphan.json", [{ text: "Are you still there?" }])
+    const standby = started([
+      ...["standby", "--placed", "--sessions", "1", "--abandoned-after", String(minutes)],
+      ...["--script", "one-{session}.json", "--timelines", "one", ...shared(server.url)]
+    ])
+    const happened = (event: string, session: string) => () =>
+      Promise.resolve(
+        eventsOf(standby.printed()).find((one) => one.event === event && one.session_id === session)
+      )
+    try {
+      expect((await rspp(["place", "placed", "--leases", server.url], { cwd })).code).toBe(0)
+      await until("the placed one has begun", happened("begun", "placed"))
+      await Effect.runPromise(
+        Effect.flatMap(LeaseAuthority, (leases) => leases.acquire("orphan", "gone")).pipe(
+          Effect.provide(
+            LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
+              Layer.provide(SqlLeaseStore.layer({ name: "test", answerWithinMs: 20_000 })),
+              Layer.provide(LeaseTokens.layerSeeded(1)),
+              Layer.provide(client)
+            )
+          )
+        )
+      )
+      await until("the other one was taken over", happened("taken", "orphan"))
+      expect(eventsOf(standby.printed()).map(({ event, session_id }) => `${event} ${session_id}`).slice(1, 4)).toEqual([
+        "begun placed",
+        "ended placed",
+        "taken orphan"
+      ])
+    } finally {
+      standby.child.kill("SIGINT")
+      await standby.ended
+      server.stop()
+    }
+  }, minutes)
+
+  it("keeps no words of a session that it could not go on with", async () => {
+    const database = NodeSqlite.layer(join(cwd, "failed.db"))
+    const state: DurableState = {
+      session_id: "unreadable",
+      authority_epoch: 1,
+      revision: 1,
+      turns: 1,
+      invocations: 1,
+      accepted_turns: 1,
+      idempotency_keys: [],
+      conversation: [{ role: "user", turn_id: "turn_1", parts: [{ text: "My name is Ann.", chars: 15 }] }]
+    }
+    // The runtime that had it is gone: its lease runs out by itself.
+    const left = LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
+      Layer.provide(SqlLeaseStore.layer({ name: "test" })),
+      Layer.provide(LeaseTokens.layerSeeded(1)),
+      Layer.merge(SessionStates.layerSql({ name: "test" })),
+      Layer.provide(database)
+    )
+    await Effect.runPromise(
+      Effect.gen(function*() {
+        yield* (yield* LeaseAuthority).acquire("unreadable", "gone")
+        yield* (yield* SessionStates).save(state)
+      }).pipe(Effect.provide(left))
+    )
+    expect(await kept(database, "unreadable")).toEqual(state)
+    const standby = started([
+      "standby",
+      "--script",
+      "nowhere-{session}.json",
+      "--abandoned-after",
+      String(minutes),
+      ...shared("sqlite:failed.db")
+    ])
+    try {
+      await until("it failed", async () => eventsOf(standby.printed()).find(({ event }) => event === "failed"))
+      expect(await kept(database, "unreadable")).toBeUndefined()
+    } finally {
+      standby.child.kill("SIGINT")
+    }
+    expect((await standby.ended).code).toBe(130)
   }, minutes)
 
   it("says at once what is wrong with what it was given", async () => {

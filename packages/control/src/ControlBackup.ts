@@ -77,7 +77,9 @@ export interface RestoreReport {
  *   changes nothing. It is in the audit log, which goes on from the backup's.
  *
  * A backup holds hashes of keys, and answers to repeated requests of the last day with tokens of clients in them: keep it
- * as the database is kept. Recordings in the same database are not in it.
+ * as the database is kept. What else may be in the same database is not in it, by `notBackedUp` of `sql/BackupTables.ts`:
+ * recordings, the state of live sessions (their conversation, in clear text) and the queue of placed sessions. A session that
+ * is taken over after a restore goes on with nothing known, and one that was placed and had not begun is to be placed again.
  */
 export class ControlBackup extends Context.Service<ControlBackup, {
   /** Hands the lines of a backup to `write`, some at a time. */

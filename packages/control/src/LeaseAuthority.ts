@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
+import { makeRecentNumbers } from "./internal/RecentNumbers.ts"
 import { makeSubscribers } from "./internal/Subscribers.ts"
 import { LeaseStore } from "./LeaseStore.ts"
 import type { LeaseRow, LeaseStoreFailure } from "./LeaseStore.ts"
@@ -170,6 +171,12 @@ export class LeaseAuthority extends Context.Service<LeaseAuthority, {
     LeaseAuthority.layerNoDeps(options).pipe(Layer.provide(LeaseStore.layerMemory))
 }
 
+/**
+ * Sessions whose last change that was told is remembered (L4), the latest of them: a change that was overtaken is one round
+ * of the database late, in which so many others do not change.
+ */
+const maxTold = 16_384
+
 /** One that renews a lease. */
 interface Holder {
   /** Done when something has become of the session since it slept last. */
@@ -185,10 +192,10 @@ const make = Effect.fnUntraced(function*({ ttlMs }: LeaseOptions) {
   const subscribers = makeSubscribers<LeaseChange>()
   /** Who keeps a lease here, by session: news of the session wakes them. */
   const holders = new Map<string, Set<Holder>>()
-  const toldRevision = new Map<string, number>()
+  const toldRevision = makeRecentNumbers(maxTold)
 
   const tell = (row: LeaseRow, status: LeaseChange["status"], asOfNs: bigint, ttl = ttlMs): void => {
-    if (row.revision <= (toldRevision.get(row.session_id) ?? 0)) return // L4
+    if (row.revision <= toldRevision.get(row.session_id)) return // L4
     toldRevision.set(row.session_id, row.revision)
     subscribers.publish(row.session_id, changeOf(row, status, row.state === "held" ? ttl : 0, asOfNs))
   }

@@ -23,6 +23,9 @@ export type Placement = typeof Placement.Type
 /** How long a placement counts as there after it last said so, ms. */
 export const placementTtlMs = 30_000
 
+/** How long after that a placement is remembered, ms: it may still hold a lease that it renews in the database. */
+export const placementKeptMs = 3_600_000
+
 /** Most placements beside its own that a session's view names. */
 const maxOthers = 8
 
@@ -33,7 +36,8 @@ const maxOthers = 8
  * - **V1** placement and epoch are those of the live lease; a session without one has no view.
  * - **V2** endpoints are in the order in which they are to be tried: those of the session's own placement as it gave
  *   them, then the other live placements of the tenant, of the session's region first, by name; none twice.
- * - **V3** a placement that has not announced itself for {@link placementTtlMs} is not named, unless it holds the lease.
+ * - **V3** a placement that has not announced itself for {@link placementTtlMs} is not named, unless it holds the lease;
+ *   {@link placementKeptMs} later it is forgotten, when any placement of its tenant announces itself.
  */
 export class RoutingView extends Context.Service<RoutingView, {
   /** A placement says that it is there; to be repeated well within {@link placementTtlMs}. */
@@ -106,6 +110,10 @@ const make = Effect.gen(function*() {
         })
       } ON CONFLICT (tenant_id, placement_id) DO UPDATE SET region = excluded.region, endpoints = excluded.endpoints,
         seen_ms = excluded.seen_ms, expires_ms = excluded.expires_ms`)
+      // every process has an id of its own: without this there would be a row for each that has ever been. A statement of
+      // its own, so that two that announce themselves at once do not wait for each other's row.
+      yield* failing(sql`DELETE FROM rspp_placements
+        WHERE tenant_id = ${tenant_id} AND expires_ms <= ${seen_ms - placementKeptMs}`)
     }),
     placements: (tenant_id) => known(tenant_id),
     view: Effect.fn("RoutingView.view")(

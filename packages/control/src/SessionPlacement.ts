@@ -35,6 +35,8 @@ export interface PlacedRuntime {
   readonly placement_id: string
   /** How many sessions it runs at once, at most; those that it has no room for wait. */
   readonly maxSessions: number
+  /** Waits for room where the process also runs sessions that nobody placed; asked before the lease, and kept until `run` ends. */
+  readonly room?: Effect.Effect<void, never, Scope.Scope>
   /**
    * Runs a session under a lease that is held, and renewed, until the effect ends. When it ends by itself the session is
    * over; when it is interrupted the session is another runtime's.
@@ -121,7 +123,10 @@ const placement = Layer.effect(
     }))
 )
 
-const entity = ({ goneAfterMs }: PlacementOptions, { placement_id, run }: PlacedRuntime) =>
+const entity = (
+  { goneAfterMs }: PlacementOptions,
+  { placement_id, room = Effect.void, run }: PlacedRuntime
+) =>
   PlacedSession.toLayer(
     Effect.map(LeaseAuthority, (leases) => ({
       Run: ({ payload: { session_id } }: { readonly payload: { readonly session_id: string } }) =>
@@ -129,6 +134,7 @@ const entity = ({ goneAfterMs }: PlacementOptions, { placement_id, run }: Placed
           // Whoever had it may still believe so, until its TTL is over.
           Effect.retry(Schedule.spaced(Math.max(20, Math.floor(goneAfterMs * triedAgainPart)))),
           Effect.orDie,
+          (held) => Effect.andThen(room, held),
           Effect.flatMap(run),
           Effect.scoped
         )

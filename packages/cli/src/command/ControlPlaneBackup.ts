@@ -13,6 +13,14 @@ export interface BackupFlags {
   readonly json: boolean
 }
 
+/** Some network and FAT file systems know no links. */
+const notLinked = (to: string) =>
+  new CliFailure({
+    exit: "unavailable",
+    message: `${to}: the backup is whole, but cannot be given its name there: this file system makes no hard links`,
+    hint: "Give a --to on a local disk, and copy the file from there."
+  })
+
 /**
  * `rspp control-plane backup`: the whole of it in a new file that only its owner can read. The file has its name when it is
  * complete and on the disk; until then it is `FILE.partial`, which is gone when the command fails.
@@ -51,7 +59,10 @@ export const backUp = Effect.fn("rspp.control-plane.backup")(
       )
       yield* file.sync
       // a link, not a rename: another file of this name is not replaced
-      yield* Effect.mapError(fs.link(partial, to), taken)
+      yield* Effect.mapError(
+        fs.link(partial, to),
+        ({ reason }) => reason._tag === "AlreadyExists" ? taken() : notLinked(to)
+      )
       return report
     }).pipe(Effect.scoped, Effect.provide(ControlBackup.layer.pipe(Layer.provide(databaseReader(database)))))
     const directory = yield* Effect.option(fs.open(paths.dirname(to), { flag: "r" }))

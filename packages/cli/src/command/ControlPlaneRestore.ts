@@ -36,9 +36,9 @@ export const restoreBackup = Effect.fn("rspp.control-plane.restore")(
     const lines = fs.stream(from).pipe(Stream.decodeText, Stream.splitLines)
     const report = yield* Effect.flatMap(ControlBackup, (backup) => backup.restore(lines)).pipe(
       Effect.provide(ControlBackup.layer.pipe(Layer.provide(databaseClient(database)))),
-      // a file that was made for nothing
-      Effect.tapError(() =>
-        fresh && database.kind === "sqlite"
+      // a file that was made for nothing; one that another program is making something of is not ours
+      Effect.tapError(({ _tag }) =>
+        fresh && database.kind === "sqlite" && _tag !== "RestoreRefused" && _tag !== "DatabaseFailure"
           ? Effect.forEach(["", "-wal", "-shm"], (end) => Effect.ignore(fs.remove(`${database.path}${end}`)))
           : Effect.void
       )

@@ -1,7 +1,7 @@
 import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
-import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule } from "effect"
+import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
 import type { Stdio } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
@@ -100,6 +100,8 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const running = yield* FiberMap.make<string>()
     const ended = yield* Deferred.make<void>()
+    /** One for each session that runs here, however it came. */
+    const room = yield* Semaphore.make(flags.sessions)
 
     const goOn = Effect.fnUntraced(function*(lease: Lease, placed: boolean) {
       const { authority_epoch, session_id } = lease
@@ -147,19 +149,23 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. */
-    const failed = (session_id: string) => (error: { readonly message: string }) =>
-      Effect.sync(() =>
-        tell({ event: "failed", session_id, message: error.message }, `${session_id}: cannot go on: ${error.message}`)
+    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
+    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
+      Effect.andThen(
+        Effect.ignore(states.forget(session_id, authority_epoch)),
+        Effect.sync(() => tellFailed(session_id, error))
       )
+    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
+      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
 
     /** Another that stands by may be faster; then there is nothing to do. */
     const takeOver = (session_id: string) =>
       authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => goOn(lease, false)),
+        Effect.flatMap((lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)))),
         Effect.scoped,
         Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch(failed(session_id))
+        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error))),
+        room.withPermitsIfAvailable(1)
       )
     if (placements !== undefined) {
       const context = yield* Effect.context<CallServices>()
@@ -167,7 +173,8 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         placements({
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease.session_id)), Effect.provide(context))
+          room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
+          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }

@@ -12,7 +12,7 @@ import type { StoredAnswer } from "../IdempotencyStore.ts"
 import { contentHash } from "../internal/ContentHash.ts"
 import { SecurityTenancy } from "../SecurityTenancy.ts"
 import { Caller, Guard, Requires, SecretAnswer } from "./Guard.ts"
-import { ConflictProblem, ForbiddenProblem, unauthorized, unavailable } from "./Problems.ts"
+import { ConflictProblem, ForbiddenProblem, logFailure, unauthorized, unavailable } from "./Problems.ts"
 import { RequestRate } from "./RequestRate.ts"
 
 /** Longest idempotency key. */
@@ -70,9 +70,7 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
       bearer: Effect.fnUntraced(function*(httpEffect, { credential, endpoint }) {
         const request = yield* HttpServerRequest.HttpServerRequest
         const principal = yield* security.authenticate(Redacted.value(credential)).pipe(
-          Effect.tapError((error) =>
-            error._tag === "DatabaseFailure" ? Effect.logError(error.message, error.cause) : Effect.void
-          ),
+          Effect.tapError((error) => error._tag === "DatabaseFailure" ? logFailure(error) : Effect.void),
           Effect.mapError((error) => (error._tag === "Unauthenticated" ? unauthorized(error) : unavailable))
         )
         yield* rate.take(principal)
@@ -118,8 +116,7 @@ export const guardLayer: Layer.Layer<Guard, never, SecurityTenancy | Idempotency
           answerOf
         ).pipe(Effect.catchTags({
           ControlConflict: ({ code, message }) => Effect.fail(new ConflictProblem({ code, detail: message })),
-          DatabaseFailure: (error) =>
-            Effect.andThen(Effect.logError(error.message, error.cause), Effect.fail(unavailable))
+          DatabaseFailure: (error) => Effect.andThen(logFailure(error), Effect.fail(unavailable))
         }))
         if (!done.repeated) return tagged(request, done.result)
         if (secret) {

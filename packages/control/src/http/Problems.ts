@@ -143,13 +143,14 @@ export const leaving = new UnavailableProblem({
 export const unauthorized = ({ code, message }: Unauthenticated): UnauthorizedProblem =>
   new UnauthorizedProblem({ code, detail: message })
 
+/** A database's fault in the log, without its cause: what a server says beside its message quotes rows. */
+export const logFailure = ({ message }: DatabaseFailure): Effect.Effect<void> => Effect.logError(message)
+
 /** Answers a module's errors as problems; a database's fault is logged. */
 export const asProblems = <A, E extends ModuleError, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, ApiProblem, R> =>
   effect.pipe(
-    Effect.tapError((error) =>
-      error._tag === "DatabaseFailure" ? Effect.logError(error.message, error.cause) : Effect.void
-    ),
+    Effect.tapError((error) => error._tag === "DatabaseFailure" ? logFailure(error) : Effect.void),
     Effect.mapError(problemOf)
   )

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import { ControlInvalid, DatabaseFailure } from "../ControlError.ts"
 
 /** A 64-bit column: drivers give number, bigint or string; what is stored there fits a number. */
@@ -21,7 +22,7 @@ export const databaseFailure = (error: SqlError): DatabaseFailure =>
   new DatabaseFailure({
     message: error.reason._tag === "ConnectionError"
       ? "the database cannot be reached"
-      : `the database failed (${error.reason._tag}: ${error.reason.message})`,
+      : `the database failed (${error.reason._tag}: ${sqlReason(error)})`,
     retryable: error.isRetryable || error.reason._tag === "ConnectionError",
     cause: error
   })

@@ -1,3 +1,4 @@
+import { sqlReason } from "@rspp/sql/SqlReason"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Schedule from "effect/Schedule"
@@ -115,7 +116,7 @@ export const migrateTo: (
     Effect.mapError((error) =>
       error._tag === "MigrationError"
         ? new DatabaseFailure({
-          message: `the tables of the control plane cannot be made: ${error.message}`,
+          message: `the tables of the control plane cannot be made: ${sqlReason(error)}`,
           retryable: error.kind === "Locked",
           cause: error
         })

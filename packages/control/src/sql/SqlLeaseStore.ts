@@ -1,3 +1,4 @@
+import { sqlReason } from "@rspp/sql/SqlReason"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -86,7 +87,7 @@ const make = Effect.fnUntraced(
       })
     const answered = <A, E extends { readonly message: string }>(statement: Effect.Effect<A, E>) =>
       statement.pipe(
-        Effect.mapError((error) => failure(`its leases cannot be reached (${error.message})`, error)),
+        Effect.mapError((error) => failure(`its leases cannot be reached (${sqlReason(error)})`, error)),
         Effect.timeoutOrElse({
           duration: answerWithinMs,
           orElse: () => Effect.fail(failure(`no answer about leases within ${answerWithinMs} ms`))
@@ -163,7 +164,7 @@ const make = Effect.fnUntraced(
       ...(listen === undefined ? {} : {
         changes: Stream.mapError(
           listen(leaseChannel),
-          (error) => failure(`it no longer tells of leases (${error.message})`, error)
+          (error) => failure(`it no longer tells of leases (${sqlReason(error)})`, error)
         )
       })
     })

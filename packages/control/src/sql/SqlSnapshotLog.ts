@@ -1,5 +1,6 @@
 import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { Snapshot } from "@rspp/contracts/Snapshot"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -49,7 +50,9 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, listen, name }
     })
   const answered = <A, E extends { readonly message: string }>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
-      Effect.mapError((error) => failure("unavailable", `its snapshots cannot be reached (${error.message})`, error)),
+      Effect.mapError((error) =>
+        failure("unavailable", `its snapshots cannot be reached (${sqlReason(error)})`, error)
+      ),
       Effect.timeoutOrElse({
         duration: answerWithinMs,
         orElse: () => Effect.fail(failure("unavailable", `no answer about snapshots within ${answerWithinMs} ms`))
@@ -125,7 +128,7 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, listen, name }
     latest,
     changes: listen === undefined ? Stream.never : Stream.mapError(
       listen(channel),
-      (error) => failure("unavailable", `it no longer tells of snapshots (${error.message})`, error)
+      (error) => failure("unavailable", `it no longer tells of snapshots (${sqlReason(error)})`, error)
     )
   })
 })

@@ -13,7 +13,7 @@ import { PolicyEvaluation } from "../../src/PolicyEvaluation.ts"
 import { circuitOf, ProviderHealth } from "../../src/ProviderHealth.ts"
 import { percentAt, resolveVersion, Rollout, shareOf } from "../../src/Rollout.ts"
 import type { RolloutState } from "../../src/Rollout.ts"
-import { orderEndpoints, RoutingView } from "../../src/RoutingView.ts"
+import { orderEndpoints, placementKeptMs, placementTtlMs, RoutingView } from "../../src/RoutingView.ts"
 import { SessionDirectory } from "../../src/SessionDirectory.ts"
 import { SnapshotPublisher } from "../../src/SnapshotPublisher.ts"
 import { onBothDatabases } from "./support/Databases.ts"
@@ -280,6 +280,29 @@ onBothDatabases("the control plane's modules", (make) => {
       // a placement that is no longer heard of is not named, unless it holds the lease
       yield* (yield* SqlClient.SqlClient)`UPDATE rspp_placements SET expires_ms = 1 WHERE placement_id <> 'b'`
       assert.deepStrictEqual((yield* routing.view("acme", session)).endpoints, ["a:1", "b:1", "b:2"])
+    })
+  )
+
+  test(
+    "routing: placements that have long been silent are forgotten, and those of another tenant are not touched",
+    Effect.gen(function*() {
+      const routing = yield* RoutingView
+      const sql = yield* SqlClient.SqlClient
+      const known = Effect.map(
+        sql`SELECT placement_id FROM rspp_placements ORDER BY placement_id`,
+        (rows) => rows.map((row) => String(row["placement_id"]))
+      )
+      for (const placement_id of ["a", "b", "c"]) yield* routing.announce("acme", { placement_id, endpoints: [] })
+      yield* routing.announce("other", { placement_id: "d", endpoints: [] })
+      yield* sql`UPDATE rspp_placements SET expires_ms = expires_ms - ${placementTtlMs + placementKeptMs}
+        WHERE placement_id <> 'b'`
+      // silent, and not yet for so long
+      yield* sql`UPDATE rspp_placements SET expires_ms = expires_ms - ${placementKeptMs / 2} WHERE placement_id = 'b'`
+      yield* routing.announce("acme", { placement_id: "e", endpoints: [] })
+      assert.deepStrictEqual(yield* known, ["b", "d", "e"])
+      // one that is late comes back as itself
+      yield* routing.announce("other", { placement_id: "d", endpoints: ["d:1"] })
+      assert.deepStrictEqual(yield* known, ["b", "d", "e"])
     })
   )
 

@@ -1,4 +1,5 @@
 import { DurableState, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -93,7 +94,7 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
     new StateStoreFailure({ reason, message: `${name}: ${what}` })
   const answered = <A, E extends { readonly message: string }>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
-      Effect.mapError((error) => failure("unavailable", `its session states cannot be reached (${error.message})`)),
+      Effect.mapError((error) => failure("unavailable", `its session states cannot be reached (${sqlReason(error)})`)),
       Effect.timeoutOrElse({
         duration: answerWithinMs,
         orElse: () => Effect.fail(failure("unavailable", `no answer about session states within ${answerWithinMs} ms`))
@@ -116,7 +117,9 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
       times: attempts,
       while: (error) => error._tag === "SqlError" ? error.isRetryable : error.kind === "Locked"
     }),
-    Effect.mapError((error) => failure("unavailable", `the table of session states cannot be made (${error.message})`))
+    Effect.mapError((error) =>
+      failure("unavailable", `the table of session states cannot be made (${sqlReason(error)})`)
+    )
   )
 
   const stateOf = (session_id: string, text: unknown): Effect.Effect<DurableState | undefined, StateStoreFailure> =>

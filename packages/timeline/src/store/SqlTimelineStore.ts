@@ -1,4 +1,5 @@
 import { Clock, Effect, Layer, Schema } from "effect"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -63,7 +64,7 @@ export const layer = (
             ? new StoreUnavailable({ store: name, message: `${name}: another program makes its tables`, cause: error })
             : new StoreRefused({
               store: name,
-              message: `${name}: its tables cannot be made: ${error.message}`,
+              message: `${name}: its tables cannot be made: ${sqlReason(error)}`,
               cause: error
             })
         )
@@ -226,7 +227,7 @@ export const storeFailure = (store: string) => (error: SqlError): StoreUnavailab
     case "SqlSyntaxError":
     case "ConstraintError":
     case "UniqueViolation":
-      return refused(`its tables are not those of this program (${reason.message})`)
+      return refused(`its tables are not those of this program (${sqlReason(error)})`)
     case "UnknownError":
       // PostgreSQL's classes 53 (out of disk, memory, connections), 57 (shutting down) and 58 (its disk fails).
       if (/^E(?:NOENT|NOTDIR|ACCES|PERM|ROFS|ISDIR):/u.test(reason.message)) {
@@ -239,10 +240,10 @@ export const storeFailure = (store: string) => (error: SqlError): StoreUnavailab
       if (typeof code === "number" && sqliteOther.includes(code)) {
         return refused("the file is no SQLite database, or damaged")
       }
-      if (typeof code === "string" && /^(?:53|57|58)/u.test(code)) return unavailable(reason.message)
+      if (typeof code === "string" && /^(?:53|57|58)/u.test(code)) return unavailable(sqlReason(error))
       if (code === "3D000") return refused("there is no such database; create it first")
       return typeof code === "string" && /^[0-9A-Z]{5}$/u.test(code)
-        ? refused(reason.message)
+        ? refused(sqlReason(error))
         : unavailable(reason.message)
   }
 }
