@@ -42,6 +42,19 @@ describe("the page of results", () => {
     assert.notInclude(pageOf([], 0.99), "busy loop got")
   })
 
+  it("says of a section that it broke, or that it was measured later", () => {
+    const about = { commit: "a", date: "2026-01-01", node: "v24", machine: "m", load: [0], command: "run" }
+    const text = page({
+      ...about,
+      results: [
+        { name: "turns", about: "", free: 1, figures: [], broke: "the benchmark turns broke (exit 1)" },
+        { name: "live", about: "L.", free: 1, figures: [], alone: { commit: "b", date: "2026-01-02" } }
+      ]
+    })
+    assert.include(text, "## turns\n\n**Not measured**: the benchmark turns broke (exit 1).")
+    assert.include(text, "Measured after the rest: `--only live`, commit b, 2026-01-02.")
+  })
+
   it("rounds without losing what is small", () => {
     assert.deepStrictEqual([0, 0.00012, 0.0123, 0.5, 1.234, 12.34, 1234.5].map(number), [
       "0",

@@ -2,10 +2,12 @@
 //
 // Each benchmark runs in a process of its own, one after the other; the bare loop that a figure is compared with runs in
 // the same process. --json prints the results as one JSON object; --write-page also writes docs/benchmarks.md from it.
-// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: a wrong flag, no benchmark of that name, or --only
-// with --write-page: the page is of one run of all of them.
+// A benchmark that breaks does not take the others with it. With --only, --write-page renews one section of the page of the
+// run before, which says so.
+// Exit 0: measured, whatever the figures. Exit 1: a benchmark broke. Exit 2: a wrong flag, no benchmark of that name, or no
+// page's results to renew a section of.
 import { execFileSync, spawn } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "./Figure.ts"
@@ -29,6 +31,9 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   decisions: () => import("./measures/TurnDecisions.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
+
+/** The results that the page was written from, so that a section can be renewed. */
+const keptPath = ".rspp/bench.json"
 
 const script = fileURLToPath(import.meta.url)
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -83,8 +88,14 @@ const usage = `node test/bench/run.ts [--only NAME] [--json] [--write-page]
 
   --only NAME    one of ${Object.keys(measures).join(", ")}
   --json         the results as one JSON object
-  --write-page   also write ${pagePath} from them
+  --write-page   also write ${pagePath} from them; with --only: renew that section of it
 `
+
+/** The results of a whole run with those sections in their place that were measured after it. */
+const renewed = (whole: Results, { commit, date, results }: Results): Results => {
+  const own = new Map(results.map((result) => [result.name, { ...result, alone: { commit, date } }]))
+  return { ...whole, results: whole.results.map((result) => own.get(result.name) ?? result) }
+}
 
 const main = async (): Promise<number> => {
   const only = valueOf("--only")
@@ -104,8 +115,11 @@ const main = async (): Promise<number> => {
     return 2
   }
   const writes = args.includes("--write-page")
-  if (only !== undefined && writes) {
-    process.stderr.write("The page is of one run of all benchmarks: leave out --only or --write-page.\n")
+  const kept = existsSync(`${root}${keptPath}`)
+    ? JSON.parse(readFileSync(`${root}${keptPath}`, "utf8")) as Results
+    : undefined
+  if (only !== undefined && writes && kept === undefined) {
+    process.stderr.write("There is no run of all benchmarks here to renew a section of: leave out --only.\n")
     return 2
   }
   const json = args.includes("--json")
@@ -127,7 +141,10 @@ const main = async (): Promise<number> => {
   const results: Array<Result> = []
   for (const name of only === undefined ? names : [only]) {
     process.stderr.write(`${name} …\n`)
-    const result = await inOwnProcess(name)
+    const result = await inOwnProcess(name).catch((error: Error): Result => {
+      process.stderr.write(`${error.message}\n`)
+      return { name, about: "", free: 1, figures: [], broke: error.message }
+    })
     results.push(result)
     if (json) continue
     for (const figure of result.figures) console.log(line(figure))
@@ -137,10 +154,13 @@ const main = async (): Promise<number> => {
   if (json) console.log(JSON.stringify(all, null, 2))
   if (writes) {
     mkdirSync(`${root}docs`, { recursive: true })
-    writeFileSync(`${root}${pagePath}`, page(all))
+    mkdirSync(`${root}.rspp`, { recursive: true })
+    const whole = only === undefined || kept === undefined ? all : renewed(kept, all)
+    writeFileSync(`${root}${keptPath}`, JSON.stringify(whole))
+    writeFileSync(`${root}${pagePath}`, page(whole))
     process.stderr.write(`wrote ${pagePath}\n`)
   }
-  return 0
+  return results.some(({ broke }) => broke !== undefined) ? 1 : 0
 }
 
 const worker = valueOf("--worker")

@@ -24,8 +24,10 @@ import type { Line } from "../InstantPorts.ts"
 
 const sessions = 500
 const seconds = 20
-/** Each caller types something so often; the reply plays for 1.2 s. */
+/** Each caller types something so often, ms. */
 const everyMs = 4000
+/** The reply's speech, ms. */
+const voiceMs = 1200
 /** What the issue asks for, ms. */
 const bound = 5
 
@@ -96,8 +98,19 @@ const typing = async (typists: ReadonlyArray<Typist>): Promise<Typed> => {
   for (let i = 0; i < 100 && typists.some((typist) => typist.waits); i++) await wait(100)
   const refused = typists.reduce((sum, typist) => sum + typist.refused, 0)
   const took = typists.flatMap((typist) => typist.opened)
-  if (refused > 0 || took.length < due) throw new Error(`${due} texts opened ${took.length} turns`)
+  if (refused > 0 || took.length < due) throw new Error(`${due} texts opened ${took.length} turns, ${refused} of them late`)
   return { took, cpu, lost: lostBy(typists) - lostBefore }
+}
+
+/** Until each session has opened a turn: it has its lease and its snapshots. */
+const warmUp = async (typists: ReadonlyArray<Typist>): Promise<void> => {
+  for (let second = 0; second < 60; second++) {
+    const waiting = typists.filter(({ opened }) => opened.length === 0)
+    if (waiting.length === 0) return wait(2 * voiceMs)
+    for (const typist of waiting) typist.type()
+    await wait(1000)
+  }
+  throw new Error("some sessions never opened a turn")
 }
 
 /** A control plane over SQLite with the sessions, each on the version that it is pinned to. */
@@ -159,7 +172,7 @@ const measure: Measure = {
   about:
     `From when a text is given to a session until its turn is open, in real time, over ${sessions} live sessions of one process for ${seconds} s: each is fed 50 frames a second, types every ${
       everyMs / 1000
-    } s and is answered with 1.2 s of speech, under a lease in SQLite and the snapshots of a real control plane over HTTP. Once while that is there, and once after it was killed.`,
+    } s and is answered with ${voiceMs / 1000} s of speech, under a lease in SQLite and the snapshots of a real control plane over HTTP. Once while that is there, and once after it was killed.`,
   run: async (tell) => {
     const directory = mkdtempSync(join(tmpdir(), "rspp-bench-control-"))
     const server = await ControlPlaneProcess.start(directory)
@@ -179,7 +192,7 @@ const measure: Measure = {
         const { layer, run } = yield* benchSessions(exchange, {
           nowMs: () => performance.now(),
           output: "paced",
-          voiceMs: 1200,
+          voiceMs,
           spec,
           feed
         })
@@ -199,7 +212,7 @@ const measure: Measure = {
           }
           const callers = new Callers(typists.map(({ line }) => ({ feed: (samples) => line.feed(samples.fill(0)) })))
           callers.start()
-          yield* Effect.sleep(3000)
+          yield* Effect.promise(() => warmUp(typists))
           tell("the control plane is there")
           const there = yield* Effect.promise(() => typing(typists))
           yield* Effect.promise(() => server.kill())
