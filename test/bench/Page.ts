@@ -82,9 +82,10 @@ const section = ({ about, alone, broke, figures, free, name }: Result): string =
   const own = alone === undefined
     ? []
     : [`Measured after the rest: \`--only ${name}\`, commit ${alone.commit}, ${alone.date}.`]
-  return [`## ${name}`, about, ...own, ...shared, table(figures), ...(notes.length === 0 ? [] : [notes.join("\n")])].join(
-    "\n\n"
-  )
+  return [`## ${name}`, about, ...own, ...shared, table(figures), ...(notes.length === 0 ? [] : [notes.join("\n")])]
+    .join(
+      "\n\n"
+    )
 }
 
 /** The page of results. */

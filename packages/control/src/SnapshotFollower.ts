@@ -3,6 +3,7 @@ import { snapshotKinds } from "@rspp/contracts/Snapshot"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -54,7 +55,8 @@ const listenAgainMs = 500
  * - **SF4** versions of a kind never go back.
  * - **SF5** a scope that was never read, and cannot be, begins with the last good snapshots of its group ({@link Kin}),
  *   under version 0, so that its own replace them as soon as they can be read. They are stale when the other's are.
- * - **SF6** a log that is away holds no round up: scopes are not asked for one by one until each has failed.
+ * - **SF6** a log that is away holds no round up: scopes are not asked for one by one until each has failed. The next
+ *   round begins with those that were not asked for, so that a log that answers only some of them comes to all.
  */
 export class SnapshotFollower extends Context.Service<SnapshotFollower, {
   /** Hands on the latest of each kind, and then each later one, until the scope closes; synchronously. */
@@ -116,12 +118,27 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
       subscribers.publish(scope, handedOn(now))
     }
   })
+  /** Scopes whose last question had no answer. */
+  const unanswered = new Set<string>()
+  /** Scopes stand in the order in which they are asked for. One without an answer keeps its place, but not a second time. */
+  const asked = (scope: string, answered: boolean): void => {
+    const again = unanswered.delete(scope)
+    const count = followed.get(scope)
+    if (count === undefined) return
+    if (!answered && !again) return void unanswered.add(scope)
+    followed.delete(scope)
+    followed.set(scope, count)
+  }
   const refreshAll = Effect.suspend(() =>
-    Effect.forEach([...followed.keys()], (scope) =>
-      refresh(scope).pipe(
-        // SF6: what is wrong with one scope is its own; a log that is away is so for all
-        Effect.catchIf((error) => error.reason !== "unavailable", () => Effect.void)
-      ), { discard: true, concurrency })
+    Effect.forEach(
+      [...followed.keys()],
+      (scope) =>
+        Effect.onExit(refresh(scope), (exit) => Effect.sync(() => asked(scope, Exit.isSuccess(exit)))).pipe(
+          // SF6: what is wrong with one scope is its own; a log that is away is so for all
+          Effect.catchIf((error) => error.reason !== "unavailable", () => Effect.void)
+        ),
+      { discard: true, concurrency }
+    )
   ).pipe(Effect.ignore)
 
   /** SF5: what the scope of the group that was heard of last has; the scope's own routing view goes with it. */
@@ -162,6 +179,7 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
             const left = (followed.get(scope) ?? 1) - 1
             if (left > 0) return void followed.set(scope, left)
             followed.delete(scope)
+            unanswered.delete(scope)
             if (!known.has(scope)) groups.delete(scope)
           })
       )

@@ -29,6 +29,9 @@ const makeLog = Effect.gen(function*() {
     away: false,
     hung: false,
     reads: 0,
+    /** Reads that are answered in each second; the others are refused, as past a rate. */
+    perSecond: Number.POSITIVE_INFINITY,
+    answered: new Map<number, number>(),
     published: new Map<string, { snapshot: Snapshot; atMs: number }>()
   }
   const failure = new SnapshotLogFailure({ log: "test", reason: "unavailable", message: "it is away" })
@@ -44,9 +47,12 @@ const makeLog = Effect.gen(function*() {
       Effect.gen(function*() {
         state.reads++
         if (state.hung) return yield* Effect.never
-        if (state.away) return yield* failure
-        const known = state.published.get(scope)
         const now = yield* Clock.currentTimeMillis
+        const second = Math.floor(now / 1000)
+        const answered = state.answered.get(second) ?? 0
+        if (state.away || answered >= state.perSecond) return yield* failure
+        state.answered.set(second, answered + 1)
+        const known = state.published.get(scope)
         return known === undefined ? [] : [{ snapshot: known.snapshot, age_ms: now - known.atMs }]
       }),
     changes: Stream.fromQueue(pushes)
@@ -102,6 +108,18 @@ describe("a follower of snapshots", () => {
         yield* log.publish("s", 2)
         yield* TestClock.adjust(1000)
         assert.deepStrictEqual(heard.map(([version]) => version), [1, 2, 3])
+      })))
+
+  it.effect("comes to every scope of a log that answers only a few questions a second", () =>
+    test({ openWithinMs: 0 }, (log) =>
+      Effect.gen(function*() {
+        log.state.perSecond = 0
+        const scopes = Array.from({ length: 20 }, (_, i) => `s${i}`)
+        const heard = yield* Effect.forEach(scopes, (scope) => heardBy(scope))
+        for (const scope of scopes) yield* log.publish(scope, 1)
+        log.state.perSecond = 3
+        yield* TestClock.adjust(10_000)
+        assert.deepStrictEqual(heard.map((of) => of.length), scopes.map(() => 1))
       })))
 
   it.effect("goes on with the last good ones while the log is away, new sessions too, until they are stale", () =>
