@@ -128,13 +128,14 @@ const furnish = async (server: ControlPlaneProcess) => {
   await Effect.runPromise(client.pipelines.publish({ payload: { spec } }))
   const params = { pipeline_id: "assistant" }
   await Effect.runPromise(client.rollouts.put({ params, headers: {}, payload: { stable_version: "1" } }))
-  const ids: Array<string> = []
-  for (let i = 0; i < sessions; i++) {
-    const { session } = await Effect.runPromise(client.sessions.create({ payload: { pipeline_id: "assistant" } }))
-    ids.push(session.session_id)
-  }
   // a runtime's key: it may ask as often as its sessions need
   const { text } = await Effect.runPromise(client.keys.create({ payload: { name: "bench", role: "runtime" } }))
+  const runtime = await as(text)
+  const ids: Array<string> = []
+  for (let i = 0; i < sessions; i++) {
+    const { session } = await Effect.runPromise(runtime.sessions.create({ payload: { pipeline_id: "assistant" } }))
+    ids.push(session.session_id)
+  }
   return { ids, apiKey: text }
 }
 
