@@ -7,6 +7,8 @@ const speech = [
   "packages/providers/test/**/*.test.ts",
   "packages/cli/test/**/*.test.ts",
   "test/e2e/**/*.test.ts",
+  // Rooms of a real LiveKit server.
+  "packages/transports/test/livekit/**/*.test.ts",
   // Processes that must have their turn in time.
   "test/lease/hammer.test.ts"
 ]
