@@ -1,4 +1,4 @@
-import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
@@ -9,23 +9,21 @@ import type { CallerFlags } from "../CallerInput.ts"
 import { describeCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, providers } from "../Composition.ts"
-import { makePlacementId, parseLeases, sharedLeases } from "../LeaseDatabase.ts"
+import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
-import { parseSnapshots } from "../SnapshotAddress.ts"
+import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
+import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
 import { nothingKept } from "../Takeover.ts"
 
-export interface StandbyFlags extends CallerFlags {
+export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
-  readonly snapshots: string | undefined
-  readonly snapshotScope: string | undefined
-  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
@@ -49,9 +47,6 @@ const lookEveryMs = { least: 50, most: 500 }
 /** How often a database that is away is asked again for a session's state, ms. */
 const againMs = 200
 
-/** Leases as short as those of `rspp run` may be. */
-const ttlBounds = { least: 500, most: 600_000 }
-
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
 /**
@@ -60,25 +55,16 @@ const usage = (message: string, hint: string) => new CliFailure({ exit: "usage",
  */
 export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
-  const ttlMs = flags.leaseTtl ?? defaultLeaseOptions.ttlMs
-  if (ttlMs < ttlBounds.least || ttlMs > ttlBounds.most) {
-    return yield* usage(
-      `a lease of ${ttlMs} ms is not allowed`,
-      `--lease-ttl is ${ttlBounds.least} to ${ttlBounds.most} ms.`
-    )
-  }
+  const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
     if (value < 1) return yield* usage(`${name} ${value} is not allowed`, `${name} is at least 1.`)
   }
   if (flags.input === "-") {
     return yield* usage("standard input is one caller, and there may be many", "Give --input FILE or --script FILE.")
   }
-  if (flags.snapshots === undefined && (flags.snapshotScope !== undefined || flags.maxStaleness !== undefined)) {
-    return yield* usage("--snapshot-scope and --max-staleness are of --snapshots", "Say where the snapshots are.")
-  }
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
-  const snapshots = flags.snapshots === undefined ? undefined : yield* parseSnapshots(flags.snapshots)
+  const snapshots = yield* readSnapshots(flags)
   const leases: SharedLeases = {
     database: yield* parseLeases(flags.leases),
     ttlMs,
@@ -135,9 +121,9 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         ...(nodes === undefined ? {} : { nodes }),
         ...(snapshots === undefined ? {} : {
           snapshots: {
-            address: snapshots,
-            scope: fill(flags.snapshotScope) ?? spec.pipeline.pipeline_id,
-            options: flags.maxStaleness === undefined ? {} : { maxStalenessMs: flags.maxStaleness }
+            ...snapshots,
+            scope: fill(flags.snapshotScope) ??
+              usualScope(snapshots.address, session_id, spec.pipeline.pipeline_id)
           }
         })
       })
