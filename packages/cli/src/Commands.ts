@@ -7,6 +7,7 @@ import { leaseTtl, pipelineFlags, rawFlags, snapshotFlags } from "./CallFlags.ts
 import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
+import { room } from "./RoomCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -712,6 +713,7 @@ export const rspp = Command.make("rspp").pipe(
     run,
     standby,
     place,
+    room,
     demo,
     replay,
     timeline,
