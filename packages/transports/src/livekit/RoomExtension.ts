@@ -3,20 +3,17 @@ import type { TransportIngress } from "@rspp/runtime/ports/Transport"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import type { Effect, Scope } from "effect"
 
-/** What an extension is given when the room is joined. */
+/** Where an extension works. */
 export interface RoomPlace {
   readonly room: Room
   readonly ingress: TransportIngress
-  /** The participant that the session is about; undefined until one is linked. */
+  /** Who the session is about, while that participant is in the room. */
   readonly caller: () => RemoteParticipant | undefined
+  /** The agent's track; it changes when the connection is made again. */
   readonly agentTrackSid: () => string | undefined
 }
 
-/**
- * What plugs into a room besides audio: conventions of front ends. A value is of one room; make a new one for each.
- *
- * Calls are synchronous and must not throw, `joined` excepted.
- */
+/** What a convention of front ends adds to a room: it listens there, and shows what the session does. */
 export interface RoomExtension {
   /** Before the room is connected: register stream handlers here. */
   readonly beforeConnect?: (room: Room) => void
@@ -27,8 +24,8 @@ export interface RoomExtension {
   /** What the session does, to show it to the front end. */
   readonly observer?: SessionObserver
   /**
-   * Audio that was recorded before the agent came, 16 kHz mono, oldest first; undefined: none (yet). Delivered before
-   * live frames.
+   * Audio that was recorded before the agent came, 16 kHz mono, oldest first; undefined: none (yet). Delivered before live
+   * frames, which wait for it up to 3 s when the caller's track announces it.
    */
   readonly preConnectAudio?: () => Int16Array | undefined
 }
