@@ -1,41 +1,18 @@
 // A real livekit-server, the front end's conventions in one room, and another client that looks at them.
-import { dispose } from "@livekit/rtc-node"
-import type { Room } from "@livekit/rtc-node"
+import { dispose, RoomEvent, SimulateScenarioKind } from "@livekit/rtc-node"
 import { AgentState } from "@rspp/transports/livekit/frontend/AgentState"
-import { frontEnd, observersOf } from "@rspp/transports/livekit/frontend/FrontEnd"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import { liveKitServer } from "@rspp/transports/test/support/LiveKitServer"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { speech } from "../support/ScriptedCall.ts"
 import { observeCall, tell } from "./support/ObservedCall.ts"
 import type { ObservedCall } from "./support/ObservedCall.ts"
-import { join, joinExtended, publishMicrophone, until, watch } from "./support/Rooms.ts"
-import type { ExtendedRoom, Server, Watcher } from "./support/Rooms.ts"
+import { until } from "./support/Rooms.ts"
+import type { Watcher } from "./support/Rooms.ts"
+import { leaving, scene } from "./support/Scene.ts"
+import type { Scene } from "./support/Scene.ts"
 
 const server = await liveKitServer()
-
-/** Everybody who is in a room, to be sent home. */
-const leaving: Array<() => Promise<void>> = []
-
-interface Scene {
-  readonly agent: ExtendedRoom
-  readonly user: Room
-  readonly watcher: Watcher
-  readonly microphone: string
-  readonly observers: ReturnType<typeof observersOf>
-}
-
-const scene = async (of: Server, room: string, options: Parameters<typeof frontEnd>[0] = {}): Promise<Scene> => {
-  let watcher: Watcher | undefined
-  const user = await join(of, { room, identity: "user", before: (connecting) => void (watcher = watch(connecting)) })
-  leaving.push(() => user.disconnect())
-  const microphone = await publishMicrophone(user)
-  const extensions = frontEnd(options)
-  const agent = await joinExtended(of, { room, caller: "user", extensions, trackSid: () => "TR_agent" })
-  leaving.push(agent.leave)
-  if (watcher === undefined) throw new Error("nobody watches")
-  return { agent, user, watcher, microphone, observers: observersOf(extensions) }
-}
 
 /**
  * Tells the observers of a call: in real time, and where a state has begun or a sentence is to end, not before the other
@@ -50,8 +27,10 @@ const replay = async ({ observers, watcher }: Scene, call: ObservedCall): Promis
     await new Promise((resolve) => setTimeout(resolve, dueMs - atMs))
     atMs = dueMs
     if (input.type === "playback_completed") {
-      await until("words come while they are heard", () =>
-        watcher.streams.some(({ chunks, sender }) => sender === "agent" && chunks.length > 0))
+      await until(
+        "words come while they are heard",
+        () => watcher.streams.some(({ chunks, sender }) => sender === "agent" && chunks.length > 0)
+      )
     }
     agent.input(step.record)
     agent.outputs(step.outputs)
@@ -151,41 +130,49 @@ if ("missing" in server) {
         ).map(({ chunks }) => chunks.join(""))
       await until("both final texts came", () => finals().length === 2)
       assert.deepStrictEqual(finals(), ["tell me a story", "no, stop"])
-      await until("the last reply is complete", () =>
-        watcher.shown(segmentsOf(watcher, "agent").at(-1) ?? "") === "Very well.")
+      await until(
+        "the last reply is complete",
+        () => watcher.shown(segmentsOf(watcher, "agent").at(-1) ?? "") === "Very well."
+      )
     })
 
-    it("chat of the caller reaches the session once, with its stream as its key; that of others does not", async () => {
-      const { agent, user } = await scene(server, "chat")
-      const other = await join(server, { room: "chat", identity: "other" })
-      leaving.push(() => other.disconnect())
-      await other.localParticipant?.sendText("let me in", { topic: "lk.chat" })
-      await user.localParticipant?.sendText("x".repeat(17_000), { topic: "lk.chat" })
-      const { streamId } = await user.localParticipant!.sendText("hello there", { topic: "lk.chat" })
-      await until("the message came", () => agent.given.texts.length > 0)
-      const encoded = (message: object) => new TextEncoder().encode(JSON.stringify(message))
-      const options = { reliable: true, topic: "lk-chat-topic" }
-      await user.localParticipant?.publishData(encoded({ id: "m1", message: "twice", ignoreLegacy: true }), options)
-      await user.localParticipant?.publishData(encoded({ id: "m2", message: "an old client" }), options)
-      await until("the old client's message came", () => agent.given.texts.length > 1)
-      assert.deepStrictEqual(agent.given.texts, [
-        { text: "hello there", key: streamId },
-        { text: "an old client", key: "m2" }
-      ])
+    it("after a reconnect that makes a new participant the state is there again, and words go on", async () => {
+      const { agent, observers, user, watcher } = await scene(server, "reconnect")
+      const opening = interruption.steps.findIndex(({ record }) => record.input.type === "playback_started")
+      for (const observer of observers) observer.opened?.(...interruption.opened)
+      tell(observers, interruption.steps.slice(0, opening + 1))
+      await until("the agent speaks", () => watcher.states.at(-1) === "speaking")
+      let back = false
+      agent.room.on(RoomEvent.Reconnected, () => {
+        back = true
+      })
+      await agent.room.simulateScenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+      await until("the agent is back", () => back)
+      await until(
+        "the page sees the state",
+        () => user.remoteParticipants.get("agent")?.attributes["lk.agent.state"] === "speaking"
+      )
+      tell(observers, interruption.steps.slice(opening + 1))
+      for (const observer of observers) observer.closed?.()
+      await until("the agent is idle at the end", () => watcher.states.at(-1) === "idle")
+      await until(
+        "the last reply is complete",
+        () => watcher.shown(segmentsOf(watcher, "agent").at(-1) ?? "") === "Very well."
+      )
+      assert.strictEqual(watcher.shown(segmentsOf(watcher, "agent")[0] ?? ""), "Once upon a time there")
     })
 
-    it("the caller's key is pressed and released by remote calls, and by nobody else", async () => {
-      const { agent, user } = await scene(server, "key")
-      const call = (room: Room, method: string) =>
-        room.localParticipant!.performRpc({ destinationIdentity: "agent", method, payload: "" })
-      assert.strictEqual(await call(user, "start_turn"), "ok")
-      assert.strictEqual(await call(user, "end_turn"), "ok")
-      assert.deepStrictEqual(agent.given.keys, ["pressed", "released"])
-      const other = await join(server, { room: "key", identity: "other" })
-      leaving.push(() => other.disconnect())
-      const refused = await call(other, "start_turn").catch((error: unknown) => String(error))
-      assert.match(refused, /only the caller/u)
-      assert.deepStrictEqual(agent.given.keys, ["pressed", "released"])
+    it("a token that does not allow attributes is told of in the log, and words are shown all the same", async () => {
+      const { agent, observers, watcher } = await scene(server, "refused", { grant: { canUpdateOwnMetadata: false } })
+      for (const observer of observers) observer.opened?.(...question.opened)
+      tell(observers, question.steps)
+      for (const observer of observers) observer.closed?.()
+      await until("it is told", () => agent.given.warnings.some((line) => line.includes("canUpdateOwnMetadata")))
+      await until(
+        "the reply is shown",
+        () => watcher.shown(segmentsOf(watcher, "agent")[0] ?? "") === "It is late. Go to bed."
+      )
+      assert.isEmpty(watcher.states)
     })
   })
 }

@@ -1,17 +1,9 @@
-import {
-  AudioFrame,
-  AudioSource,
-  LocalAudioTrack,
-  Room,
-  RoomEvent,
-  TrackPublishOptions,
-  TrackSource
-} from "@livekit/rtc-node"
+import { AudioSource, LocalAudioTrack, Room, RoomEvent, TrackPublishOptions, TrackSource } from "@livekit/rtc-node"
 import type { RemoteParticipant, TextStreamInfo } from "@livekit/rtc-node"
 import type { TransportIngress } from "@rspp/runtime/ports/Transport"
 import type { RoomExtension } from "@rspp/transports/livekit/RoomExtension"
 import type { LiveKitServer } from "@rspp/transports/test/support/LiveKitServer"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Logger, Scope } from "effect"
 import { AccessToken } from "livekit-server-sdk"
 import type { VideoGrant } from "livekit-server-sdk"
 
@@ -38,7 +30,12 @@ export const join = async (
   }
 ): Promise<Room> => {
   const token = new AccessToken(server.apiKey, server.apiSecret, { identity: options.identity })
-  token.addGrant({ room: options.room, roomJoin: true, canUpdateOwnMetadata: options.kind === "agent", ...options.grant })
+  token.addGrant({
+    room: options.room,
+    roomJoin: true,
+    canUpdateOwnMetadata: options.kind === "agent",
+    ...options.grant
+  })
   if (options.kind !== undefined) token.kind = options.kind
   const room = new Room()
   options.before?.(room)
@@ -91,8 +88,7 @@ export const watch = (room: Room): Watcher => {
   return {
     states,
     streams,
-    shown: (segment) =>
-      streams.findLast(({ info }) => info.attributes?.["lk.segment_id"] === segment)?.chunks.join("")
+    shown: (segment) => streams.findLast(({ info }) => info.attributes?.["lk.segment_id"] === segment)?.chunks.join("")
   }
 }
 
@@ -100,6 +96,8 @@ export const watch = (room: Room): Watcher => {
 export interface Given {
   readonly texts: Array<{ readonly text: string; readonly key: string | undefined }>
   readonly keys: Array<"pressed" | "released">
+  /** What was logged. */
+  readonly warnings: Array<string>
 }
 
 /** An agent's room with extensions, as the transport has it, and what they delivered. */
@@ -121,7 +119,8 @@ export const joinExtended = async (
   }
 ): Promise<ExtendedRoom> => {
   const { caller, extensions } = options
-  const given: Given = { texts: [], keys: [] }
+  const given: Given = { texts: [], keys: [], warnings: [] }
+  const logger = Logger.layer([Logger.make(({ message }) => void given.warnings.push(String(message)))])
   const ingress: TransportIngress = {
     audio: () => true,
     connection: () => {},
@@ -141,7 +140,7 @@ export const joinExtended = async (
   const scope = Effect.runSync(Scope.make())
   const place = { room, ingress, caller: person, agentTrackSid: options.trackSid ?? (() => undefined) }
   for (const { joined } of extensions) {
-    await Effect.runPromise(Scope.provide(joined?.(place) ?? Effect.void, scope))
+    await Effect.runPromise(Scope.provide(joined?.(place) ?? Effect.void, scope).pipe(Effect.provide(logger)))
   }
   const link = () => {
     const present = person()
@@ -158,7 +157,3 @@ export const joinExtended = async (
     }
   }
 }
-
-/** Samples as a frame of the client. */
-export const frameOf = (samples: Int16Array, rate: number): AudioFrame =>
-  new AudioFrame(samples, rate, 1, samples.length)

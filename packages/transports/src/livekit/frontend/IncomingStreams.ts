@@ -92,7 +92,9 @@ export class IncomingStreams<R extends Reader<unknown>> {
         Effect.sync(() => {
           this.#open = false
           release()
-          for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) void next.reader.close()
+          for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
+            void next.reader.close()
+          }
         })
       )
       yield* Effect.forkScoped(named(this.#what)(this.#run(handle, bell)))

@@ -32,7 +32,8 @@ interface PcmFormat {
 const formatOf = ({ attributes, mimeType }: ByteStreamReader["info"]): Effect.Effect<PcmFormat, StreamRefused> => {
   if (/opus|webm|ogg|mp4|mpeg|aac/iu.test(mimeType)) {
     return new StreamRefused({
-      message: `it is ${mimeType}, and only PCM (16 bits, little endian) is understood: the caller is heard from the moment on that the agent is there`
+      message:
+        `it is ${mimeType}, and only PCM (16 bits, little endian) is understood: the caller is heard from the moment on that the agent is there`
     })
   }
   const rate = Number(attributes?.["sampleRate"])
@@ -106,8 +107,10 @@ export const preConnectAudio = (): RoomExtension => {
       streams.serve(
         (reader) =>
           Effect.gen(function*() {
-            const { channels, rate } = yield* Effect.tapError(formatOf(reader.info), () =>
-              Effect.promise(() => reader.close()))
+            const { channels, rate } = yield* Effect.tapError(
+              formatOf(reader.info),
+              () => Effect.promise(() => reader.close())
+            )
             const chunks = yield* readBounded(reader, {
               maxSize: Math.ceil(maxPreConnectMs * rate / 1000) * channels * bytesPerSample,
               timeoutMs: preConnectTimeoutMs,
