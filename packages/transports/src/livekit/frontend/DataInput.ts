@@ -2,6 +2,7 @@ import { RoomEvent, RpcError } from "@livekit/rtc-node"
 import type { RemoteParticipant, RpcInvocationData } from "@livekit/rtc-node"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import { Bell } from "@rspp/runtime/events/Bell"
+import { Ring } from "@rspp/runtime/events/Ring"
 import * as Effect from "effect/Effect"
 import type { RoomExtension } from "../RoomExtension.ts"
 
@@ -10,6 +11,9 @@ export const turnMethods = { start: "start_turn", end: "end_turn", cancel: "canc
 
 /** Keys of a telephone that are taken together at most. */
 export const maxDigits = 64
+
+/** Sequences that wait to be taken at most. */
+const waitingSequences = 8
 
 /** How a telephone's keys become text. */
 export interface DigitText {
@@ -69,25 +73,26 @@ export const dataInput = (options?: { readonly digits?: DigitText }): RoomExtens
         if (digits === undefined) return
         const { endKey, pauseMs, prefix } = { ...digitDefaults, ...digits }
         const bell = yield* Bell.make
+        const finished = new Ring<string>(waitingSequences)
         let pressed = ""
-        let ended = false
+        const finish = () => {
+          finished.offer(pressed)
+          pressed = ""
+        }
         const key = (_: number, digit: string, participant: RemoteParticipant) => {
           if (participant.identity !== caller()?.identity) return
-          if (digit === endKey) ended = true
-          else if (pressed.length < maxDigits) pressed += digit
+          if (digit !== endKey) pressed += digit
+          if (digit === endKey || pressed.length >= maxDigits) finish()
           bell.ring()
         }
         const collect = Effect.gen(function*() {
           for (;;) {
-            yield* bell.wait
+            const sequence = finished.take()
+            if (sequence !== undefined) {
+              if (sequence !== "") ingress.text(`${prefix}${sequence}`)
+            } else if (pressed === "") yield* bell.wait
             // Each key begins the pause anew.
-            for (let more = true; more && !ended && pressed.length < maxDigits;) {
-              const next = yield* Effect.timeoutOption(bell.wait, pauseMs)
-              more = next._tag === "Some"
-            }
-            if (pressed !== "") ingress.text(`${prefix}${pressed}`)
-            pressed = ""
-            ended = false
+            else if ((yield* Effect.timeoutOption(bell.wait, pauseMs))._tag === "None") finish()
           }
         })
         yield* Effect.acquireRelease(
