@@ -1,5 +1,6 @@
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
+import type { LeaseStoreFailure } from "@rspp/control/LeaseStore"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
 import type { Stdio } from "effect"
@@ -15,6 +16,7 @@ import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { endsAlone } from "../SessionFault.ts"
 import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
 import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
@@ -135,22 +137,27 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
-    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
-      Effect.andThen(
-        Effect.ignore(states.forget(session_id, authority_epoch)),
-        Effect.sync(() => tellFailed(session_id, error))
-      )
-    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
-      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+    /** Goes on with it for as long as it lasts. Nobody will go on with one that failed, so nobody needs its words. */
+    const runs = (lease: Lease, placed: boolean) =>
+      goOn(lease, placed).pipe(endsAlone((message) => {
+        const { authority_epoch, session_id } = lease
+        tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+        return Effect.ignore(states.forget(session_id, authority_epoch))
+      }))
 
+    let away = false
+    /** The database is asked again before long; it is said once. */
+    const noAnswer = ({ message }: LeaseStoreFailure) =>
+      Effect.sync(() => {
+        if (!away) screen.note(message)
+        away = true
+      })
     /** Another that stands by may be faster; then there is nothing to do. */
     const takeOver = (session_id: string) =>
       authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)))),
+        Effect.flatMap((lease) => runs(lease, false)),
         Effect.scoped,
-        Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error))),
+        Effect.catchTags({ LeaseHeld: () => Effect.void, LeaseStoreFailure: noAnswer }),
         room.withPermitsIfAvailable(1)
       )
     if (placements !== undefined) {
@@ -160,12 +167,11 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
           room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
+          run: (lease) => Effect.provide(runs(lease, true), context)
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }
 
-    let away = false
     const look = Effect.gen(function*() {
       const room = flags.sessions - (yield* FiberMap.size(running))
       if (room <= 0) return
@@ -173,12 +179,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       const wanted = orphans.filter((session_id) => !FiberMap.hasUnsafe(running, session_id)).slice(0, room)
       for (const session_id of wanted) yield* FiberMap.run(running, session_id, takeOver(session_id))
       away = false
-    }).pipe(Effect.catch(({ message }) =>
-      Effect.sync(() => {
-        if (!away) screen.note(message)
-        away = true
-      })
-    ))
+    }).pipe(Effect.catch(noAnswer))
     const everyMs = Math.min(lookEveryMs.most, Math.max(lookEveryMs.least, Math.floor(ttlMs * lookEveryPartOfTtl)))
     tell({ event: "standing_by", placement_id: leases.placementId }, `standing by as ${leases.placementId}`)
     const watching = Effect.repeat(look, Schedule.spaced(everyMs))
