@@ -3,6 +3,7 @@
 import { LeaseAuthority, minLeaseTtlMs } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
+import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
@@ -117,7 +118,7 @@ const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
 }
 
 interface Happened {
-  readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed"
+  readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed" | "foreign"
   readonly session_id?: string
   readonly authority_epoch?: number
   readonly turns?: number
@@ -332,10 +333,14 @@ describe("rspp standby", () => {
     }
   }, minutes)
 
-  it("keeps no words of a session that it could not go on with", async () => {
-    const database = NodeSqlite.layer(join(cwd, "failed.db"))
+  /** A session whose runtime is gone: its lease runs out by itself. */
+  const orphaned = async (
+    database: Layer.Layer<SqlClient, unknown>,
+    session_id: string,
+    about?: SessionAbout
+  ): Promise<DurableState> => {
     const state: DurableState = {
-      session_id: "unreadable",
+      session_id,
       authority_epoch: 1,
       revision: 1,
       turns: 1,
@@ -344,7 +349,6 @@ describe("rspp standby", () => {
       idempotency_keys: [],
       conversation: [{ role: "user", turn_id: "turn_1", parts: [{ text: "My name is Ann.", chars: 15 }] }]
     }
-    // The runtime that had it is gone: its lease runs out by itself.
     const left = LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
       Layer.provide(SqlLeaseStore.layer({ name: "test" })),
       Layer.provide(LeaseTokens.layerSeeded(1)),
@@ -353,10 +357,16 @@ describe("rspp standby", () => {
     )
     await Effect.runPromise(
       Effect.gen(function*() {
-        yield* (yield* LeaseAuthority).acquire("unreadable", "gone")
-        yield* (yield* SessionStates).save(state)
+        yield* (yield* LeaseAuthority).acquire(session_id, "gone")
+        yield* (yield* SessionStates).save(state, about)
       }).pipe(Effect.provide(left))
     )
+    return state
+  }
+
+  it("keeps no words of a session that it could not go on with", async () => {
+    const database = NodeSqlite.layer(join(cwd, "failed.db"))
+    const state = await orphaned(database, "unreadable")
     expect(await kept(database, "unreadable")).toEqual(state)
     const standby = started([
       "standby",
@@ -373,6 +383,24 @@ describe("rspp standby", () => {
       standby.child.kill("SIGINT")
     }
     expect((await standby.ended).code).toBe(130)
+  }, minutes)
+
+  it("leaves sessions of another pipeline, and those that are in rooms, to others, and says so once", async () => {
+    const database = NodeSqlite.layer(join(cwd, "foreign.db"))
+    const pipeline = { pipeline_id: "other", pipeline_version: "7", hash: "0".repeat(64) }
+    const states = [
+      await orphaned(database, "other", { pipeline }),
+      await orphaned(database, "room", { pipeline, room: { name: "lobby", identity: "agent" } }),
+      await orphaned(database, "unknown")
+    ]
+    const standby = started([
+      ...["standby", "--script", "again-killed.json", "--once", "--abandoned-after", String(minutes)],
+      ...shared("sqlite:foreign.db")
+    ])
+    expect((await standby.ended).code).toBe(0)
+    const happened = eventsOf(standby.printed()).map(({ event, session_id = "" }) => `${event} ${session_id}`).sort()
+    expect(happened).toEqual(["ended unknown", "foreign other", "foreign room", "standing_by ", "taken unknown"])
+    for (const state of states.slice(0, 2)) expect(await kept(database, state.session_id)).toEqual(state)
   }, minutes)
 
   it("says at once what is wrong with what it was given", async () => {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 import { playCall } from "../Call.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 import { told } from "../CliFailure.ts"
-import { control, replay } from "../Composition.ts"
+import { control, loopback, replay } from "../Composition.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
@@ -95,7 +95,9 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   line("")
   for (const notice of own?.notices ?? []) screen.note(`${style.yellow("notice:")} ${notice}`)
 
-  const played = yield* playCall({ spec, script, session_id, speed, live: true, ...files })
+  const { reply, stereo } = files
+  const transport = loopback({ script, reply, stereo })
+  const played = yield* playCall({ spec, transport, session_id, speed, live: true, timeline })
   const summary = yield* describeCall(played, files)
   showCall(screen, summary)
   line("")

@@ -16,7 +16,7 @@ import type { PinnedSession } from "@rspp/control/http/PinnedPipelines"
 import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
-import { control } from "../Composition.ts"
+import { control, loopback } from "../Composition.ts"
 import { sessionIdOf } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 
@@ -96,7 +96,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     }
     const result = yield* playCall({
       spec,
-      script: caller.script,
+      transport: loopback({ script: caller.script, ...files }),
       session_id,
       ...(registered === undefined ? {} : { tenant_id: registered.pinned.session.tenant_id }),
       ...(registered === undefined || leases === undefined
@@ -109,7 +109,6 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       ...(leases === undefined ? {} : { leases }),
       ...(snapshots === undefined ? {} : { snapshots }),
       ...(nodes === undefined ? {} : { nodes }),
-      ...files,
       ...(flags.durability === undefined
         ? {}
         : { durability: flags.durability === "interval" ? { intervalMs: 1000 } : flags.durability }),
