@@ -3,24 +3,17 @@
 //
 //   node --expose-gc test/soak/agents.child.ts URL KEY SECRET LINES SECONDS DIRECTORY
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { layer as controlPlaneFeed } from "@rspp/cli/ControlPlaneFeed"
-import { ControlPlane } from "@rspp/control/ControlPlane"
-import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
-import { LeaseTokens } from "@rspp/control/LeaseTokens"
-import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
-import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Session } from "@rspp/runtime/session/Session"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { frontEnd } from "@rspp/transports/livekit/frontend/FrontEnd"
 import * as RoomTransport from "@rspp/transports/livekit/RoomTransport"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { AccessToken } from "livekit-server-sdk"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { roomSession } from "../support/RoomSession.ts"
 import { scriptedSpec } from "../support/ScriptedCall.ts"
-import * as Scripted from "../support/ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "../support/ScriptedVoiceActivity.ts"
 import type { AgentsSaid, Sample } from "./Samples.ts"
 import { isAtRest, roomOf } from "./Samples.ts"
 
@@ -55,25 +48,7 @@ const sample = (): Sample => {
   }
 }
 
-/** A voice that can be heard behind a codec: a hum of 250 Hz, 40 ms a character. */
-const voice = Layer.succeed(TextToSpeech, {
-  descriptor: { provider_id: "scripted/tts", modality: "tts" },
-  synthesise: (text) => {
-    const chunks = Math.max(1, Math.round((text.length * 40) / 100))
-    return Stream.range(1, chunks).pipe(
-      Stream.mapEffect((chunk) =>
-        Effect.as(
-          Effect.sleep(5),
-          Int16Array.from(
-            { length: 1600 },
-            (_, i) => Math.round(6000 * Math.sin((2 * Math.PI * 250 * ((chunk - 1) * 1600 + i)) / 16_000))
-          )
-        )
-      )
-    )
-  }
-})
-
+const questions = ["Can you hear me?", "Tell me a story.", "Stop, something else.", "Fine."]
 const answers = [
   "I hear you well. What else can I do?",
   "That takes a while to say, so bear with me.",
@@ -89,22 +64,15 @@ const call = Effect.fnUntraced(function*(line: number, n: number) {
   const jwt = yield* Effect.promise(() => token.toJwt())
   const spec = yield* scriptedSpec()
   const extensions = frontEnd()
-  const session = Session.layer.pipe(
-    Layer.provide(ProviderManager.layerNoDeps),
-    Layer.provide([
-      Scripted.recogniser(["Can you hear me?", "Tell me a story.", "Stop, something else.", "Fine."]),
-      Scripted.model(answers),
-      voice,
-      Scripted.segmenter,
-      ScriptedVoiceActivity.layer,
+  const session = roomSession(spec, { heard: questions, replies: answers }, {
+    recogniserMs: 120,
+    modelMs: 20,
+    voiceMs: 5
+  })
+    .pipe(Layer.provide([
       RoomTransport.layer({ url, token: Redacted.make(jwt), extensions }),
-      FileRecorder.layer({ to: () => join(directory, `${session_id}.timeline`) }),
-      controlPlaneFeed(spec).pipe(
-        Layer.provide([ControlPlane.layerMemory(), LeaseAuthority.layerMemory()]),
-        Layer.provide(LeaseTokens.layerSeeded(7))
-      )
-    ])
-  )
+      FileRecorder.layer({ to: () => join(directory, `${session_id}.timeline`) })
+    ]))
   sessions++
   yield* Effect.flatMap(Session, ({ run }) =>
     run({

@@ -6,6 +6,7 @@ import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import { callRoom } from "@rspp/transports/livekit/RoomCaller"
 import { Effect, Redacted } from "effect"
 import { AccessToken } from "livekit-server-sdk"
+import { tone } from "../support/RoomSession.ts"
 import type { CallersSaid } from "./Samples.ts"
 import { roomOf } from "./Samples.ts"
 
@@ -13,15 +14,11 @@ const [url = "", key = "", secret = "", lines = "1", seconds = "10"] = process.a
 const say = (what: CallersSaid) => console.log(JSON.stringify(what))
 const until = performance.now() + Number(seconds) * 1000
 
-/** A tone is speech to the scripted voice activity, and survives the codec. */
-const tone = (ms: number): Int16Array =>
-  Int16Array.from({ length: ms * 16 }, (_, i) => Math.round(8000 * Math.sin((2 * Math.PI * 300 * i) / 16_000)))
-
 /** Asks, hears the answer; asks, and cuts it off with another question; types, and hangs up after the answer. */
 const script = makeCallScript([
-  { say: tone(700) },
-  { say: tone(900), at: { after: "agent_finished", delay_ms: 200 } },
-  { say: tone(1200), at: { after: "agent_started", delay_ms: 400 } },
+  { say: tone(300, 700) },
+  { say: tone(300, 900), at: { after: "agent_finished", delay_ms: 200 } },
+  { say: tone(300, 1200), at: { after: "agent_started", delay_ms: 400 } },
   { text: "And what else?", at: { after: "agent_finished", delay_ms: 200 } }
 ], { hang_up: { after: "agent_finished", delay_ms: 100 } })
 

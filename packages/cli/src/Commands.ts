@@ -540,20 +540,7 @@ const doctor = Command.make(
     ),
     json
   },
-  ({ controlPlane: url, database, json }) =>
-    Effect.gen(function*() {
-      if (database !== undefined) {
-        const { examineDatabase } = yield* Effect.promise(() => import("./command/DoctorDatabase.ts"))
-        yield* examineDatabase({ database, json })
-      }
-      if (url !== undefined) {
-        const { examineControlPlane } = yield* Effect.promise(() => import("./command/DoctorControlPlane.ts"))
-        yield* examineControlPlane({ url, json })
-      }
-      if (database !== undefined || url !== undefined) return
-      const { examine } = yield* Effect.promise(() => import("./command/Doctor.ts"))
-      yield* examine({ json })
-    })
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/DoctorOf.ts")), ({ doctorOf }) => doctorOf(flags))
 ).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
 
 const kinds = optional(
