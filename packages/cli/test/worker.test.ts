@@ -141,7 +141,11 @@ describe.skipIf(missing !== undefined)(`rspp worker${missing === undefined ? "" 
     const caller = await call(room)
     await Effect.runPromise(dispatcher.create({ room, agentName }))
     const { job_id } = await one.said("started")
-    await until(() => caller.room.remoteParticipants.size > 0)
+    // The session has begun.
+    await until(() => {
+      const [agent] = caller.room.remoteParticipants.values()
+      return agent?.attributes["lk.agent.state"] === "listening"
+    })
     for (const signal of signals) {
       one.child.kill(signal)
       await one.said("draining")
