@@ -8,6 +8,7 @@ import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
+import * as Worker from "./WorkerCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -701,6 +702,8 @@ export const rspp = Command.make("rspp").pipe(
     standby,
     place,
     room,
+    Worker.worker,
+    Worker.token,
     demo,
     replay,
     timeline,
