@@ -17,7 +17,7 @@ import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { endsAlone } from "../SessionFault.ts"
-import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
+import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
 import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
@@ -86,6 +86,10 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const states = yield* SessionStates
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
+    // One for all: a session that comes while its source is away has what another has read.
+    const follower = snapshots === undefined
+      ? undefined
+      : Layer.succeedContext(yield* Layer.build(sharedSnapshots(snapshots)))
     const running = yield* FiberMap.make<string>()
     const ended = yield* Deferred.make<void>()
     /** One for each session that runs here, however it came. */
@@ -121,7 +125,8 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         takeover: { lease, leases: authority, states, before },
         ready,
         ...(nodes === undefined ? {} : { nodes }),
-        ...(snapshots === undefined ? {} : {
+        ...(follower === undefined || snapshots === undefined ? {} : {
+          follower,
           snapshots: {
             ...snapshots,
             scope: fill(flags.snapshotScope) ??
