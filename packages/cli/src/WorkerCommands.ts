@@ -52,7 +52,9 @@ export const worker = Command.make(
     listen: optional(
       Flag.String("listen").pipe(
         Flag.withMetavar("HOST:PORT"),
-        Flag.withDescription("Answer GET /healthz, /readyz and /metrics there; port 0 takes a free one; default: nowhere")
+        Flag.withDescription(
+          "Answer GET /healthz, /readyz and /metrics there; port 0 takes a free one; default: nowhere"
+        )
       )
     ),
     simulate: optional(

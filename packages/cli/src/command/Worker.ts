@@ -97,7 +97,9 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     return yield* usage("the address of the LiveKit server is missing", "Give --url, or set LIVEKIT_URL.")
   }
   const keys = yield* liveKitKeys(flags)
-  if (flags.sessions < 1) return yield* usage(`--sessions ${flags.sessions} is not allowed`, "--sessions is at least 1.")
+  if (flags.sessions < 1) {
+    return yield* usage(`--sessions ${flags.sessions} is not allowed`, "--sessions is at least 1.")
+  }
   if (flags.drain < 0 || flags.drain > maxDrainMs) {
     return yield* usage(
       `--drain ${flags.drain} is no time to drain in`,
