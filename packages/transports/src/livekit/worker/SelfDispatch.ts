@@ -1,7 +1,6 @@
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Scope } from "effect"
 import { Dispatch, DispatchFailure } from "../Dispatch.ts"
