@@ -72,6 +72,7 @@ const make = Effect.fnUntraced(function*(options: SelfDispatchOptions) {
       version,
       url,
       maxSessions,
+      metered: false,
       identity: ({ job_id, metadata }) => waiting.get(metadata)?.identity ?? `agent-${job_id}`,
       run: (job) =>
         waiting.get(job.metadata)?.begin(job) ??
