@@ -7,6 +7,8 @@ import { leaseTtl, pipelineFlags, rawFlags, snapshotFlags } from "./CallFlags.ts
 import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
+import { room } from "./RoomCommands.ts"
+import * as Worker from "./WorkerCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -701,6 +703,9 @@ export const rspp = Command.make("rspp").pipe(
     run,
     standby,
     place,
+    room,
+    Worker.worker,
+    Worker.token,
     demo,
     replay,
     timeline,

@@ -316,14 +316,14 @@ describe("a control plane with a rate", () => {
   it("has placements and provider health, from those who may say so", async () => {
     const put = (key: string) =>
       as(url, key, "placement", "put", "pod-1", "--endpoint", "wss://a", "--endpoint", "wss://b", "--region", "eu")
-    expect((await put(owner)).code).toBe(1)
+    expect((await put(owner)).code).toBe(69)
     expect((await put(runtime)).stdout).toBe("pod-1 is announced for 30 s\n")
     expect((await as(url, owner, "placement", "list")).stdout).toBe("pod-1  eu  wss://a wss://b\n")
     expect(json((await as(url, owner, "placement", "list", "--json")).stdout)).toEqual({
       items: [{ placement_id: "pod-1", region: "eu", endpoints: ["wss://a", "wss://b"] }]
     })
     expect((await as(url, owner, "provider", "health")).stdout).toBe("no provider was reported in the last minute\n")
-    expect((await as(url, owner, "provider", "report", "whisper", "--failed", "20")).code).toBe(1)
+    expect((await as(url, owner, "provider", "report", "whisper", "--failed", "20")).code).toBe(69)
     const report = await as(url, runtime, "provider", "report", "whisper", "--failed", "20")
     expect([report.code, report.stderr]).toEqual([0, ""])
     expect((await as(url, owner, "provider", "health")).stdout).toBe("whisper  open\n")

@@ -3,6 +3,7 @@
 import { LeaseAuthority, minLeaseTtlMs } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import * as SqlLeaseStore from "@rspp/control/sql/SqlLeaseStore"
+import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import * as Postgres from "@rspp/sql/Postgres"
@@ -68,13 +69,13 @@ const standsBy = (leases: string) =>
   started(["standby", "--script", "again-{session}.json", "--timelines", "taken", "--once", ...shared(leases)])
 
 /** Asks until there is an answer. */
-const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
+const until = async <A>(what: string, ask: () => Promise<A | undefined>, said = (): string => ""): Promise<A> => {
   for (let tries = 0; tries < 2400; tries++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await wait(50)
   }
-  throw new Error(`never: ${what}`)
+  throw new Error(`never: ${what}. ${said()}`)
 }
 
 const kept = (client: Layer.Layer<SqlClient.SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
@@ -97,11 +98,15 @@ const stateOf = (session_id: string): DurableState => ({
 })
 
 /** A runtime has had the session and is gone: its lease runs out by itself. */
-const leaves = (database: Layer.Layer<SqlClient.SqlClient, unknown>, state: DurableState): Promise<void> =>
+const leaves = (
+  database: Layer.Layer<SqlClient.SqlClient, unknown>,
+  state: DurableState,
+  about?: SessionAbout
+): Promise<void> =>
   Effect.runPromise(
     Effect.gen(function*() {
       yield* (yield* LeaseAuthority).acquire(state.session_id, "gone")
-      yield* (yield* SessionStates).save(state)
+      yield* (yield* SessionStates).save(state, about)
     }).pipe(Effect.provide(
       LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
         Layer.provide(SqlLeaseStore.layer({ name: "test" })),
@@ -148,7 +153,7 @@ const recordsOf = async (file: string): Promise<ReadonlyArray<Told>> => {
 }
 
 interface Happened {
-  readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed"
+  readonly event: "standing_by" | "begun" | "taken" | "ended" | "failed" | "foreign"
   readonly session_id?: string
   readonly authority_epoch?: number
   readonly turns?: number
@@ -272,7 +277,8 @@ describe("rspp standby", () => {
             eventsOf(one.printed()).filter(({ authority_epoch = 0, event }) =>
               (event === "begun" || event === "taken") && authority_epoch > above
             ).map((event) => ({ one, epoch: event.authority_epoch ?? 0, ...event }))
-          ).at(0)
+          ).at(0),
+        () => runtimes.map((one) => one.printed()).join("\n")
       )
     const speaks = (epoch: number) =>
       until(`it speaks under epoch ${epoch}`, async () => {
@@ -383,6 +389,23 @@ describe("rspp standby", () => {
       standby.child.kill("SIGINT")
     }
     expect((await standby.ended).code).toBe(130)
+  }, minutes)
+
+  it("leaves sessions of another pipeline, and those that are in rooms, to others, and says so once", async () => {
+    const database = NodeSqlite.layer(join(cwd, "foreign.db"))
+    const pipeline = { pipeline_id: "other", pipeline_version: "7", hash: "0".repeat(64) }
+    const states = [stateOf("other"), stateOf("room")] as const
+    await leaves(database, states[0], { pipeline })
+    await leaves(database, states[1], { pipeline, room: { name: "lobby", identity: "agent" } })
+    await leaves(database, stateOf("unknown"))
+    const standby = started([
+      ...["standby", "--script", "again-killed.json", "--once", "--abandoned-after", String(minutes)],
+      ...shared("sqlite:foreign.db")
+    ])
+    expect((await standby.ended).code).toBe(0)
+    const happened = eventsOf(standby.printed()).map(({ event, session_id = "" }) => `${event} ${session_id}`).sort()
+    expect(happened).toEqual(["ended unknown", "foreign other", "foreign room", "standing_by ", "taken unknown"])
+    for (const state of states) expect(await kept(database, state.session_id)).toEqual(state)
   }, minutes)
 
   it("asks a control plane for the snapshots of the session that it has taken over", async () => {

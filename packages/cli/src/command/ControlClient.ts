@@ -38,8 +38,9 @@ const failureOf = (server: string) => (error: unknown): CliFailure => {
     const list = Array.isArray(rejected) ? rejected : []
     const lines = list.map((one) => `${String(field(one, "path"))}: ${String(field(one, "message"))}`)
     const hint = hints[status]
+    // A key that may not ask has found nothing out: `rspp audit verify` with it must not look like a changed log.
     return new CliFailure({
-      exit: status >= 500 ? "unavailable" : status === 401 || status === 403 ? "violation" : "bad_input",
+      exit: status >= 500 || status === 401 || status === 403 ? "unavailable" : "bad_input",
       message: lines.length > 1 ? [detail, ...lines].join("\n") : detail,
       ...(hint === undefined ? {} : { hint })
     })

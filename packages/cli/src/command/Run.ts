@@ -15,7 +15,7 @@ import type { ControlServer } from "@rspp/control/http/ControlClient"
 import type { PinnedSession } from "@rspp/control/http/PinnedPipelines"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
-import { control } from "../Composition.ts"
+import { control, loopback } from "../Composition.ts"
 import { sessionIdOf } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 
@@ -92,7 +92,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     }
     const result = yield* playCall({
       spec,
-      script: caller.script,
+      transport: loopback({ script: caller.script, ...files }),
       session_id,
       ...(registered === undefined ? {} : { tenant_id: registered.pinned.session.tenant_id }),
       ...(registered === undefined || leases === undefined
@@ -105,7 +105,6 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       ...(leases === undefined ? {} : { leases }),
       ...(snapshots === undefined ? {} : { snapshots }),
       ...(nodes === undefined ? {} : { nodes }),
-      ...files,
       ...(flags.durability === undefined
         ? {}
         : { durability: flags.durability === "interval" ? { intervalMs: 1000 } : flags.durability }),

@@ -1,15 +1,15 @@
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
-import type { LeaseStoreFailure } from "@rspp/control/LeaseStore"
+import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
-import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
+import { Deferred, Effect, FileSystem, Layer, Path, Semaphore } from "effect"
 import type { Stdio } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
 import { describeCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
-import { control, providers } from "../Composition.ts"
+import { control, loopback, providers } from "../Composition.ts"
 import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
@@ -21,7 +21,7 @@ import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.t
 import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
-import { nothingKept } from "../Takeover.ts"
+import { aboutSession, claimSession, watchSessions } from "../SessionWatch.ts"
 
 export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
@@ -41,13 +41,6 @@ type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
 
 /** Where the session's id goes in a flag. */
 const placeholder = "{session}"
-
-/** How often it is looked whether a session has lost its runtime: a part of the TTL, within bounds, ms. */
-const lookEveryPartOfTtl = 0.05
-const lookEveryMs = { least: 50, most: 500 }
-
-/** How often a database that is away is asked again for a session's state, ms. */
-const againMs = 200
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
@@ -86,24 +79,22 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const states = yield* SessionStates
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
+    const context = yield* Effect.context<CallServices>()
+    const about = aboutSession(spec)
     // One for all: a session that comes while its source is away has what another has read.
     const follower = snapshots === undefined
       ? undefined
       : Layer.succeedContext(yield* Layer.build(sharedSnapshots(snapshots)))
-    const running = yield* FiberMap.make<string>()
     const ended = yield* Deferred.make<void>()
     /** One for each session that runs here, however it came. */
     const room = yield* Semaphore.make(flags.sessions)
 
     const goOn = Effect.fnUntraced(function*(lease: Lease, placed: boolean) {
       const { authority_epoch, session_id } = lease
-      const { over, state } = yield* states.claim(session_id, authority_epoch).pipe(
-        Effect.retry({ schedule: Schedule.spaced(againMs), while: ({ reason }) => reason === "unavailable" })
-      )
-      // Its runtime ended it, and had no time to give the lease back; or another has ended it since it was placed.
-      if (over) return
-      const begins = placed && state === undefined && authority_epoch === 1
-      const before = begins ? undefined : state ?? nothingKept(session_id, authority_epoch - 1)
+      const claimed = yield* claimSession(states, lease, { about, begins: placed })
+      if (claimed === undefined) return
+      const { before } = claimed
+      const begins = before === undefined
       const turns = before?.turns ?? 0
       const conversation = before?.conversation.filter(({ role }) => role !== "system").length ?? 0
       tell(
@@ -116,7 +107,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       const caller = yield* readCaller({ ...flags, input: fill(flags.input), script: fill(flags.script) })
       const played = yield* playCall({
         spec,
-        script: caller.script,
+        transport: loopback({ script: caller.script }),
         session_id,
         speed: "real",
         live: false,
@@ -150,23 +141,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         return Effect.ignore(states.forget(session_id, authority_epoch))
       }))
 
-    let away = false
-    /** The database is asked again before long; it is said once. */
-    const noAnswer = ({ message }: LeaseStoreFailure) =>
-      Effect.sync(() => {
-        if (!away) screen.note(message)
-        away = true
-      })
-    /** Another that stands by may be faster; then there is nothing to do. */
-    const takeOver = (session_id: string) =>
-      authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => runs(lease, false)),
-        Effect.scoped,
-        Effect.catchTags({ LeaseHeld: () => Effect.void, LeaseStoreFailure: noAnswer }),
-        room.withPermitsIfAvailable(1)
-      )
     if (placements !== undefined) {
-      const context = yield* Effect.context<CallServices>()
       yield* Layer.build(
         placements({
           placement_id: leases.placementId,
@@ -177,25 +152,38 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
     }
 
-    const look = Effect.gen(function*() {
-      const room = flags.sessions - (yield* FiberMap.size(running))
-      if (room <= 0) return
-      const orphans = yield* authority.orphans(flags.sessions + room, flags.abandonedAfter)
-      const wanted = orphans.filter((session_id) => !FiberMap.hasUnsafe(running, session_id)).slice(0, room)
-      for (const session_id of wanted) yield* FiberMap.run(running, session_id, takeOver(session_id))
-      away = false
-    }).pipe(Effect.catch(noAnswer))
-    const everyMs = Math.min(lookEveryMs.most, Math.max(lookEveryMs.least, Math.floor(ttlMs * lookEveryPartOfTtl)))
     tell({ event: "standing_by", placement_id: leases.placementId }, `standing by as ${leases.placementId}`)
-    const watching = Effect.repeat(look, Schedule.spaced(everyMs))
-    return yield* flags.once
-      ? Effect.raceFirst(Effect.asVoid(watching), Deferred.await(ended))
-      : Effect.asVoid(watching)
+    const watching = watchSessions({
+      authority,
+      states,
+      placementId: leases.placementId,
+      ttlMs,
+      abandonedAfter: flags.abandonedAfter,
+      sessions: flags.sessions,
+      room,
+      // Without words of what it is, it may be of an older release: then it is taken for one of this pipeline.
+      isWanted: (found) =>
+        found === undefined || (found.room === undefined && found.pipeline.hash === about.pipeline.hash),
+      onForeign: (session_id, found) =>
+        tell(
+          { event: "foreign", session_id },
+          `${session_id}: left to others; it ${foreignSession(found)}`
+        ),
+      goOn: (lease) => Effect.provide(runs(lease, false), context),
+      onAway: ({ message }) => screen.note(message)
+    })
+    return yield* flags.once ? Effect.raceFirst(watching, Deferred.await(ended)) : watching
   }).pipe(
     Effect.scoped,
     Effect.provide(Layer.merge(sharedLeases(leases), sharedStates(leases.database)))
   )
 })
+
+/** Why a session is not for a standby, in words that follow "it". */
+const foreignSession = (about: SessionAbout | undefined): string =>
+  about?.room === undefined
+    ? `runs ${about?.pipeline.pipeline_id} ${about?.pipeline.pipeline_version}, and not the pipeline that is given here`
+    : `is in the room ${about.room.name}: rspp worker goes on with it`
 
 /** The recording of a session under an epoch: in the directory that was given, or one that does not stay. */
 const timelineOf = Effect.fnUntraced(
