@@ -7,6 +7,8 @@ const speech = [
   "packages/providers/test/**/*.test.ts",
   "packages/cli/test/**/*.test.ts",
   "test/e2e/**/*.test.ts",
+  // Media of real rooms, in real time.
+  "packages/transports/test/livekit/*.live.test.ts",
   // Processes that must have their turn in time.
   "test/lease/hammer.test.ts"
 ]
