@@ -1,4 +1,4 @@
-import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
@@ -10,23 +10,21 @@ import type { CallerFlags } from "../CallerInput.ts"
 import { describeCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, loopback, providers } from "../Composition.ts"
-import { makePlacementId, parseLeases, sharedLeases } from "../LeaseDatabase.ts"
+import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
-import { parseSnapshots } from "../SnapshotAddress.ts"
+import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
+import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
 import { aboutSession, claimSession, watchSessions } from "../SessionWatch.ts"
 
-export interface StandbyFlags extends CallerFlags {
+export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
-  readonly snapshots: string | undefined
-  readonly snapshotScope: string | undefined
-  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
@@ -43,9 +41,6 @@ type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
 /** Where the session's id goes in a flag. */
 const placeholder = "{session}"
 
-/** Leases as short as those of `rspp run` may be. */
-const ttlBounds = { least: 500, most: 600_000 }
-
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
 /**
@@ -54,25 +49,16 @@ const usage = (message: string, hint: string) => new CliFailure({ exit: "usage",
  */
 export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
-  const ttlMs = flags.leaseTtl ?? defaultLeaseOptions.ttlMs
-  if (ttlMs < ttlBounds.least || ttlMs > ttlBounds.most) {
-    return yield* usage(
-      `a lease of ${ttlMs} ms is not allowed`,
-      `--lease-ttl is ${ttlBounds.least} to ${ttlBounds.most} ms.`
-    )
-  }
+  const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
     if (value < 1) return yield* usage(`${name} ${value} is not allowed`, `${name} is at least 1.`)
   }
   if (flags.input === "-") {
     return yield* usage("standard input is one caller, and there may be many", "Give --input FILE or --script FILE.")
   }
-  if (flags.snapshots === undefined && (flags.snapshotScope !== undefined || flags.maxStaleness !== undefined)) {
-    return yield* usage("--snapshot-scope and --max-staleness are of --snapshots", "Say where the snapshots are.")
-  }
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
-  const snapshots = flags.snapshots === undefined ? undefined : yield* parseSnapshots(flags.snapshots)
+  const snapshots = yield* readSnapshots(flags)
   const leases: SharedLeases = {
     database: yield* parseLeases(flags.leases),
     ttlMs,
@@ -127,9 +113,9 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         ...(nodes === undefined ? {} : { nodes }),
         ...(snapshots === undefined ? {} : {
           snapshots: {
-            address: snapshots,
-            scope: fill(flags.snapshotScope) ?? spec.pipeline.pipeline_id,
-            options: flags.maxStaleness === undefined ? {} : { maxStalenessMs: flags.maxStaleness }
+            ...snapshots,
+            scope: fill(flags.snapshotScope) ??
+              usualScope(snapshots.address, session_id, spec.pipeline.pipeline_id)
           }
         })
       })

@@ -59,7 +59,7 @@ const isMicrophone = ({ kind, source }: TrackPublication): boolean =>
 
 /** Samples that are not all zero: somebody sent them. */
 const sounds = (samples: Int16Array): boolean => {
-  for (const sample of samples) { if (sample !== 0) return true }
+  for (const sample of samples) if (sample !== 0) return true
   return false
 }
 

@@ -48,7 +48,8 @@ const inRoom = <A, E>(
         transport: yield* Transport,
         reports: yield* RoomReports,
         recorder: recordingIngress(yield* Clock.Clock),
-        until: (fact) => Effect.timeoutOrElse(until(fact), { duration: 20_000, orElse: () => Effect.die(`never: ${String(fact)}`) }),
+        until: (fact) =>
+          Effect.timeoutOrElse(until(fact), { duration: 20_000, orElse: () => Effect.die(`never: ${String(fact)}`) }),
         call: (identity, kind) =>
           Effect.promise(async () =>
             await joinPlainCaller(
@@ -61,7 +62,9 @@ const inRoom = <A, E>(
   }).pipe(Effect.scoped)
 
 const statesOf = ({ events }: ReturnType<typeof recordingIngress>) =>
-  events.flatMap((event) => event.type === "connection" ? [event.state] : event.type === "audio_ended" ? ["audio_ended"] : [])
+  events.flatMap((event) =>
+    event.type === "connection" ? [event.state] : event.type === "audio_ended" ? ["audio_ended"] : []
+  )
 
 describe.skipIf(found === undefined)(title, () => {
   it.live("carries a call: the caller is heard, hears the agent, and ends it by leaving", () =>
@@ -99,5 +102,6 @@ describe.skipIf(found === undefined)(title, () => {
         assert.strictEqual(report?.caller, "caller")
         assert.strictEqual(report?.frames, frames.length)
         assert.strictEqual(report?.captured_samples, ms(1000))
-      })))
+      })
+    ))
 })

@@ -156,7 +156,8 @@ export const agentState = (): RoomExtension => {
         })
         yield* Effect.acquireRelease(
           Effect.sync(() => room.on(RoomEvent.ParticipantAttributesChanged, seen).on(RoomEvent.Reconnected, again)),
-          () => Effect.sync(() => room.off(RoomEvent.ParticipantAttributesChanged, seen).off(RoomEvent.Reconnected, again))
+          () =>
+            Effect.sync(() => room.off(RoomEvent.ParticipantAttributesChanged, seen).off(RoomEvent.Reconnected, again))
         )
       })
     },
