@@ -16,7 +16,7 @@ const textOf = ({ conversation }: CallSummary, who: "you" | "agent") =>
 
 await liveKitSuite("a conversation of real speech, through WebRTC both ways", (lobby) => {
   it("is heard, answered, shown and recorded", async () => {
-    const spoken = ["goforward", "something", "librivox-0890"] as const
+    const spoken = ["goforward", "something", "conf-getpin"] as const
     await using call = await Call.open(lobby, cwd, "conversation")
     const { agent, caller } = call
     for (const name of spoken) {
@@ -29,7 +29,8 @@ await liveKitSuite("a conversation of real speech, through WebRTC both ways", (l
     const summary = await agent.summary()
 
     // What was said was heard.
-    expect(summary.conversation.map(({ who }) => who)).toEqual(["you", "agent", "you", "agent", "you", "agent"])
+    const speakers = summary.conversation.map(({ who }) => who)
+    expect(speakers.filter((who, i) => who !== speakers[i - 1])).toEqual(spoken.flatMap(() => ["you", "agent"]))
     const said = spoken.map((name) => recordings[name]).join(" ")
     expect(wordErrorRate(said, textOf(summary, "you"))).toBeLessThanOrEqual(0.2)
 
@@ -50,8 +51,11 @@ await liveKitSuite("a conversation of real speech, through WebRTC both ways", (l
     const [track, ...more] = caller.all("track")
     expect(more).toEqual([])
     expect(track).toMatchObject({ identity: Call.agentIdentity, kind: "KIND_AUDIO", source: "SOURCE_MICROPHONE" })
-    const states = statesSeen(caller).join(" ")
-    expect(states).toMatch(/^(?:initializing )?(?:idle )?listening(?:(?: thinking)? speaking listening){3}/u)
+    // A state that lasts for less than it takes to tell may be passed over, and the agent may think between two sentences.
+    const states = statesSeen(caller).filter((state) => state !== "thinking")
+    expect(states.filter((state, i) => state !== states[i - 1]).join(" ")).toMatch(
+      /^(?:initializing )?(?:idle )?listening(?: speaking listening){3}$/u
+    )
 
     // And what both said: the user's words as they were recognised, the last of each segment final; the agent's as it spoke.
     const own = transcriptsOf(caller, Call.callerIdentity)
