@@ -45,6 +45,10 @@ lease: ## 8 processes contend for 200 sessions on PostgreSQL while they are kill
 	@sh scripts/install.sh all
 	@$(WITH) node test/lease/run.ts --seconds $${FOR:-600} --seed $${SEED:-1}
 
+soak: ## ten LiveKit rooms in one process, call after call; nothing may leak; FOR=N seconds, default 600
+	@sh scripts/install.sh all
+	@$(WITH) node test/soak/run.ts --seconds $${FOR:-600}
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -52,4 +56,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench replay sim sim-long mutants crash lease format install
+.PHONY: help run test verify bench replay sim sim-long mutants crash lease soak format install

@@ -80,6 +80,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",
+  LocalServerFailure: "no_server",
   PlatformError: "unavailable"
 }
 

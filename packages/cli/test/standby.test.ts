@@ -69,13 +69,13 @@ const standsBy = (leases: string) =>
   started(["standby", "--script", "again-{session}.json", "--timelines", "taken", "--once", ...shared(leases)])
 
 /** Asks until there is an answer. */
-const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
+const until = async <A>(what: string, ask: () => Promise<A | undefined>, said = (): string => ""): Promise<A> => {
   for (let tries = 0; tries < 2400; tries++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await wait(50)
   }
-  throw new Error(`never: ${what}`)
+  throw new Error(`never: ${what}. ${said()}`)
 }
 
 const kept = (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
@@ -277,7 +277,8 @@ describe("rspp standby", () => {
             eventsOf(one.printed()).filter(({ authority_epoch = 0, event }) =>
               (event === "begun" || event === "taken") && authority_epoch > above
             ).map((event) => ({ one, epoch: event.authority_epoch ?? 0, ...event }))
-          ).at(0)
+          ).at(0),
+        () => runtimes.map((one) => one.printed()).join("\n")
       )
     const speaks = (epoch: number) =>
       until(`it speaks under epoch ${epoch}`, async () => {

@@ -16,6 +16,7 @@ import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
+import { endsAlone } from "../SessionFault.ts"
 import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
 import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
@@ -127,14 +128,13 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
-    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
-      Effect.andThen(
-        Effect.ignore(states.forget(session_id, authority_epoch)),
-        Effect.sync(() => tellFailed(session_id, error))
-      )
-    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
-      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+    /** Goes on with it for as long as it lasts. Nobody will go on with one that failed, so nobody needs its words. */
+    const runs = (lease: Lease, placed: boolean) =>
+      goOn(lease, placed).pipe(endsAlone((message) => {
+        const { authority_epoch, session_id } = lease
+        tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+        return Effect.ignore(states.forget(session_id, authority_epoch))
+      }))
 
     if (placements !== undefined) {
       yield* Layer.build(
@@ -142,7 +142,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
           room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
+          run: (lease) => Effect.provide(runs(lease, true), context)
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }
@@ -164,8 +164,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
           { event: "foreign", session_id },
           `${session_id}: left to others; it ${foreignSession(found)}`
         ),
-      goOn: (lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)), Effect.provide(context)),
-      onFailed: tellFailed,
+      goOn: (lease) => Effect.provide(runs(lease, false), context),
       onAway: ({ message }) => screen.note(message)
     })
     return yield* flags.once ? Effect.raceFirst(watching, Deferred.await(ended)) : watching

@@ -66,7 +66,7 @@ const statesOf = ({ events }: ReturnType<typeof recordingIngress>) =>
     event.type === "connection" ? [event.state] : event.type === "audio_ended" ? ["audio_ended"] : []
   )
 
-describe.skipIf(found === undefined)(title, () => {
+describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
   it.live("carries a call: the caller is heard, hears the agent, and ends it by leaving", () =>
     inRoom(({ call, recorder, reports, transport, until }) =>
       Effect.gen(function*() {
