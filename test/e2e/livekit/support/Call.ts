@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { afterAll } from "vitest"
 import { AgentProcess } from "./AgentProcess.ts"
 import { CallerProcess } from "./CallerProcess.ts"
-import type { EventOf } from "./CallerProcess.ts"
+import type { EventOf, JoinOptions } from "./CallerProcess.ts"
 import { Lobby } from "./Lobby.ts"
 
 /** Attributes of LiveKit's conventions for agents. */
@@ -90,7 +90,8 @@ export class Call {
     lobby: Lobby,
     cwd: string,
     name: string,
-    environment: Readonly<Record<string, string>> = {}
+    environment: Readonly<Record<string, string>> = {},
+    options: JoinOptions = {}
   ): Promise<Call> {
     const room = Lobby.roomName()
     const timeline = `${name}.timeline`
@@ -105,12 +106,16 @@ export class Call {
       throw new Error(`the agent ended with ${code} before the call began: ${stderr}`)
     })
     failed.catch(() => {})
-    const caller = await CallerProcess.join(await lobby.seat(room, Call.callerIdentity))
+    const caller = await CallerProcess.join(await lobby.seat(room, Call.callerIdentity), options)
     const call = new Call(room, cwd, caller, agent, timeline)
     try {
       await Promise.race([
         failed,
-        Promise.all([caller.next("track"), caller.next("micSubscribed"), agentIs(caller, "listening")])
+        Promise.all([
+          caller.next("track"),
+          agentIs(caller, "listening"),
+          ...(options.mic === false ? [] : [caller.next("micSubscribed")])
+        ])
       ])
     } catch (error) {
       await call[Symbol.asyncDispose]()
