@@ -3,11 +3,15 @@
 WITH = PATH="$$PWD/node_modules/.bin:$$PATH"
 
 help: ## what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
 	@sh scripts/install.sh run
 	@$(WITH) node packages/cli/bin/rspp.js demo $${INPUT:+--input "$$INPUT"}
+
+livekit-demo: ## the conversation through a LiveKit room: server, worker, caller; needs livekit-server on PATH or LIVEKIT_URL
+	@sh scripts/install.sh run
+	@$(WITH) node packages/cli/bin/rspp.js room demo
 
 test: ## every check, then every test
 	@sh scripts/install.sh all
@@ -56,4 +60,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench replay sim sim-long mutants crash lease soak format install
+.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak format install

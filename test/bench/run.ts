@@ -69,6 +69,8 @@ const inOwnProcess = (name: string): Promise<Result> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--expose-gc", script, "--worker", name], {
       cwd: root,
+      // LiveKit's native client writes its log to standard output otherwise.
+      env: { ...process.env, NODE_ENV: "production" },
       stdio: ["ignore", "pipe", "inherit"]
     })
     let said = ""

@@ -41,7 +41,25 @@ const join = Command.make(
   ])
 )
 
+const demo = Command.make(
+  "demo",
+  {
+    out: optional(
+      Flag.String("out").pipe(
+        Flag.withMetavar("DIR"),
+        Flag.withDescription("Where the files go; default: a new directory in .rspp")
+      )
+    )
+  },
+  (flags) =>
+    Effect.flatMap(Effect.promise(() => import("./command/RoomDemo.ts")), ({ runRoomDemo }) => runRoomDemo(flags))
+).pipe(
+  Command.withDescription(
+    "A LiveKit server, a worker and a scripted caller on this machine: the shipped conversation through WebRTC"
+  )
+)
+
 export const room = Command.make("room").pipe(
   Command.withDescription("Calls in LiveKit rooms"),
-  Command.withSubcommands([join])
+  Command.withSubcommands([join, demo])
 )

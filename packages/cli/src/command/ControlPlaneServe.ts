@@ -157,7 +157,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     screen.note("stopping: running requests are finished")
     const cut = yield* server.drain
     if (cut === 0) cleanStop.done()
-    else screen.note(`${cut} requests were cut off after ${flags.drainWithin} ms`)
+    else screen.note(`requests that had not ended and were cut off: ${cut}`)
   })
   return yield* Layer.build(app).pipe(
     Effect.andThen(Effect.onInterrupt(Effect.never, () => drained)),
