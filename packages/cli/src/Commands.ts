@@ -8,6 +8,7 @@ import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
+import * as Worker from "./WorkerCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -540,7 +541,9 @@ const doctor = Command.make(
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/DoctorOf.ts")), ({ doctorOf }) => doctorOf(flags))
-).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
+).pipe(Command.withDescription(
+  "What is installed, which providers can run, what is missing and how to get it; or how a database or a control plane is"
+))
 
 const kinds = optional(
   Flag.String("kinds").pipe(
@@ -701,6 +704,8 @@ export const rspp = Command.make("rspp").pipe(
     standby,
     place,
     room,
+    Worker.worker,
+    Worker.token,
     demo,
     replay,
     timeline,

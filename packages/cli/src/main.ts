@@ -15,6 +15,9 @@ import { presenter } from "./Presenter.ts"
 import { Screen } from "./Screen.ts"
 import { standardError, standardOutput } from "./StandardStreams.ts"
 
+// LiveKit's native client writes its debug log to standard output otherwise; that holds results only.
+process.env["NODE_ENV"] ??= "production"
+
 /** Version of the program. */
 const version = "0.1.0"
 

@@ -1,4 +1,4 @@
-// A worker at a real livekit-server. What such a server does not do on demand is in AgentEndpoint.double.test.ts.
+// A worker at a real livekit-server. What such a server does not do on demand is in AgentEndpoint.test.ts.
 import { Dispatch } from "@rspp/transports/livekit/Dispatch"
 import type { DispatchedAgent } from "@rspp/transports/livekit/Dispatch"
 import { JobFailure } from "@rspp/transports/livekit/worker/Job"
@@ -131,7 +131,7 @@ describe.skipIf(missing !== undefined)(
               await until(async () => (await listed(job.room, job.job_id)) !== undefined)
               await room.disconnect()
             })
-            yield* Effect.never
+            return yield* Effect.never
           })
       })
       await dispatch(room, `${agentName}-mute`)

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import type { Effect, Redacted } from "effect"
+import type { Effect, Exit, Redacted } from "effect"
 
 /** A job cannot go on. `message` is shown to the operators of the LiveKit server; secrets are taken out of it. */
 export class JobFailure extends Schema.TaggedError<JobFailure>()("JobFailure", { message: Schema.String }) {}
@@ -25,9 +25,9 @@ export interface Job extends JobOffer {
   readonly token: Redacted.Redacted<string>
   readonly identity: string
   /**
-   * Tells the server that the job has succeeded. It is told by itself when the job's effect succeeds, before the job's
-   * scope is closed; a job that leaves the room within its effect calls this first, as livekit-server takes an agent that
-   * leaves without having said so for failed.
+   * Tells the server how the job has ended. It is told by itself when the job's effect ends, before the job's scope is
+   * closed; a job that leaves the room within its effect calls this first, as livekit-server takes an agent that leaves
+   * without having said so for failed. Only the first call counts.
    */
-  readonly succeeded: Effect.Effect<void>
+  readonly leaving: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }

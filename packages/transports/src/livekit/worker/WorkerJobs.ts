@@ -45,7 +45,7 @@ const longestError = 500
 const lateText = (reason: Refusal) => `the worker is ${reason}, and the assignment came too late`
 const cutText = "the worker stopped before the job had ended"
 
-const messageOf = (cause: Cause.Cause<JobFailure>): string => {
+const messageOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return scrubSecrets(error instanceof Error ? error.message : String(error)).slice(0, longestError)
 }
@@ -104,21 +104,18 @@ export const makeWorkerJobs = Effect.fnUntraced(function*(options: WorkerJobsOpt
     yield* tell({ event: "accepted", job_id, room })
   })
 
-  const runJob = (job: Omit<Job, "succeeded">) => {
+  const runJob = (job: Omit<Job, "leaving">) => {
     const { job_id, room } = job
     let told = false
-    const tellEnd = (status: JobStatus, error?: string) =>
+    const leaving = (exit: Exit.Exit<unknown, unknown>) =>
       Effect.suspend(() => {
         if (told) return Effect.void
         told = true
-        return tellStatus(job_id, status, error)
+        if (Exit.isSuccess(exit)) return tellStatus(job_id, JobStatus.JS_SUCCESS)
+        if (!Cause.hasInterruptsOnly(exit.cause)) return tellStatus(job_id, JobStatus.JS_FAILED, messageOf(exit.cause))
+        // The server has written down the end of a job that it terminated.
+        return terminated.has(job_id) ? Effect.void : tellStatus(job_id, JobStatus.JS_FAILED, cutText)
       })
-    const endOf = (exit: Exit.Exit<void, JobFailure>) => {
-      if (Exit.isSuccess(exit)) return tellEnd(JobStatus.JS_SUCCESS)
-      if (!Cause.hasInterruptsOnly(exit.cause)) return tellEnd(JobStatus.JS_FAILED, messageOf(exit.cause))
-      // The server has written down the end of a job that it terminated.
-      return terminated.has(job_id) ? Effect.void : tellEnd(JobStatus.JS_FAILED, cutText)
-    }
     const eventOf = (exit: Exit.Exit<void, JobFailure>): WorkerEvent => {
       if (Exit.isSuccess(exit)) return { event: "succeeded", job_id, room }
       if (!Cause.hasInterruptsOnly(exit.cause)) return { event: "failed", job_id, room, message: messageOf(exit.cause) }
@@ -127,9 +124,7 @@ export const makeWorkerJobs = Effect.fnUntraced(function*(options: WorkerJobsOpt
     return tellStatus(job_id, JobStatus.JS_RUNNING).pipe(
       Effect.andThen(changed),
       Effect.andThen(tell({ event: "started", job_id, room })),
-      Effect.andThen(
-        Effect.scoped(Effect.onExit(options.run({ ...job, succeeded: tellEnd(JobStatus.JS_SUCCESS) }), endOf))
-      ),
+      Effect.andThen(Effect.scoped(Effect.onExit(options.run({ ...job, leaving }), leaving))),
       Effect.onExit((exit) => {
         const event = eventOf(exit)
         terminated.delete(job_id)
