@@ -9,6 +9,7 @@ const speech = [
   "test/e2e/**/*.test.ts",
   // Media of real rooms, in real time.
   "packages/transports/test/livekit/*.live.test.ts",
+  "test/livekit/*.live.test.ts",
   // Processes that must have their turn in time.
   "test/lease/hammer.test.ts",
   "test/soak/rooms.test.ts"

@@ -105,7 +105,9 @@ export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
         } else if (line.said === "failed") failures.push(`${line.room}: the call failed: ${line.message}`)
       })
     ]
-    await endOf(callers, seconds * 1000 + lastCallMs)
+    if ((await endOf(callers, seconds * 1000 + lastCallMs)) === null) {
+      failures.push(`callers were still calling ${lastCallMs / 1000} s after the time was over`)
+    }
     const exitCode = await endOf(agents, lastCallMs)
     await Promise.all(listening)
     const files = readdirSync(directory).filter((name) => name.endsWith(".timeline")).sort().map((name) =>

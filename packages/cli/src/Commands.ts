@@ -541,7 +541,9 @@ const doctor = Command.make(
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/DoctorOf.ts")), ({ doctorOf }) => doctorOf(flags))
-).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
+).pipe(Command.withDescription(
+  "What is installed, which providers can run, what is missing and how to get it; or how a database or a control plane is"
+))
 
 const kinds = optional(
   Flag.String("kinds").pipe(

@@ -4,6 +4,7 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import type { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import * as Catalog from "@rspp/providers/Catalog"
 import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
@@ -20,7 +21,6 @@ import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { Transport } from "@rspp/runtime/ports/Transport"
 import type { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
-import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import type { Durability } from "@rspp/timeline/recorder/Durability"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
@@ -68,14 +68,14 @@ export interface CompositionOptions {
   readonly store?: StoreAddress
   /** Where the session's lease and its durable state are kept; in this process only by default. */
   readonly leases?: SharedLeases
-  /** The room that the session is in, for whoever might take it over. */
-  readonly inRoom?: SessionAbout["room"]
   /** The session was another runtime's: the lease that was taken, and what was kept of it. */
   readonly takeover?: Takeover
   /** Providers that are ready already; made for this call by default. */
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
+  /** Who follows them there for all sessions of this process; for this call only by default. */
+  readonly follower?: Layer.Layer<SnapshotFollower>
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
   readonly reports?: ReportsTo
   /** A file for the spans of the call. */
@@ -162,9 +162,9 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← control: leases and snapshots. */
-const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
+const feed = ({ follower, leases, snapshots, spec }: CompositionOptions) => {
   const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
-  return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
+  return snapshots === undefined ? here : Layer.provide(here, follower ?? sharedSnapshots(snapshots))
 }
 
 /** The same for a call whose lease others may want too. */
@@ -174,11 +174,11 @@ const controlOf = ({ leases, takeover }: CompositionOptions) => {
 }
 
 /** Port ← timeline: where durable state is kept, when others may take the session over. */
-const stateOf = ({ inRoom, leases, spec, takeover }: CompositionOptions) => {
+const stateOf = ({ leases, spec, takeover }: CompositionOptions) => {
   if (takeover !== undefined) return takenState(takeover)
   return leases === undefined
     ? Layer.empty
-    : Layer.provide(keptState(aboutSession(spec, inRoom)), sharedStates(leases.database))
+    : Layer.provide(keptState(aboutSession(spec)), sharedStates(leases.database))
 }
 
 /** Port ← transports: a scripted caller, and WAV files of the agent's track and of both, if they are asked for. */

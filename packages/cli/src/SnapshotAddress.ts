@@ -106,6 +106,6 @@ export const snapshotLog = (
     )
   }))
 
-/** A session's snapshots, followed where they are published. */
-export const sharedSnapshots = ({ address, options }: SharedSnapshots) =>
+/** Sessions' snapshots, followed where they are published. */
+export const sharedSnapshots = ({ address, options }: Pick<SharedSnapshots, "address" | "options">) =>
   SnapshotFollower.layerNoDeps(options).pipe(Layer.provide(snapshotLog(address)))

@@ -10,9 +10,9 @@ import * as Postgres from "@rspp/sql/Postgres"
 import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
 import { Effect, Layer, Redacted } from "effect"
-import type { SqlClient } from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import type { ChildProcess } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -78,7 +78,7 @@ const until = async <A>(what: string, ask: () => Promise<A | undefined>, said = 
   throw new Error(`never: ${what}. ${said()}`)
 }
 
-const kept = (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
+const kept = (client: Layer.Layer<SqlClient.SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
   Effect.runPromise(
     Effect.flatMap(SessionStates, ({ load }) => load(session)).pipe(
       Effect.provide(SessionStates.layerSql({ name: "test" }).pipe(Layer.provide(client)))
@@ -99,7 +99,7 @@ const stateOf = (session_id: string): DurableState => ({
 
 /** A runtime has had the session and is gone: its lease runs out by itself. */
 const leaves = (
-  database: Layer.Layer<SqlClient, unknown>,
+  database: Layer.Layer<SqlClient.SqlClient, unknown>,
   state: DurableState,
   about?: SessionAbout
 ): Promise<void> =>
@@ -118,7 +118,7 @@ const leaves = (
   )
 
 /** Waits until the agent speaks for the second time, and what was said before is kept. */
-const midCall = async (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState> => {
+const midCall = async (client: Layer.Layer<SqlClient.SqlClient, unknown>, session: string): Promise<DurableState> => {
   await until("the second answer is heard", async () => {
     const records: ReadonlyArray<object> = decoded(join(cwd, `${session}.timeline`))?.records ?? []
     return records.some((record) =>
@@ -192,7 +192,7 @@ const wentOn = async (session: string, before: DurableState, printed: string): P
   expect(signals.map(({ signal }) => signal)).toContain("commit")
 }
 
-const killed = async (leases: string, client: Layer.Layer<SqlClient, unknown>): Promise<void> => {
+const killed = async (leases: string, client: Layer.Layer<SqlClient.SqlClient, unknown>): Promise<void> => {
   const standby = standsBy(leases)
   await until("it stands by", async () => standby.printed().includes("standing_by") ? true : undefined)
   const call = runs("killed", leases)
@@ -428,6 +428,40 @@ describe("rspp standby", () => {
       standby.child.kill("SIGINT")
       await standby.ended
       server.close()
+    }
+  }, minutes)
+
+  it("follows snapshots once for all its sessions", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    const listeners = Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql`SELECT pid FROM pg_stat_activity WHERE query ~* 'listen.*rspp_snapshots' AND pid <> pg_backend_pid()`
+    )
+    const sessions = ["both-a", "both-b"]
+    const long = script("both.json", [{ text: `I would like a table for two ${"by the window, ".repeat(60)}please.` }])
+    let standby: Started | undefined
+    try {
+      expect((await rspp(["snapshots", "publish", "--to", server.url, "--once"], { cwd })).code).toBe(0)
+      for (const session of sessions) await leaves(client, stateOf(session))
+      standby = started([
+        ...["standby", "--script", long, "--timelines", "both", "--abandoned-after", String(minutes)],
+        ...["--snapshots", server.url, ...shared(server.url)]
+      ])
+      for (const session of sessions) {
+        await until(`${session} has a turn`, async () => {
+          const files = existsSync(join(cwd, "both")) ? readdirSync(join(cwd, "both")) : []
+          const file = files.find((name) => name.startsWith(`${session}.e`) && name.endsWith(".timeline"))
+          const records = file === undefined ? [] : decoded(join(cwd, "both", file))?.records ?? []
+          return JSON.stringify(records).includes("turn_open") ? true : undefined
+        })
+      }
+      expect(await Effect.runPromise(Effect.provide(listeners, client))).toHaveLength(1)
+    } finally {
+      standby?.child.kill("SIGKILL")
+      await standby?.ended
+      server.stop()
     }
   }, minutes)
 

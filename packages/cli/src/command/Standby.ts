@@ -17,7 +17,7 @@ import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { endsAlone } from "../SessionFault.ts"
-import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
+import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
 import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
@@ -81,6 +81,10 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const context = yield* Effect.context<CallServices>()
     const about = aboutSession(spec)
+    // One for all: a session that comes while its source is away has what another has read.
+    const follower = snapshots === undefined
+      ? undefined
+      : Layer.succeedContext(yield* Layer.build(sharedSnapshots(snapshots)))
     const ended = yield* Deferred.make<void>()
     /** One for each session that runs here, however it came. */
     const room = yield* Semaphore.make(flags.sessions)
@@ -112,7 +116,8 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         takeover: { lease, leases: authority, states, before },
         ready,
         ...(nodes === undefined ? {} : { nodes }),
-        ...(snapshots === undefined ? {} : {
+        ...(follower === undefined || snapshots === undefined ? {} : {
+          follower,
           snapshots: {
             ...snapshots,
             scope: fill(flags.snapshotScope) ??

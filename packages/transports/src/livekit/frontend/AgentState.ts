@@ -67,6 +67,8 @@ export class AgentState {
       case "output_rejected":
         if (input.turn_id !== undefined) this.#silenced(input.turn_id)
         return
+      default:
+        return
     }
   }
 
@@ -101,6 +103,8 @@ export class AgentState {
         return
       case "fence_output":
         this.#silenced(command.turn_id)
+        return
+      default:
         return
     }
   }

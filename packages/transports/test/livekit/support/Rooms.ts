@@ -1,5 +1,13 @@
-import { AudioSource, LocalAudioTrack, Room, RoomEvent, TrackPublishOptions, TrackSource } from "@livekit/rtc-node"
-import type { RemoteParticipant, TextStreamInfo } from "@livekit/rtc-node"
+import {
+  AudioSource,
+  LocalAudioTrack,
+  Room,
+  RoomEvent,
+  SimulateScenarioKind,
+  TrackPublishOptions,
+  TrackSource
+} from "@livekit/rtc-node"
+import type { RemoteParticipant, TextStreamInfo, TextStreamReader } from "@livekit/rtc-node"
 import type { TransportIngress } from "@rspp/runtime/ports/Transport"
 import type { RoomExtension } from "@rspp/transports/livekit/RoomExtension"
 import type { LiveKitServer } from "@rspp/transports/test/support/LiveKitServer"
@@ -43,6 +51,16 @@ export const join = async (
   return room
 }
 
+/** Breaks the connection, and waits until it is made again, by a new participant of the same identity. */
+export const reconnect = async (room: Room): Promise<void> => {
+  let back = false
+  room.once(RoomEvent.Reconnected, () => {
+    back = true
+  })
+  await room.simulateScenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+  await until("the connection is made again", () => back)
+}
+
 /** Publishes a microphone that says nothing. */
 export const publishMicrophone = async (room: Room): Promise<string> => {
   const track = LocalAudioTrack.createAudioTrack("microphone", new AudioSource(16_000, 1, 100))
@@ -79,12 +97,13 @@ export const watch = (room: Room): Watcher => {
   }
   room.on(RoomEvent.ParticipantConnected, state)
   room.on(RoomEvent.ParticipantAttributesChanged, (_, participant) => state(participant))
-  room.registerTextStreamHandler("lk.transcription", async (reader, { identity }) => {
-    const seen: Seen = { info: reader.info, sender: identity, chunks: [], closed: false }
+  const read = async (reader: TextStreamReader, sender: string) => {
+    const seen: Seen = { info: reader.info, sender, chunks: [], closed: false }
     streams.push(seen)
     for await (const chunk of reader) seen.chunks.push(chunk)
     seen.closed = true
-  })
+  }
+  room.registerTextStreamHandler("lk.transcription", (reader, { identity }) => void read(reader, identity))
   return {
     states,
     streams,
