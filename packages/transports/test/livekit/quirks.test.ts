@@ -11,7 +11,8 @@ import {
   LocalAudioTrack,
   ParticipantKind,
   Room,
-  TrackPublishOptions
+  TrackPublishOptions,
+  TrackSource
 } from "@livekit/rtc-node"
 import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -273,7 +274,7 @@ describe("the native client's connections", () => {
   })
 
   it("publish with plain options", () => {
-    assert.instanceOf(new TrackPublishOptions({ source: 2 }), TrackPublishOptions)
+    assert.instanceOf(new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE }), TrackPublishOptions)
   })
 })
 
