@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { call, replay, validation } from "@rspp/cli/Composition"
+import { call, loopback, replay, validation } from "@rspp/cli/Composition"
 import { controlOver } from "@rspp/cli/ControlDatabase"
 import { ContractValidation } from "@rspp/cli/ContractValidation"
 import { LocalRunner } from "@rspp/cli/LocalRunner"
@@ -106,7 +106,8 @@ const built: { readonly [Code in ModuleCode]?: ReadonlyArray<{ readonly key: str
 /** Everything that the program composes, as its commands do. Nothing is run, no file is made. */
 const program = Effect.gen(function*() {
   const spec = yield* normalizeSpec(embeddedPipeline)
-  const options = { spec, script: makeCallScript([{ text: "hello" }]), timeline: join(tmpdir(), "never-written") }
+  const transport = loopback({ script: makeCallScript([{ text: "hello" }]) })
+  const options = { spec, transport, timeline: join(tmpdir(), "never-written") }
   const database = { kind: "sqlite", path: ":memory:" } as const
   return yield* Layer.build(Layer.mergeAll(call(options), replay, validation, Layer.orDie(controlOver(database))))
 }).pipe(Effect.provide(Layer.mergeAll(validation, FileSystem.layerNoop({}), Path.layer)))

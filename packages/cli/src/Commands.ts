@@ -3,21 +3,17 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { leaseTtl, pipelineFlags, rawFlags, snapshotFlags } from "./CallFlags.ts"
 import { exitCodeHelp } from "./ExitCode.ts"
+import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
+import { room } from "./RoomCommands.ts"
+import * as Worker from "./WorkerCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
 // The command line of `rspp`: names, flags and help. What a command does is loaded when it runs, so that `--help` stays
 // quick.
-
-/** A flag that may be left out: its value, or undefined. */
-const optional = <A>(flag: Flag.Flag<A>) => flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined))
-
-const json = Flag.Boolean("json").pipe(
-  Flag.withDefault(false),
-  Flag.withDescription("Print the result as JSON, for machines")
-)
 
 const files = Argument.String("FILE").pipe(Argument.withDescription("Timeline files"), Argument.atLeast(1))
 
@@ -62,30 +58,8 @@ const run = Command.make(
         Flag.withDescription("Hold the session's lease in a database that others share: sqlite:PATH or postgres://…")
       )
     ),
-    leaseTtl: optional(
-      Flag.Int("lease-ttl").pipe(
-        Flag.withDescription("How long a lease in --leases lasts without renewal, in ms; default 10000")
-      )
-    ),
-    snapshots: optional(
-      Flag.String("snapshots").pipe(
-        Flag.withDescription(
-          "Follow the snapshots that are published there: dir:PATH, sqlite:PATH, postgres://…, or http://… of a control plane"
-        )
-      )
-    ),
-    snapshotScope: optional(
-      Flag.String("snapshot-scope").pipe(
-        Flag.withDescription(
-          "Which of the --snapshots; default: those under the pipeline's id, of a control plane the session's"
-        )
-      )
-    ),
-    maxStaleness: optional(
-      Flag.Int("max-staleness").pipe(
-        Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
-      )
-    ),
+    leaseTtl,
+    ...snapshotFlags(""),
     controlPlane: optional(
       Flag.String("control-plane").pipe(
         Flag.withMetavar("URL"),
@@ -94,14 +68,7 @@ const run = Command.make(
         )
       )
     ),
-    pipeline: optional(
-      Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
-    ),
-    nodes: optional(
-      Flag.String("nodes").pipe(
-        Flag.withDescription("A JSON file of nodes that are programs of their own, for pipelines that name them")
-      )
-    ),
+    ...pipelineFlags,
     speed: speed("Default: real"),
     durability: optional(
       Flag.Literals("durability", ["terminal", "interval", "none"]).pipe(
@@ -119,10 +86,7 @@ const run = Command.make(
       Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
     ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
-    rawRate: optional(
-      Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
-    ),
-    rawChannels: optional(Flag.Int("raw-channels").pipe(Flag.withDescription("Channels of raw PCM; default 1"))),
+    ...rawFlags,
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/Run.ts")), ({ runCall }) => runCall(flags))
@@ -143,11 +107,7 @@ const standby = Command.make(
     leases: Flag.String("leases").pipe(
       Flag.withDescription("Where the leases and the states of the sessions are: sqlite:PATH or postgres://…")
     ),
-    leaseTtl: optional(
-      Flag.Int("lease-ttl").pipe(
-        Flag.withDescription("How long a lease lasts without renewal, in ms; default 10000")
-      )
-    ),
+    leaseTtl,
     input: optional(
       Flag.String("input").pipe(
         Flag.withDescription(
@@ -166,31 +126,8 @@ const standby = Command.make(
         Flag.withDescription("Record each session to DIR/SESSION.eEPOCH.timeline; default: not recorded")
       )
     ),
-    snapshots: optional(
-      Flag.String("snapshots").pipe(
-        Flag.withDescription("Follow the snapshots that are published there: dir:PATH, sqlite:PATH or postgres://…")
-      )
-    ),
-    snapshotScope: optional(
-      Flag.String("snapshot-scope").pipe(
-        Flag.withDescription(
-          "Which of the --snapshots, {session} for the session's own; default: those under the pipeline's id"
-        )
-      )
-    ),
-    maxStaleness: optional(
-      Flag.Int("max-staleness").pipe(
-        Flag.withDescription("How long past their TTL the --snapshots still count, in ms; default 0")
-      )
-    ),
-    pipeline: optional(
-      Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
-    ),
-    nodes: optional(
-      Flag.String("nodes").pipe(
-        Flag.withDescription("A JSON file of nodes that are programs of their own, for pipelines that name them")
-      )
-    ),
+    ...snapshotFlags("; {session} stands for its id"),
+    ...pipelineFlags,
     sessions: Flag.Int("sessions").pipe(
       Flag.withDefault(8),
       Flag.withDescription("How many sessions it runs at once, at most; default 8")
@@ -211,10 +148,7 @@ const standby = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("End when one session that was taken over has ended; default: go on until interrupted")
     ),
-    rawRate: optional(
-      Flag.Int("raw-rate").pipe(Flag.withDescription("--input is raw 16-bit PCM of this rate, in Hz"))
-    ),
-    rawChannels: optional(Flag.Int("raw-channels").pipe(Flag.withDescription("Channels of raw PCM; default 1"))),
+    ...rawFlags,
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/Standby.ts")), ({ standBy }) => standBy(flags))
@@ -606,21 +540,10 @@ const doctor = Command.make(
     ),
     json
   },
-  ({ controlPlane: url, database, json }) =>
-    Effect.gen(function*() {
-      if (database !== undefined) {
-        const { examineDatabase } = yield* Effect.promise(() => import("./command/DoctorDatabase.ts"))
-        yield* examineDatabase({ database, json })
-      }
-      if (url !== undefined) {
-        const { examineControlPlane } = yield* Effect.promise(() => import("./command/DoctorControlPlane.ts"))
-        yield* examineControlPlane({ url, json })
-      }
-      if (database !== undefined || url !== undefined) return
-      const { examine } = yield* Effect.promise(() => import("./command/Doctor.ts"))
-      yield* examine({ json })
-    })
-).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/DoctorOf.ts")), ({ doctorOf }) => doctorOf(flags))
+).pipe(Command.withDescription(
+  "What is installed, which providers can run, what is missing and how to get it; or how a database or a control plane is"
+))
 
 const kinds = optional(
   Flag.String("kinds").pipe(
@@ -747,9 +670,7 @@ const publish = Command.make(
     scope: optional(
       Flag.String("scope").pipe(Flag.withDescription("Under which name; default: the pipeline's id"))
     ),
-    pipeline: optional(
-      Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
-    ),
+    pipeline: pipelineFlags.pipeline,
     ttl: optional(
       Flag.Int("ttl").pipe(Flag.withDescription("How long each counts as fresh, in ms; default 600000"))
     ),
@@ -782,6 +703,9 @@ export const rspp = Command.make("rspp").pipe(
     run,
     standby,
     place,
+    room,
+    Worker.worker,
+    Worker.token,
     demo,
     replay,
     timeline,

@@ -4,6 +4,7 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import type { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import * as Catalog from "@rspp/providers/Catalog"
 import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
@@ -17,6 +18,7 @@ import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import type { Transport } from "@rspp/runtime/ports/Transport"
 import type { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
 import type { Durability } from "@rspp/timeline/recorder/Durability"
@@ -27,9 +29,10 @@ import * as TimelineShipper from "@rspp/timeline/store/TimelineShipper"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
-import type { CallScript } from "@rspp/transports/loopback/CallScript"
+import type { CallReports } from "@rspp/transports/loopback/CallReport"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
 import { Context, Effect, Layer } from "effect"
+import type { FileSystem } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
@@ -39,21 +42,22 @@ import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
 import type { ReportsTo } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
+import { aboutSession } from "./SessionWatch.ts"
 import { keptState, sharedStates } from "./StateDatabase.ts"
 import { adoptedLease, takenState } from "./Takeover.ts"
 import type { Takeover } from "./Takeover.ts"
 import { storeLayer } from "./StoreAddress.ts"
 import type { StoreAddress } from "./StoreAddress.ts"
 
+/** A transport of one call, with a report of how the call went if it makes one. */
+export type CallTransport = Layer.Layer<Transport | CallReports, never, FileSystem.FileSystem>
+
 /** What one call is composed for. */
 export interface CompositionOptions {
   /** The pipeline, as the control plane accepted it. */
   readonly spec: NormalizedSpec
-  /** What the caller says, and when. */
-  readonly script: CallScript
-  /** WAV files to write: the agent's track, and both. */
-  readonly reply?: string
-  readonly stereo?: string
+  /** Where the call takes place: files ({@link loopback}), or a room. */
+  readonly transport: CallTransport
   /** The timeline file to write. Must not exist. */
   readonly timeline: string
   /** A directory for the key that payloads in the timeline are sealed under. */
@@ -70,6 +74,8 @@ export interface CompositionOptions {
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
+  /** Who follows them there for all sessions of this process; for this call only by default. */
+  readonly follower?: Layer.Layer<SnapshotFollower>
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
   readonly reports?: ReportsTo
   /** A file for the spans of the call. */
@@ -84,7 +90,7 @@ export interface CompositionOptions {
  *
  *   Session (runtime)
  *     ├─ kernel: arbiter, plan, guard, lanes, budgets …   SessionKernel.layer, inside of Session.layer
- *     ├─ Transport          ← transports                  loopback: files in, files out
+ *     ├─ Transport          ← transports                  loopback: files in, files out; a room (RoomCall.ts)
  *     ├─ VoiceActivity      ← providers
  *     ├─ ProviderManager    ← providers                   recogniser, models and voices that the pipeline binds
  *     ├─ SentenceSegmenter,
@@ -156,9 +162,9 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← control: leases and snapshots. */
-const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
+const feed = ({ follower, leases, snapshots, spec }: CompositionOptions) => {
   const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
-  return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
+  return snapshots === undefined ? here : Layer.provide(here, follower ?? sharedSnapshots(snapshots))
 }
 
 /** The same for a call whose lease others may want too. */
@@ -168,10 +174,15 @@ const controlOf = ({ leases, takeover }: CompositionOptions) => {
 }
 
 /** Port ← timeline: where durable state is kept, when others may take the session over. */
-const stateOf = ({ leases, takeover }: CompositionOptions) => {
+const stateOf = ({ leases, spec, takeover }: CompositionOptions) => {
   if (takeover !== undefined) return takenState(takeover)
-  return leases === undefined ? Layer.empty : Layer.provide(keptState, sharedStates(leases.database))
+  return leases === undefined
+    ? Layer.empty
+    : Layer.provide(keptState(aboutSession(spec)), sharedStates(leases.database))
 }
+
+/** Port ← transports: a scripted caller, and WAV files of the agent's track and of both, if they are asked for. */
+export const loopback: (options: Loopback.LoopbackOptions) => CallTransport = Loopback.layer
 
 /** Port ← timeline: the recorder (stage A), on top of the shipper (stage B) if there is a store. */
 const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => {
@@ -196,7 +207,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(feed(options)),
     Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
-    Layer.provideMerge(Loopback.layer(options)),
+    Layer.provideMerge(options.transport),
     Layer.provideMerge(SessionTracer.layer),
     Layer.provideMerge(options.reports === undefined ? RuntimeReports.layerNoop : runtimeReports(options.reports)),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))

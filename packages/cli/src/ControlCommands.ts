@@ -3,15 +3,9 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { json, optional } from "./Flags.ts"
 
 // The command line of the control plane: the server, and the commands that ask one; part of `Commands.ts`.
-
-const optional = <A>(flag: Flag.Flag<A>) => flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined))
-
-const json = Flag.Boolean("json").pipe(
-  Flag.withDefault(false),
-  Flag.withDescription("Print the answer as JSON, for machines")
-)
 
 const backup = Command.make(
   "backup",

@@ -3,15 +3,9 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { json, optional } from "./Flags.ts"
 
 // The command line of what recordings keep, who may read them, and how they go; part of `Commands.ts`.
-
-const optional = <A>(flag: Flag.Flag<A>) => flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined))
-
-const json = Flag.Boolean("json").pipe(
-  Flag.withDefault(false),
-  Flag.withDescription("Print the result as JSON, for machines")
-)
 
 /** Flags of the commands that read a recording and give nothing of its payloads away. */
 export const permission = {

@@ -6,9 +6,9 @@ import { knownProviders } from "./PipelineFile.ts"
 import type { ExitName } from "./ExitCode.ts"
 
 const exitOf = ({ reason, status }: ControlRequestFailure): ExitName =>
-  reason === "unavailable"
+  reason === "unavailable" || status === 401 || status === 403
     ? "unavailable"
-    : reason === "damaged" || status === 401 || status === 403
+    : reason === "damaged"
     ? "violation"
     : "bad_input"
 

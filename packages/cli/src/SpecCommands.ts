@@ -2,16 +2,10 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import { json, optional } from "./Flags.ts"
 
 // The command line of pipeline specs; part of `Commands.ts`.
 
-const optional = <A>(flag: Flag.Flag<A>) => flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined))
-
-const json = Flag.Boolean("json").pipe(
-  Flag.withDefault(false),
-  Flag.withDescription("Print the result as JSON, for machines")
-)
 const file = Argument.String("FILE").pipe(Argument.withDescription("A pipeline spec, .json or .yaml"))
 
 const validate = Command.make(

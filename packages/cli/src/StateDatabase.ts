@@ -1,6 +1,7 @@
 import type { DurableState, SessionStateStoreService, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
 import { SessionStateStore, StateStoreFailure as Failure } from "@rspp/runtime/ports/SessionStateStore"
 import { sqlReason } from "@rspp/sql/SqlReason"
+import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Effect, Exit, Layer, Redacted } from "effect"
 import type { DatabaseAddress } from "./LeaseDatabase.ts"
@@ -40,6 +41,8 @@ interface Kept {
   readonly before?: DurableState | undefined
   /** Interrupted, the session goes to another runtime. */
   readonly moves?: boolean
+  /** What the session is, for whoever might take it over, unless that has been said. */
+  readonly about?: SessionAbout
 }
 
 /**
@@ -47,7 +50,7 @@ interface Kept {
  * kept of it is removed; a process that dies leaves it to its successor.
  */
 export const keptBy = Effect.fnUntraced(
-  function*(states: SessionStates["Service"], { before, firstEpoch, moves = false }: Kept) {
+  function*(states: SessionStates["Service"], { about, before, firstEpoch, moves = false }: Kept) {
     const written = new Map<string, number>()
     if (before !== undefined) written.set(before.session_id, firstEpoch)
     yield* Effect.addFinalizer((exit) =>
@@ -65,7 +68,7 @@ export const keptBy = Effect.fnUntraced(
       save: (state) => {
         if (state.authority_epoch < firstEpoch) return Effect.void
         written.set(state.session_id, state.authority_epoch)
-        return states.save(state)
+        return states.save(state, about)
       }
     }
     return store
@@ -76,7 +79,8 @@ export const keptBy = Effect.fnUntraced(
 const anyEpoch = 1
 
 /** Port ← timeline: the state of a session of this process, for whoever takes it over. */
-export const keptState: Layer.Layer<never, never, SessionStates> = Layer.effect(
-  SessionStateStore,
-  Effect.flatMap(SessionStates, (states) => keptBy(states, { firstEpoch: anyEpoch }))
-)
+export const keptState = (about: SessionAbout): Layer.Layer<never, never, SessionStates> =>
+  Layer.effect(
+    SessionStateStore,
+    Effect.flatMap(SessionStates, (states) => keptBy(states, { firstEpoch: anyEpoch, about }))
+  )

@@ -264,6 +264,24 @@ describe("rspp doctor", () => {
     },
     120_000
   )
+
+  it("finds a control plane below a path of its host, and repeats no password of an address", async () => {
+    const below = Object.fromEntries(Object.entries(good).map(([path, answer]) => [`/rspp${path}`, answer]))
+    const { stop, url } = await fake(below)
+    expect(await findings("--control-plane", `${url}/rspp/`)).toEqual({ code: 0, wrong: [] })
+    stop()
+    for (const args of [["doctor", "--control-plane"], ["session", "list", "--server"]]) {
+      const { code, stderr, stdout } = await here(...args, "http://me:sesame@127.0.0.1:9")
+      expect([args, code, stdout + stderr]).toEqual([args, 2, expect.not.stringContaining("sesame")])
+    }
+  }, 60_000)
+
+  it("looks at a control plane also when the database is not as it should be", async () => {
+    const { stop, url } = await fake(good)
+    const { code, stdout } = await here("doctor", "--database", "sqlite:nowhere.sqlite", "--control-plane", url)
+    stop()
+    expect([code, stdout]).toEqual([69, expect.stringMatching(/there is no such file[^]*ready/u)])
+  }, 60_000)
 })
 
 describe("a control plane with a rate", () => {
@@ -298,14 +316,14 @@ describe("a control plane with a rate", () => {
   it("has placements and provider health, from those who may say so", async () => {
     const put = (key: string) =>
       as(url, key, "placement", "put", "pod-1", "--endpoint", "wss://a", "--endpoint", "wss://b", "--region", "eu")
-    expect((await put(owner)).code).toBe(1)
+    expect((await put(owner)).code).toBe(69)
     expect((await put(runtime)).stdout).toBe("pod-1 is announced for 30 s\n")
     expect((await as(url, owner, "placement", "list")).stdout).toBe("pod-1  eu  wss://a wss://b\n")
     expect(json((await as(url, owner, "placement", "list", "--json")).stdout)).toEqual({
       items: [{ placement_id: "pod-1", region: "eu", endpoints: ["wss://a", "wss://b"] }]
     })
     expect((await as(url, owner, "provider", "health")).stdout).toBe("no provider was reported in the last minute\n")
-    expect((await as(url, owner, "provider", "report", "whisper", "--failed", "20")).code).toBe(1)
+    expect((await as(url, owner, "provider", "report", "whisper", "--failed", "20")).code).toBe(69)
     const report = await as(url, runtime, "provider", "report", "whisper", "--failed", "20")
     expect([report.code, report.stderr]).toEqual([0, ""])
     expect((await as(url, owner, "provider", "health")).stdout).toBe("whisper  open\n")

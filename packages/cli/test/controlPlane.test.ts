@@ -181,15 +181,15 @@ describe("rspp control-plane", () => {
   it("refuses what a key may not do, and says which key could", async () => {
     const { code, stderr } = await as(owner, "tenant", "list")
     expect([code, stderr]).toEqual([
-      1,
+      69,
       expect.stringContaining("may not do tenant:list there; it wants the platform key")
     ])
-    expect((await as("", "pipeline", "list")).code).toBe(1)
+    expect((await as("", "pipeline", "list")).code).toBe(69)
     const viewer = JSON.parse(await ok(owner, "tenant", "key", "desk", "--role", "viewer", "--json")) as {
       readonly text: string
     }
     expect((await as(viewer.text, "pipeline", "list")).code).toBe(0)
-    expect((await as(viewer.text, "rollout", "rollback", "assistant", "--reason", "x")).code).toBe(1)
+    expect((await as(viewer.text, "rollout", "rollback", "assistant", "--reason", "x")).code).toBe(69)
   }, 60_000)
 
   it("names the node and the rule of a spec that it refuses", async () => {

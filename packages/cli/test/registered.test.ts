@@ -17,6 +17,7 @@ const minutes = 120_000
 
 let child: ChildProcess
 let url = ""
+let platform = ""
 let owner = ""
 let runtime = ""
 
@@ -41,7 +42,8 @@ beforeAll(async () => {
     child.on("close", (code) => reject(new Error(`the control plane ended with ${code}`)))
   })
   url = said.url
-  const made = await ok(said.platform_key, "tenant", "create", "acme") as { readonly owner: { readonly text: string } }
+  platform = said.platform_key
+  const made = await ok(platform, "tenant", "create", "acme") as { readonly owner: { readonly text: string } }
   owner = made.owner.text
   runtime = (await ok(owner, "tenant", "key", "calls", "--role", "runtime") as { readonly text: string }).text
   for (const version of ["v1", "v2"]) {
@@ -136,7 +138,7 @@ describe("rspp run --control-plane", () => {
     const nobody = await run("ses_nobody")
     expect([nobody.code, nobody.stderr]).toEqual([3, expect.stringContaining("there is no session ses_nobody")])
     const wrongKey = await run(session, "rspp_aaaaaaaaaaaa_a-secret-that-is-wrong")
-    expect(wrongKey.code).toBe(1)
+    expect(wrongKey.code).toBe(69)
     expect(wrongKey.stderr).not.toContain("a-secret-that-is-wrong")
     await ok(owner, "session", "end", session)
     const ended = await run(session)
@@ -165,7 +167,7 @@ describe("rspp run --control-plane", () => {
     )
     expect(await refused(runtime, "--snapshots", url)).toMatch(/^2 .*none is named/u)
     expect(await refused(undefined, "--snapshots", url, "--session", "s")).toMatch(/^2 .*needs an API key/u)
-    const published = await rspp(["snapshots", "publish", "--to", url], { cwd, env: { RSPP_API_KEY: runtime } })
+    const published = await rspp(["snapshots", "publish", "--to", url], { cwd })
     expect([published.code, published.stderr]).toEqual([2, expect.stringContaining("publishes the snapshots")])
   }, minutes)
 
@@ -180,5 +182,17 @@ describe("rspp run --control-plane", () => {
     expect(code).toBe(0)
     const exported = await rspp(["timeline", "export", "file.timeline", "--format", "jsonl"], { cwd })
     expect(exported.stdout).toContain("\"snap_admission_policy_snapshot_1\"")
+  }, minutes)
+
+  it("tells an audit log that was changed from one that the key may not read", async () => {
+    const verify = async (key: string) => (await as(key, "audit", "verify")).code
+    expect(await verify(platform)).toBe(0)
+    expect(await verify(owner)).toBe(69)
+    expect(await verify("rspp_aaaaaaaaaaaa_a-secret-that-is-wrong")).toBe(69)
+    const rows = new DatabaseSync(join(cwd, "control.sqlite"), { timeout: 5000 })
+    rows.exec("UPDATE rspp_audit SET actor = 'somebody else' WHERE sequence = 2")
+    rows.close()
+    expect(await verify(platform)).toBe(1)
+    expect(await verify(owner)).toBe(69)
   }, minutes)
 })

@@ -1,31 +1,31 @@
-import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
+import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
-import { Deferred, Effect, FiberMap, FileSystem, Layer, Path, Schedule, Semaphore } from "effect"
+import { Deferred, Effect, FileSystem, Layer, Path, Semaphore } from "effect"
 import type { Stdio } from "effect"
 import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
 import { describeCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
-import { control, providers } from "../Composition.ts"
-import { makePlacementId, parseLeases, sharedLeases } from "../LeaseDatabase.ts"
+import { control, loopback, providers } from "../Composition.ts"
+import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
-import { parseSnapshots } from "../SnapshotAddress.ts"
+import { endsAlone } from "../SessionFault.ts"
+import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
+import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
-import { nothingKept } from "../Takeover.ts"
+import { aboutSession, claimSession, watchSessions } from "../SessionWatch.ts"
 
-export interface StandbyFlags extends CallerFlags {
+export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
-  readonly snapshots: string | undefined
-  readonly snapshotScope: string | undefined
-  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
@@ -42,16 +42,6 @@ type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
 /** Where the session's id goes in a flag. */
 const placeholder = "{session}"
 
-/** How often it is looked whether a session has lost its runtime: a part of the TTL, within bounds, ms. */
-const lookEveryPartOfTtl = 0.05
-const lookEveryMs = { least: 50, most: 500 }
-
-/** How often a database that is away is asked again for a session's state, ms. */
-const againMs = 200
-
-/** Leases as short as those of `rspp run` may be. */
-const ttlBounds = { least: 500, most: 600_000 }
-
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
 /**
@@ -60,25 +50,16 @@ const usage = (message: string, hint: string) => new CliFailure({ exit: "usage",
  */
 export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
-  const ttlMs = flags.leaseTtl ?? defaultLeaseOptions.ttlMs
-  if (ttlMs < ttlBounds.least || ttlMs > ttlBounds.most) {
-    return yield* usage(
-      `a lease of ${ttlMs} ms is not allowed`,
-      `--lease-ttl is ${ttlBounds.least} to ${ttlBounds.most} ms.`
-    )
-  }
+  const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
     if (value < 1) return yield* usage(`${name} ${value} is not allowed`, `${name} is at least 1.`)
   }
   if (flags.input === "-") {
     return yield* usage("standard input is one caller, and there may be many", "Give --input FILE or --script FILE.")
   }
-  if (flags.snapshots === undefined && (flags.snapshotScope !== undefined || flags.maxStaleness !== undefined)) {
-    return yield* usage("--snapshot-scope and --max-staleness are of --snapshots", "Say where the snapshots are.")
-  }
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
-  const snapshots = flags.snapshots === undefined ? undefined : yield* parseSnapshots(flags.snapshots)
+  const snapshots = yield* readSnapshots(flags)
   const leases: SharedLeases = {
     database: yield* parseLeases(flags.leases),
     ttlMs,
@@ -98,20 +79,22 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const states = yield* SessionStates
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
-    const running = yield* FiberMap.make<string>()
+    const context = yield* Effect.context<CallServices>()
+    const about = aboutSession(spec)
+    // One for all: a session that comes while its source is away has what another has read.
+    const follower = snapshots === undefined
+      ? undefined
+      : Layer.succeedContext(yield* Layer.build(sharedSnapshots(snapshots)))
     const ended = yield* Deferred.make<void>()
     /** One for each session that runs here, however it came. */
     const room = yield* Semaphore.make(flags.sessions)
 
     const goOn = Effect.fnUntraced(function*(lease: Lease, placed: boolean) {
       const { authority_epoch, session_id } = lease
-      const { over, state } = yield* states.claim(session_id, authority_epoch).pipe(
-        Effect.retry({ schedule: Schedule.spaced(againMs), while: ({ reason }) => reason === "unavailable" })
-      )
-      // Its runtime ended it, and had no time to give the lease back; or another has ended it since it was placed.
-      if (over) return
-      const begins = placed && state === undefined && authority_epoch === 1
-      const before = begins ? undefined : state ?? nothingKept(session_id, authority_epoch - 1)
+      const claimed = yield* claimSession(states, lease, { about, begins: placed })
+      if (claimed === undefined) return
+      const { before } = claimed
+      const begins = before === undefined
       const turns = before?.turns ?? 0
       const conversation = before?.conversation.filter(({ role }) => role !== "system").length ?? 0
       tell(
@@ -124,7 +107,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       const caller = yield* readCaller({ ...flags, input: fill(flags.input), script: fill(flags.script) })
       const played = yield* playCall({
         spec,
-        script: caller.script,
+        transport: loopback({ script: caller.script }),
         session_id,
         speed: "real",
         live: false,
@@ -133,11 +116,12 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         takeover: { lease, leases: authority, states, before },
         ready,
         ...(nodes === undefined ? {} : { nodes }),
-        ...(snapshots === undefined ? {} : {
+        ...(follower === undefined || snapshots === undefined ? {} : {
+          follower,
           snapshots: {
-            address: snapshots,
-            scope: fill(flags.snapshotScope) ?? spec.pipeline.pipeline_id,
-            options: flags.maxStaleness === undefined ? {} : { maxStalenessMs: flags.maxStaleness }
+            ...snapshots,
+            scope: fill(flags.snapshotScope) ??
+              usualScope(snapshots.address, session_id, spec.pipeline.pipeline_id)
           }
         })
       })
@@ -149,61 +133,57 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
-    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
-      Effect.andThen(
-        Effect.ignore(states.forget(session_id, authority_epoch)),
-        Effect.sync(() => tellFailed(session_id, error))
-      )
-    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
-      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+    /** Goes on with it for as long as it lasts. Nobody will go on with one that failed, so nobody needs its words. */
+    const runs = (lease: Lease, placed: boolean) =>
+      goOn(lease, placed).pipe(endsAlone((message) => {
+        const { authority_epoch, session_id } = lease
+        tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+        return Effect.ignore(states.forget(session_id, authority_epoch))
+      }))
 
-    /** Another that stands by may be faster; then there is nothing to do. */
-    const takeOver = (session_id: string) =>
-      authority.hold(session_id, leases.placementId, { regain: true, leaves: true }).pipe(
-        Effect.flatMap((lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)))),
-        Effect.scoped,
-        Effect.catchTag("LeaseHeld", () => Effect.void),
-        Effect.catch((error) => Effect.sync(() => tellFailed(session_id, error))),
-        room.withPermitsIfAvailable(1)
-      )
     if (placements !== undefined) {
-      const context = yield* Effect.context<CallServices>()
       yield* Layer.build(
         placements({
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
           room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
+          run: (lease) => Effect.provide(runs(lease, true), context)
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }
 
-    let away = false
-    const look = Effect.gen(function*() {
-      const room = flags.sessions - (yield* FiberMap.size(running))
-      if (room <= 0) return
-      const orphans = yield* authority.orphans(flags.sessions + room, flags.abandonedAfter)
-      const wanted = orphans.filter((session_id) => !FiberMap.hasUnsafe(running, session_id)).slice(0, room)
-      for (const session_id of wanted) yield* FiberMap.run(running, session_id, takeOver(session_id))
-      away = false
-    }).pipe(Effect.catch(({ message }) =>
-      Effect.sync(() => {
-        if (!away) screen.note(message)
-        away = true
-      })
-    ))
-    const everyMs = Math.min(lookEveryMs.most, Math.max(lookEveryMs.least, Math.floor(ttlMs * lookEveryPartOfTtl)))
     tell({ event: "standing_by", placement_id: leases.placementId }, `standing by as ${leases.placementId}`)
-    const watching = Effect.repeat(look, Schedule.spaced(everyMs))
-    return yield* flags.once
-      ? Effect.raceFirst(Effect.asVoid(watching), Deferred.await(ended))
-      : Effect.asVoid(watching)
+    const watching = watchSessions({
+      authority,
+      states,
+      placementId: leases.placementId,
+      ttlMs,
+      abandonedAfter: flags.abandonedAfter,
+      sessions: flags.sessions,
+      room,
+      // Without words of what it is, it may be of an older release: then it is taken for one of this pipeline.
+      isWanted: (found) =>
+        found === undefined || (found.room === undefined && found.pipeline.hash === about.pipeline.hash),
+      onForeign: (session_id, found) =>
+        tell(
+          { event: "foreign", session_id },
+          `${session_id}: left to others; it ${foreignSession(found)}`
+        ),
+      goOn: (lease) => Effect.provide(runs(lease, false), context),
+      onAway: ({ message }) => screen.note(message)
+    })
+    return yield* flags.once ? Effect.raceFirst(watching, Deferred.await(ended)) : watching
   }).pipe(
     Effect.scoped,
     Effect.provide(Layer.merge(sharedLeases(leases), sharedStates(leases.database)))
   )
 })
+
+/** Why a session is not for a standby, in words that follow "it". */
+const foreignSession = (about: SessionAbout | undefined): string =>
+  about?.room === undefined
+    ? `runs ${about?.pipeline.pipeline_id} ${about?.pipeline.pipeline_version}, and not the pipeline that is given here`
+    : `is in the room ${about.room.name}: rspp worker goes on with it`
 
 /** The recording of a session under an epoch: in the directory that was given, or one that does not stay. */
 const timelineOf = Effect.fnUntraced(

@@ -1,21 +1,22 @@
 import * as Effect from "effect/Effect"
 import { Scheduler } from "effect/Scheduler"
-import type { SchedulerDispatcher } from "effect/Scheduler"
 import { dispatcherOf } from "./TaskDispatcher.ts"
+import type { TaskDispatcher } from "./TaskDispatcher.ts"
 
 /**
  * Wakes one waiting fiber. Ringing is synchronous and never runs the waiter: it runs as a task of its own, so that who
  * rings is never in the middle of something. Any number of rings before the waiter looks count as one.
  */
 export class Bell {
-  readonly #dispatcher: SchedulerDispatcher
+  readonly #dispatcher: TaskDispatcher
   #rung = false
   #scheduled = false
+  #scheduledFirst = false
   #answering = false
   #waiter: ((effect: Effect.Effect<void>) => void) | undefined
   #answer: (() => boolean) | undefined
 
-  private constructor(dispatcher: SchedulerDispatcher) {
+  private constructor(dispatcher: TaskDispatcher) {
     this.#dispatcher = dispatcher
   }
 
@@ -27,8 +28,21 @@ export class Bell {
   ring(): void {
     if (this.#rung) return
     this.#rung = true
-    if (this.#answering || this.#waiter === undefined && this.#answer === undefined) return
-    this.#schedule()
+    if (this.#waits) this.#schedule()
+  }
+
+  /** As `ring`, but whoever waits comes before everything that was rung for without haste, here and at other bells. */
+  ringFirst(): void {
+    const { scheduleFirst } = this.#dispatcher
+    if (scheduleFirst === undefined) return this.ring()
+    this.#rung = true
+    if (this.#scheduledFirst || !this.#waits) return
+    this.#scheduledFirst = true
+    scheduleFirst(this.#wakeFirst)
+  }
+
+  get #waits(): boolean {
+    return !this.#answering && (this.#waiter !== undefined || this.#answer !== undefined)
   }
 
   /**
@@ -62,7 +76,7 @@ export class Bell {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#dispatcher.scheduleTask(this.#wake, 0)
+    this.#dispatcher.schedule(this.#wakeInTurn)
   }
 
   #serve(): void {
@@ -78,8 +92,17 @@ export class Bell {
     this.#schedule()
   }
 
-  readonly #wake = (): void => {
+  readonly #wakeInTurn = (): void => {
     this.#scheduled = false
+    this.#wake()
+  }
+
+  readonly #wakeFirst = (): void => {
+    this.#scheduledFirst = false
+    this.#wake()
+  }
+
+  #wake(): void {
     if (this.#answer !== undefined) return this.#serve()
     const waiter = this.#waiter
     if (waiter === undefined || !this.#rung) return

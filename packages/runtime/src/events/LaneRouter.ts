@@ -49,7 +49,7 @@ export interface SessionInbox {
  * Lane router (RK-06): decides in which order the inputs of a session are applied.
  *
  * Guarantees: I-LANE-CONTROL the control lane is looked at before every step, so that data never delays it; I-LANE-BOUND
- * each lane is bounded; control is never dropped.
+ * each lane is bounded; control is never dropped. Among sessions of one process control goes first too (`TaskDispatcher`).
  */
 export class LaneRouter extends Context.Service<LaneRouter, {
   readonly open: Effect.Effect<SessionInbox>
@@ -70,7 +70,11 @@ export class LaneRouter extends Context.Service<LaneRouter, {
         return exit !== undefined && exit._tag === "Success" ? exit.value : undefined
       }
       const inbox: SessionInbox = {
-        control: (input) => ring(control.offer(input)),
+        control: (input) => {
+          const accepted = control.offer(input)
+          if (accepted) bell.ringFirst()
+          return accepted
+        },
         data: (input) =>
           Effect.suspend(() =>
             Queue.offerUnsafe(data, input)

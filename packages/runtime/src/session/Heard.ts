@@ -31,7 +31,9 @@ const clamped = (share: number): number => Math.min(1, Math.max(0, share))
  *   twice of that, and at least what there was.
  * - where in the sentence its characters are, as long as the voice gives no word times: within {@link speedFactor}.
  */
-export const heardOf = (segment: Segment): HeardChars => {
+export const heardOf = (
+  segment: Pick<Segment, "handle" | "heardSamples" | "samples" | "synthesised">
+): HeardChars => {
   const { handle: { length }, heardSamples, samples, synthesised } = segment
   const all = { chars: length, min: length, max: length }
   if (heardSamples === 0 || samples === 0) return { chars: 0, min: 0, max: 0 }

@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { Scheduler } from "effect/Scheduler"
-import type { SchedulerDispatcher } from "effect/Scheduler"
 import type { Scope } from "effect"
 import { FiberName } from "../determinism/FiberName.ts"
 import { dispatcherOf } from "../events/TaskDispatcher.ts"
+import type { TaskDispatcher } from "../events/TaskDispatcher.ts"
 
 /** What a session's timers are opened with. */
 export interface TimerOptions {
@@ -30,7 +30,7 @@ interface Armed {
  */
 export class SessionTimers {
   readonly #options: TimerOptions
-  readonly #dispatcher: SchedulerDispatcher
+  readonly #dispatcher: TaskDispatcher
   readonly #fork: (sleep: Effect.Effect<void>) => Fiber.Fiber<void>
   readonly #armed = new Map<string, Armed>()
   /** When the earliest is due, or one that has been disarmed since was. */
@@ -41,7 +41,7 @@ export class SessionTimers {
 
   private constructor(
     options: TimerOptions,
-    dispatcher: SchedulerDispatcher,
+    dispatcher: TaskDispatcher,
     fork: (sleep: Effect.Effect<void>) => Fiber.Fiber<void>
   ) {
     this.#options = options
@@ -97,7 +97,7 @@ export class SessionTimers {
     const [only] = due
     if (only !== undefined && due.length === 1) return this.#fire(only)
     for (const armed of due.sort((a, b) => a.dueMs - b.dueMs)) {
-      this.#dispatcher.scheduleTask(() => this.#fire(armed), 0)
+      this.#dispatcher.schedule(() => this.#fire(armed))
     }
   }
 

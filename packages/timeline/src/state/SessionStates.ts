@@ -1,9 +1,9 @@
 import { DurableState, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
 import { sqlReason } from "@rspp/sql/SqlReason"
+import { makeTables } from "@rspp/sql/Tables"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -22,6 +22,10 @@ const migrations = Migrator.fromRecord({
       revision ${long} NOT NULL,
       state TEXT
     )`
+  }),
+  "0002_session_about": Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE rspp_session_states ADD COLUMN about TEXT`
   })
 })
 
@@ -31,10 +35,6 @@ const lockId = 0x52535053
 /** Higher than any revision: of an epoch that has been forgotten nothing is written any more. */
 const forgotten = Number.MAX_SAFE_INTEGER
 
-/** How often a table that another process is making is tried again, {@link againMs} apart. */
-const attempts = 100
-const againMs = 50
-
 export interface SessionStatesOptions {
   /** The database, for messages; without its password. */
   readonly name: string
@@ -42,8 +42,19 @@ export interface SessionStatesOptions {
   readonly answerWithinMs?: number
 }
 
+/** What a session is, for whoever might go on with it: said when it begins, and the same for as long as it lasts. */
+export const SessionAbout = Schema.Struct({
+  /** What it runs; `hash` is of the normalized spec. */
+  pipeline: Schema.Struct({ pipeline_id: Schema.String, pipeline_version: Schema.String, hash: Schema.String }),
+  /** The room that its caller is in, and under which identity the agent is there; absent: it has none. */
+  room: Schema.optionalKey(Schema.Struct({ name: Schema.String, identity: Schema.String }))
+})
+export type SessionAbout = typeof SessionAbout.Type
+
 /** What a claim has found. */
 export interface Claimed {
+  /** What the session is; absent: nobody has said so. */
+  readonly about: SessionAbout | undefined
   /** What was written last; absent: nothing yet, or it was forgotten. */
   readonly state: DurableState | undefined
   /** The session has been ended: there is nothing to go on with. */
@@ -72,10 +83,19 @@ export interface Claimed {
 export class SessionStates extends Context.Service<SessionStates, {
   /** What is kept of a session. */
   readonly load: (session_id: string) => Effect.Effect<DurableState | undefined, StateStoreFailure>
-  /** Replaces what is kept, unless its epoch is over. */
-  readonly save: (state: DurableState) => Effect.Effect<void, StateStoreFailure>
-  /** Ends every lower epoch's right to write, and answers what is kept. Fails when `authority_epoch` is over itself. */
-  readonly claim: (session_id: string, authority_epoch: number) => Effect.Effect<Claimed, StateStoreFailure>
+  /** What a session is, as far as somebody has said it and it is not over. */
+  readonly about: (session_id: string) => Effect.Effect<SessionAbout | undefined, StateStoreFailure>
+  /** Replaces what is kept, unless its epoch is over. `about`, where it is given, is what the session is. */
+  readonly save: (state: DurableState, about?: SessionAbout) => Effect.Effect<void, StateStoreFailure>
+  /**
+   * Ends every lower epoch's right to write, and answers what is kept. `about` says what the session is, unless somebody
+   * has. Fails when `authority_epoch` is over itself.
+   */
+  readonly claim: (
+    session_id: string,
+    authority_epoch: number,
+    about?: SessionAbout
+  ) => Effect.Effect<Claimed, StateStoreFailure>
   /** The session is over: removes what is kept of it, unless a higher epoch has it. */
   readonly forget: (session_id: string, authority_epoch: number) => Effect.Effect<void, StateStoreFailure>
 }>()("rspp/SessionStates") {
@@ -87,6 +107,10 @@ export class SessionStates extends Context.Service<SessionStates, {
 const StateText = Schema.fromJsonString(DurableState)
 const decode = Schema.decodeUnknownEffect(StateText)
 const encode = Schema.encodeSync(StateText)
+const AboutText = Schema.fromJsonString(SessionAbout)
+const decodeAbout = Schema.decodeUnknownEffect(AboutText)
+const encodeAbout = (about: SessionAbout | undefined) =>
+  about === undefined ? null : Schema.encodeSync(AboutText)(about)
 
 const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: SessionStatesOptions) {
   const sql = yield* SqlClient.SqlClient
@@ -103,20 +127,8 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
   const over = (session_id: string, epoch: number) =>
     failure("stale_epoch", `epoch ${epoch} of session ${session_id} is over; a higher one writes its state`)
 
-  yield* sql.withTransaction(Effect.gen(function*() {
-    yield* sql.onDialectOrElse({
-      pg: () => Effect.asVoid(sql`SELECT pg_advisory_xact_lock(${lockId})`),
-      // BEGIN IMMEDIATE has the one lock of the file
-      orElse: () => Effect.void
-    })
-    yield* Migrator.make({})({ loader: migrations, table: migrationsTable })
-  })).pipe(
+  yield* makeTables({ lockId, migrations, table: migrationsTable }).pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.retry({
-      schedule: Schedule.spaced(againMs),
-      times: attempts,
-      while: (error) => error._tag === "SqlError" ? error.isRetryable : error.kind === "Locked"
-    }),
     Effect.mapError((error) =>
       failure("unavailable", `the table of session states cannot be made (${sqlReason(error)})`)
     )
@@ -133,18 +145,31 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
         )
       )
 
+  const aboutOf = (session_id: string, text: unknown): Effect.Effect<SessionAbout | undefined, StateStoreFailure> =>
+    text === null || text === undefined
+      ? Effect.succeed(undefined)
+      : Effect.mapError(
+        decodeAbout(text),
+        () => failure("damaged", `the row of session ${session_id} does not say what the session is`)
+      )
+
   return SessionStates.of({
+    about: Effect.fn("SessionStates.about")(function*(session_id: string) {
+      const [row] = yield* answered(sql`SELECT about FROM rspp_session_states WHERE session_id = ${session_id}`)
+      return yield* aboutOf(session_id, row?.["about"])
+    }),
     load: Effect.fn("SessionStates.load")(function*(session_id: string) {
       const [row] = yield* answered(sql`SELECT state FROM rspp_session_states WHERE session_id = ${session_id}`)
       return yield* stateOf(session_id, row?.["state"])
     }),
-    save: Effect.fn("SessionStates.save")(function*(state: DurableState) {
+    save: Effect.fn("SessionStates.save")(function*(state: DurableState, about?: SessionAbout) {
       const { authority_epoch, revision, session_id } = state
       const written = yield* answered(
-        sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state)
-        VALUES (${session_id}, ${authority_epoch}, ${revision}, ${encode(state)})
+        sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state, about)
+        VALUES (${session_id}, ${authority_epoch}, ${revision}, ${encode(state)}, ${encodeAbout(about)})
         ON CONFLICT (session_id) DO UPDATE
-          SET fence_epoch = excluded.fence_epoch, revision = excluded.revision, state = excluded.state
+          SET fence_epoch = excluded.fence_epoch, revision = excluded.revision, state = excluded.state,
+              about = COALESCE(s.about, excluded.about)
           WHERE s.fence_epoch < excluded.fence_epoch
             OR (s.fence_epoch = excluded.fence_epoch AND s.revision < excluded.revision)
         RETURNING session_id`
@@ -155,23 +180,31 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
       )
       if (Number(row?.["fence_epoch"]) > authority_epoch) return yield* over(session_id, authority_epoch) // SS1
     }),
-    claim: Effect.fn("SessionStates.claim")(function*(session_id: string, authority_epoch: number) {
+    claim: Effect.fn("SessionStates.claim")(function*(
+      session_id: string,
+      authority_epoch: number,
+      given?: SessionAbout
+    ) {
       // The revision begins anew with the epoch, unless the session is over; what is kept stays until that writes.
-      const rows = yield* answered(sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state)
-        VALUES (${session_id}, ${authority_epoch}, 0, NULL)
+      const rows = yield* answered(
+        sql`INSERT INTO rspp_session_states AS s (session_id, fence_epoch, revision, state, about)
+        VALUES (${session_id}, ${authority_epoch}, 0, NULL, ${encodeAbout(given)})
         ON CONFLICT (session_id) DO UPDATE
           SET fence_epoch = excluded.fence_epoch,
+              about = COALESCE(s.about, excluded.about),
               revision = CASE WHEN s.fence_epoch = excluded.fence_epoch OR s.revision = ${forgotten}
                 THEN s.revision ELSE 0 END
           WHERE s.fence_epoch <= excluded.fence_epoch
-        RETURNING state, revision`)
+        RETURNING state, revision, about`
+      )
       const [row] = rows
       if (row === undefined) return yield* over(session_id, authority_epoch)
       const state = yield* stateOf(session_id, row["state"]) // SS3
-      return { state, over: Number(row["revision"]) === forgotten }
+      const about = yield* aboutOf(session_id, row["about"])
+      return { about, state, over: Number(row["revision"]) === forgotten }
     }),
     forget: Effect.fn("SessionStates.forget")((session_id: string, authority_epoch: number) =>
-      Effect.asVoid(answered(sql`UPDATE rspp_session_states SET state = NULL, revision = ${forgotten}
+      Effect.asVoid(answered(sql`UPDATE rspp_session_states SET state = NULL, about = NULL, revision = ${forgotten}
         WHERE session_id = ${session_id} AND fence_epoch <= ${authority_epoch}`)) // SS4
     )
   })

@@ -72,16 +72,16 @@ const cases = (clientOf: (database: string) => Client) => {
     use(clientOf("claim"), ({ claim, load, save }) =>
       Effect.gen(function*() {
         yield* save(stateOf(1, 7))
-        assert.deepStrictEqual(yield* claim("ses_1", 2), { state: stateOf(1, 7), over: false })
+        assert.deepStrictEqual(yield* claim("ses_1", 2), { about: undefined, state: stateOf(1, 7), over: false })
         assert.strictEqual(yield* refused(save(stateOf(1, 8))), "stale_epoch")
         assert.strictEqual(yield* refused(claim("ses_1", 1)), "stale_epoch")
         // A second claim of the same epoch, and a successor that dies before it writes, lose nothing.
-        assert.deepStrictEqual(yield* claim("ses_1", 2), { state: stateOf(1, 7), over: false })
-        assert.deepStrictEqual(yield* claim("ses_1", 3), { state: stateOf(1, 7), over: false })
+        assert.deepStrictEqual(yield* claim("ses_1", 2), { about: undefined, state: stateOf(1, 7), over: false })
+        assert.deepStrictEqual(yield* claim("ses_1", 3), { about: undefined, state: stateOf(1, 7), over: false })
         yield* save(stateOf(3, 1))
         assert.deepStrictEqual(yield* load("ses_1"), stateOf(3, 1))
         // One that nobody has written yet can be claimed too.
-        assert.deepStrictEqual(yield* claim("ses_9", 2), { state: undefined, over: false })
+        assert.deepStrictEqual(yield* claim("ses_9", 2), { about: undefined, state: undefined, over: false })
         assert.strictEqual(yield* refused(save(stateOf(1, 1, "ses_9"))), "stale_epoch")
       })))
 
@@ -114,10 +114,28 @@ const cases = (clientOf: (database: string) => Client) => {
         assert.isUndefined(yield* load("ses_1"))
         assert.strictEqual(yield* refused(save(stateOf(1, 9))), "stale_epoch")
         // Whoever takes it over finds that there is nothing to go on with; whoever begins it anew, begins it anew.
-        assert.deepStrictEqual(yield* claim("ses_1", 3), { state: undefined, over: true })
-        assert.deepStrictEqual(yield* claim("ses_1", 4), { state: undefined, over: true })
+        assert.deepStrictEqual(yield* claim("ses_1", 3), { about: undefined, state: undefined, over: true })
+        assert.deepStrictEqual(yield* claim("ses_1", 4), { about: undefined, state: undefined, over: true })
         yield* save(stateOf(5, 1))
-        assert.deepStrictEqual(yield* claim("ses_1", 6), { state: stateOf(5, 1), over: false })
+        assert.deepStrictEqual(yield* claim("ses_1", 6), { about: undefined, state: stateOf(5, 1), over: false })
+      })))
+
+  it.live("keeps what a session is from its beginning to its end, whoever has it", () =>
+    use(clientOf("about"), ({ about, claim, forget, save }) =>
+      Effect.gen(function*() {
+        const pipeline = { pipeline_id: "assistant", pipeline_version: "1", hash: "a" }
+        const said = { pipeline, room: { name: "room 1", identity: "agent" } }
+        assert.isUndefined(yield* about("ses_1"))
+        assert.deepStrictEqual(yield* claim("ses_1", 1, said), { about: said, state: undefined, over: false })
+        yield* save(stateOf(1, 1))
+        yield* save(stateOf(1, 2), { pipeline })
+        const other = { pipeline: { ...pipeline, hash: "b" } }
+        assert.deepStrictEqual(yield* claim("ses_1", 2, other), { about: said, state: stateOf(1, 2), over: false })
+        assert.deepStrictEqual(yield* about("ses_1"), said)
+        yield* save(stateOf(1, 1, "ses_2"), { pipeline })
+        assert.deepStrictEqual(yield* about("ses_2"), { pipeline })
+        yield* forget("ses_1", 2)
+        assert.isUndefined(yield* about("ses_1"))
       })))
 
   it.live("says of a row that is no state, or another session's, that it is damaged", () =>
@@ -156,7 +174,7 @@ const onPostgres = (server: Extract<PostgresServer, { readonly url: string }>) =
     Effect.runPromise(
       Effect.flatMap(SqlClient.SqlClient, (sql) =>
         Effect.forEach(
-          ["round", "lower", "order", "claim", "many", "forget", "damaged"],
+          ["round", "lower", "order", "claim", "many", "forget", "about", "damaged"],
           (database) => sql`CREATE SCHEMA IF NOT EXISTS ${sql(schemaOf(database))}`
         )).pipe(Effect.provide(Postgres.layer(Redacted.make(new URL(server.url)))))
     )
