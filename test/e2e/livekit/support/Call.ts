@@ -21,9 +21,12 @@ export const filesHere = (): string => {
 
 /** The states of the agent that the caller saw since `from`, in order. */
 export const statesSeen = (caller: CallerProcess, from = 0): ReadonlyArray<string> =>
-  [...caller.all("participant", from).map(({ attributes }) => attributes), ...caller.all("attributes", from).map(
-    ({ changed }) => changed
-  )].flatMap((attributes) => attributes[stateAttribute] ?? [])
+  [
+    ...caller.all("participant", from).map(({ attributes }) => attributes),
+    ...caller.all("attributes", from).map(
+      ({ changed }) => changed
+    )
+  ].flatMap((attributes) => attributes[stateAttribute] ?? [])
 
 /** Waits for the agent to be in that state, at any time since `from`. */
 export const agentIs = async (caller: CallerProcess, state: string, from = 0): Promise<void> => {
