@@ -77,6 +77,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   SnapshotLogFailure: "unavailable",
   StateStoreFailure: "unavailable",
   TransportFailure: "unavailable",
+  AgentEndpointFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",

@@ -21,7 +21,6 @@ import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { Transport } from "@rspp/runtime/ports/Transport"
 import type { VoiceActivity } from "@rspp/runtime/ports/VoiceActivity"
 import { Session } from "@rspp/runtime/session/Session"
-import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import type { Durability } from "@rspp/timeline/recorder/Durability"
 import * as FileRecorder from "@rspp/timeline/recorder/FileRecorder"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
@@ -69,8 +68,6 @@ export interface CompositionOptions {
   readonly store?: StoreAddress
   /** Where the session's lease and its durable state are kept; in this process only by default. */
   readonly leases?: SharedLeases
-  /** The room that the session is in, for whoever might take it over. */
-  readonly inRoom?: SessionAbout["room"]
   /** The session was another runtime's: the lease that was taken, and what was kept of it. */
   readonly takeover?: Takeover
   /** Providers that are ready already; made for this call by default. */
@@ -177,11 +174,11 @@ const controlOf = ({ leases, takeover }: CompositionOptions) => {
 }
 
 /** Port ← timeline: where durable state is kept, when others may take the session over. */
-const stateOf = ({ inRoom, leases, spec, takeover }: CompositionOptions) => {
+const stateOf = ({ leases, spec, takeover }: CompositionOptions) => {
   if (takeover !== undefined) return takenState(takeover)
   return leases === undefined
     ? Layer.empty
-    : Layer.provide(keptState(aboutSession(spec, inRoom)), sharedStates(leases.database))
+    : Layer.provide(keptState(aboutSession(spec)), sharedStates(leases.database))
 }
 
 /** Port ← transports: a scripted caller, and WAV files of the agent's track and of both, if they are asked for. */

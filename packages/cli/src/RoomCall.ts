@@ -11,6 +11,8 @@ import type { CallOptions } from "./Call.ts"
 export interface RoomCallOptions extends Omit<CallOptions, "transport" | "speed" | "observers"> {
   /** The room that the caller is in, or will come to. */
   readonly room: RoomAddress
+  /** How long to wait for somebody to come at all, ms; by default as long as the transport does. */
+  readonly callerWaitMs?: number
   /** Done before the room is left; it is told how the session has ended. */
   readonly leaving?: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
@@ -47,7 +49,7 @@ const callReports = (rooms: Context.Key<RoomReports, RoomReports["Service"]>) =>
  * One session in a LiveKit room, from joining it until the caller has left: as {@link playCall}, with what LiveKit's front
  * ends expect of an agent. The native client is loaded only then.
  */
-export const joinCall = Effect.fn("joinCall")(function*({ leaving, room, ...call }: RoomCallOptions) {
+export const joinCall = Effect.fn("joinCall")(function*({ callerWaitMs, leaving, room, ...call }: RoomCallOptions) {
   const [RoomTransport, { RoomReports }, { frontEnd }] = yield* Effect.promise(() =>
     Promise.all([
       import("@rspp/transports/livekit/RoomTransport"),
@@ -56,7 +58,11 @@ export const joinCall = Effect.fn("joinCall")(function*({ leaving, room, ...call
     ])
   )
   const extensions = frontEnd()
-  const joined = RoomTransport.layer({ ...room, extensions })
+  const joined = RoomTransport.layer({
+    ...room,
+    extensions,
+    ...(callerWaitMs === undefined ? {} : { callerWaitMs })
+  })
   return yield* playCall({
     ...call,
     speed: "real",

@@ -97,6 +97,38 @@ describe("tasks of many sessions in one process", () => {
       yield* ran
     }))
 
+  it.live("have what need not be done to decide wait for what all of them decide, a few in each turn", () =>
+    Effect.gen(function*() {
+      const { scheduler, turns } = counted()
+      const { schedule, scheduleFirst, scheduleAfterFirst } = dispatcherOf(scheduler)
+      const order: Array<string> = []
+      const turnOf: Array<number> = []
+      schedule(() => order.push("frame"))
+      for (let i = 0; i < 10; i++) {
+        scheduleFirst?.(() => {
+          order.push(`decision ${i}`)
+          scheduleAfterFirst?.(() => {
+            order.push(`call ${i}`)
+            turnOf.push(turns.count)
+            if (i === 1) scheduleFirst?.(() => order.push("another decision"))
+          })
+        })
+      }
+      while (order.length < 22) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      const numbers = (what: string, from: number, to: number) =>
+        Array.from({ length: to - from }, (_, i) => `${what} ${from + i}`)
+      assert.deepStrictEqual(order.slice(0, 15), [
+        ...numbers("decision", 0, 10),
+        "call 0",
+        "call 1",
+        "another decision",
+        "call 2",
+        "call 3"
+      ])
+      assert.deepStrictEqual(order.filter((one) => one.startsWith("call")), numbers("call", 0, 10))
+      assert.isBelow(Math.max(...turnOf.map((turn) => turnOf.filter((other) => other === turn).length)), 9)
+    }))
+
   it.effect("are all equal under another scheduler than the event loop's: a simulated world decides by itself", () =>
     Effect.gen(function*() {
       const scheduler = yield* Scheduler

@@ -1,22 +1,24 @@
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import * as NodeWS from "@effect/platform-node/NodeWS"
+import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { rsppVersion } from "@rspp/runtime/session/Session"
 import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { nativeClient } from "@rspp/transports/livekit/NativeClient"
 import { AgentEndpoint } from "@rspp/transports/livekit/worker/AgentEndpoint"
 import { JobFailure } from "@rspp/transports/livekit/worker/Job"
-import type { Job } from "@rspp/transports/livekit/worker/Job"
 import { Worker } from "@rspp/transports/livekit/worker/Worker"
 import type { WorkerState } from "@rspp/transports/livekit/worker/Worker"
 import type { WorkerEvent } from "@rspp/transports/livekit/worker/WorkerEvent"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { Context, Effect, FileSystem, Latch, Layer, Path } from "effect"
+import type { Stdio } from "effect"
 import { createServer } from "node:http"
 import { describeCall } from "../CallSummary.ts"
 import { CleanStop } from "../CleanStop.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, providers } from "../Composition.ts"
-import { makePlacementId, parseLeases, sharedTtl } from "../LeaseDatabase.ts"
+import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { listenAddress, listening } from "../ListenAddress.ts"
 import { liveKitKeys, liveKitUrl } from "../LiveKitKeys.ts"
@@ -26,8 +28,13 @@ import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { joinCall } from "../RoomCall.ts"
+import { roomTakeovers } from "../RoomTakeover.ts"
+import type { Place } from "../RoomTakeover.ts"
 import { Screen } from "../Screen.ts"
 import { sessionIdOfJob } from "../SessionName.ts"
+import { aboutSession, claimSession } from "../SessionWatch.ts"
+import type { ClaimedSession } from "../SessionWatch.ts"
+import { sharedStates } from "../StateDatabase.ts"
 import { workerHealth } from "../WorkerHealth.ts"
 
 export interface WorkerFlags extends LiveKitServerFlags {
@@ -43,6 +50,12 @@ export interface WorkerFlags extends LiveKitServerFlags {
   readonly simulate: string | undefined
   readonly json: boolean
 }
+
+/** What a session wants of the program. */
+type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
+
+/** How long a session that was taken over waits for its caller, who was in the room a moment ago, ms. */
+const callerReturnMs = 20_000
 
 /** Longest time of a drain, ms: a day. */
 const maxDrainMs = 86_400_000
@@ -139,26 +152,51 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     yield* nativeClient
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
 
-    const session = Effect.fnUntraced(function*({ identity, job_id, leaving, room, token, url }: Job) {
-      const session_id = sessionIdOfJob(room, job_id)
+    const about = (room: string, identity: string) => aboutSession(spec, { name: room, identity })
+    const shared = leases === undefined ? undefined : yield* sharedWith(leases)
+    /** The lease of a session that begins here, for as long as the scope. */
+    const begun = Effect.fnUntraced(function*(session_id: string, { identity, room }: Place) {
+      if (shared === undefined) return undefined
+      const { authority, leases: { placementId }, states } = shared
+      const lease = yield* authority.hold(session_id, placementId, { regain: true, leaves: true })
+      return yield* claimSession(states, lease, { about: about(room, identity), begins: true })
+    })
+    /** One session in a room: begun here, or taken over as it was claimed. */
+    const run = Effect.fnUntraced(function*(session_id: string, place: Place, taken?: ClaimedSession) {
+      const { leaving, token, url } = place
       const directory = flags.timelines ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-" }))
+      const claimed = taken ?? (yield* begun(session_id, place))
+      const epoch = claimed?.lease.authority_epoch ?? 1
+      const file = epoch === 1 ? `${session_id}.timeline` : `${session_id}.e${epoch}.timeline`
       const played = yield* joinCall({
         room: { url, token },
         leaving,
         spec,
         session_id,
         live: false,
-        timeline: yield* timelineFile(paths.join(directory, `${session_id}.timeline`), session_id),
+        timeline: yield* timelineFile(paths.join(directory, file), session_id),
         ready,
-        ...(leases === undefined ? {} : { leases, inRoom: { name: room, identity } }),
+        ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
+        ...(claimed === undefined || shared === undefined ? {} : {
+          leases: shared.leases,
+          takeover: { lease: claimed.lease, leases: shared.authority, states: shared.states, before: claimed.before }
+        }),
         ...(nodes === undefined ? {} : { nodes })
       })
       const { accepted_turns, incomplete } = yield* describeCall(played, {})
       for (const line of incomplete) screen.note(`${session_id}: ${line}`)
-      tell({ event: "ended", job_id, session_id, accepted_turns }, `${session_id}: ended, ${accepted_turns} turns`)
+      tell(
+        { event: "ended", session_id, authority_epoch: epoch, accepted_turns },
+        `${session_id}: ended, ${accepted_turns} turns`
+      )
     })
     const registered = yield* Latch.make(false)
-    const context = yield* Effect.context<Screen | FileSystem.FileSystem | Path.Path>()
+    const context = yield* Effect.context<CallServices>()
+    const asJob = <E extends { readonly message: string }, R>(session: Effect.Effect<void, E, R | CallServices>) =>
+      session.pipe(
+        Effect.mapError(({ message }) => new JobFailure({ message })),
+        Effect.provide(context)
+      )
     const worker = Context.get(
       yield* Layer.build(
         Worker.layer({
@@ -166,11 +204,7 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
           version: rsppVersion,
           url,
           maxSessions: flags.sessions,
-          run: (job) =>
-            session(job).pipe(
-              Effect.mapError(({ message }) => new JobFailure({ message })),
-              Effect.provide(context)
-            ),
+          run: (job) => asJob(run(sessionIdOfJob(job.room, job.job_id), job)),
           watch: (event) => {
             tell(event, wordsOf(event))
             if (event.event === "registered") registered.openUnsafe()
@@ -185,16 +219,36 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     )
 
     state = worker.state
+    const takeovers = shared === undefined ? undefined : yield* roomTakeovers({
+      ...shared,
+      worker,
+      server: { url, ...keys },
+      sessions: flags.sessions,
+      spec,
+      run: (claimed, place) => asJob(run(claimed.lease.session_id, place, claimed)),
+      tell,
+      onAway: ({ message }) => screen.note(message)
+    })
     const { simulate } = flags
     if (simulate !== undefined) {
       yield* Effect.forkScoped(registered.whenOpen(Effect.suspend(() => worker.simulate(simulate))))
     }
     const drained = Effect.gen(function*() {
-      const cut = yield* worker.drain(Effect.raceFirst(Effect.sleep(flags.drain), nextSignal))
+      const enough = Effect.raceFirst(Effect.sleep(flags.drain), nextSignal)
+      const [own, taken] = yield* Effect.all([worker.drain(enough), takeovers?.drain(enough) ?? Effect.succeed(0)], {
+        concurrency: "unbounded"
+      })
+      const cut = own + taken
       if (cut === 0) cleanStop.done()
       else screen.note(`${cut} sessions were interrupted before their callers had left`)
       http.closeAllConnections()
     })
     return yield* worker.failure.pipe(Effect.onInterrupt(() => drained))
   }).pipe(Effect.scoped)
+})
+
+/** What workers share that take over each other's sessions. */
+const sharedWith = Effect.fnUntraced(function*(leases: SharedLeases) {
+  const context = yield* Layer.build(Layer.merge(sharedLeases(leases), sharedStates(leases.database)))
+  return { leases, authority: Context.get(context, LeaseAuthority), states: Context.get(context, SessionStates) }
 })

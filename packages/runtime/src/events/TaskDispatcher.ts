@@ -7,6 +7,9 @@ import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
  */
 export const tasksPerTurn = 32
 
+/** Of those that come after the first: a provider's first step may take 1 ms, and more. */
+export const afterFirstPerTurn = 4
+
 /** Where the sessions of a process have their tasks run. */
 export interface TaskDispatcher {
   /** In order of arrival, each as a task of its own. */
@@ -16,6 +19,8 @@ export interface TaskDispatcher {
    * all tasks are equal here.
    */
   readonly scheduleFirst?: (task: () => void) => void
+  /** As `scheduleFirst`, but after everything that was, of all sessions: what need not be done to have decided. */
+  readonly scheduleAfterFirst?: (task: () => void) => void
 }
 
 /**
@@ -32,7 +37,9 @@ class LoopDispatcher implements TaskDispatcher {
   /** The next of them. */
   #at = 0
   #scheduled = false
-  #urgent: Array<() => void> = []
+  #first: Array<() => void> = []
+  #afterFirst: Array<() => void> = []
+  #prompted = false
 
   constructor(scheduler: Scheduler) {
     this.#turns = scheduler.makeDispatcher()
@@ -45,7 +52,19 @@ class LoopDispatcher implements TaskDispatcher {
   }
 
   readonly scheduleFirst = (task: () => void): void => {
-    if (this.#urgent.push(task) === 1) this.#microtasks.scheduleTask(this.#runUrgent, 0)
+    this.#first.push(task)
+    this.#prompt()
+  }
+
+  readonly scheduleAfterFirst = (task: () => void): void => {
+    this.#afterFirst.push(task)
+    this.#prompt()
+  }
+
+  #prompt(): void {
+    if (this.#prompted) return
+    this.#prompted = true
+    this.#microtasks.scheduleTask(this.#runPrompt, 0)
   }
 
   #await(): void {
@@ -54,19 +73,32 @@ class LoopDispatcher implements TaskDispatcher {
     this.#turns.scheduleTask(this.#run, 0)
   }
 
-  readonly #runUrgent = (): void => {
-    while (this.#urgent.length > 0) {
-      const tasks = this.#urgent
-      this.#urgent = []
-      for (const task of tasks) task()
+  /** Everything that comes before the ordinary tasks, and what comes of it. */
+  readonly #runPrompt = (): void => {
+    this.#prompted = false
+    let ran = 0
+    for (;;) {
+      if (this.#first.length > 0) {
+        const tasks = this.#first
+        this.#first = []
+        for (const task of tasks) task()
+      } else if (this.#afterFirst.length === 0) {
+        return
+      } else if (ran === afterFirstPerTurn) {
+        return this.#await()
+      } else {
+        ran++
+        this.#afterFirst.shift()?.()
+      }
     }
   }
 
   readonly #run = (): void => {
     this.#scheduled = false
+    if (this.#afterFirst.length > 0) this.#runPrompt()
     const end = Math.min(this.#tasks.length, this.#at + tasksPerTurn)
     while (this.#at < end) {
-      if (this.#urgent.length > 0) this.#runUrgent()
+      if (this.#prompted) this.#runPrompt()
       this.#tasks[this.#at++]?.()
     }
     if (this.#at < this.#tasks.length) {

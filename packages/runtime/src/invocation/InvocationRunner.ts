@@ -9,9 +9,11 @@ import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { Scheduler } from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { named } from "../determinism/FiberName.ts"
+import { dispatcherOf } from "../events/TaskDispatcher.ts"
 import type { Place } from "../limits/ExecutionPool.ts"
 import { ExecutionPool, shedReasons } from "../limits/ExecutionPool.ts"
 import type { AudioHistory } from "../listening/AudioHistory.ts"
@@ -132,6 +134,7 @@ const openRunner = Effect.fnUntraced(function*(
   const scrub = yield* SecretScrubber
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
+  const tasks = yield* Effect.withFiber((fiber) => Effect.succeed(dispatcherOf(fiber.getRef(Scheduler))))
   const calls = new Map<string, Call>()
   const feeds = new Map<string, UtteranceFeed>()
   /** Fibers that are still there, those that were cut off included. */
@@ -430,10 +433,12 @@ const openRunner = Effect.fnUntraced(function*(
         return command.modality === "llm" ? reply(call) : voice(call)
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
+      // What other sessions have to decide comes first: a provider's first step may take as long as some decisions.
+      const begun = tasks.scheduleAfterFirst === undefined ? work : Effect.andThen(turn(tasks.scheduleAfterFirst), work)
       // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
       const begin = () => {
         const fiber = fork(
-          Effect.interruptible(work).pipe(
+          Effect.interruptible(begun).pipe(
             Effect.onExit((exit) =>
               Effect.suspend(() => {
                 // After a cut the bound's own fiber is at work on the report.
@@ -520,6 +525,10 @@ const openRunner = Effect.fnUntraced(function*(
     }
   } satisfies SessionRunner
 })
+
+/** Waits for its turn. */
+const turn = (schedule: (task: () => void) => void): Effect.Effect<void> =>
+  Effect.callback((resume) => schedule(() => resume(Effect.void)))
 
 /** One piece is the rule: it needs no loop. */
 const inTurn = <A>(items: ReadonlyArray<A>, take: (item: A) => Effect.Effect<unknown>): Effect.Effect<unknown> => {

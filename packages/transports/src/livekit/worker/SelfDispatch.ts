@@ -1,7 +1,6 @@
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Scope } from "effect"
 import { Dispatch, DispatchFailure } from "../Dispatch.ts"
@@ -73,6 +72,7 @@ const make = Effect.fnUntraced(function*(options: SelfDispatchOptions) {
       version,
       url,
       maxSessions,
+      metered: false,
       identity: ({ job_id, metadata }) => waiting.get(metadata)?.identity ?? `agent-${job_id}`,
       run: (job) =>
         waiting.get(job.metadata)?.begin(job) ??

@@ -48,6 +48,8 @@ export interface WorkerOptions {
   readonly assignedWithinMs?: number
   /** The load is reported so often, and at once when it changes, ms. Default 2500. */
   readonly reportMs?: number
+  /** Whether its places and events are in the metrics of the process, which are of one worker. Default: yes. */
+  readonly metered?: boolean
 }
 
 /** As long as livekit-server itself waits for the answer to an offer. */
@@ -89,6 +91,11 @@ export class Worker extends Context.Service<Worker, {
    * have left their rooms when this returns; the number of those that were interrupted.
    */
   readonly drain: (until: Effect.Effect<unknown>) => Effect.Effect<number>
+  /**
+   * Takes a place for a session that no job of this registration brought, for as long as the scope: it counts in the load.
+   * False: there is no place.
+   */
+  readonly occupy: (session_id: string) => Effect.Effect<boolean, never, Scope.Scope>
   /** Asks the server to offer a job for this room to this worker, as a self-test; false: it is not registered. */
   readonly simulate: (room: string) => Effect.Effect<boolean>
 }>()("rspp/Worker") {
@@ -105,7 +112,11 @@ const makeWorker = Effect.fnUntraced(function*(options: WorkerOptions) {
   let draining = false
   let registrations = 0
 
-  const tell = (event: WorkerEvent) => Effect.andThen(countEvent(event), Effect.sync(() => options.watch?.(event)))
+  const { metered = true } = options
+  /** Places that no job of this registration has. */
+  const occupied = new Set<string>()
+  const tell = (event: WorkerEvent) =>
+    Effect.andThen(metered ? countEvent(event) : Effect.void, Effect.sync(() => options.watch?.(event)))
 
   const send: AgentConnection["send"] = (saying) =>
     Effect.suspend(() => connection === undefined ? Effect.succeed(false) : connection.send(saying))
@@ -123,10 +134,10 @@ const makeWorker = Effect.fnUntraced(function*(options: WorkerOptions) {
     const { load, reserved, running, taken } = slots
     if (taken === 0) idle.openUnsafe()
     else idle.closeUnsafe()
-    return Effect.andThen(report, showPlaces({ running: running.size, reserved, load }))
+    return Effect.andThen(report, metered ? showPlaces({ running: running.size, reserved, load }) : Effect.void)
   })
 
-  yield* showCounters
+  if (metered) yield* showCounters
   // Made before the connection: they are interrupted while their end can still be told.
   const jobs = yield* makeWorkerJobs({
     slots,
@@ -145,7 +156,7 @@ const makeWorker = Effect.fnUntraced(function*(options: WorkerOptions) {
     const opened = yield* endpoint.connect({
       agentName: options.agentName,
       version: options.version,
-      running: [...slots.running]
+      running: [...slots.running].filter((id) => !occupied.has(id))
     })
     connection = opened
     yield* Effect.addFinalizer(() =>
@@ -185,6 +196,22 @@ const makeWorker = Effect.fnUntraced(function*(options: WorkerOptions) {
       return { registered: connection !== undefined, draining, running: running.size, reserved, load }
     },
     failure: Deferred.await(neverGood),
+    occupy: (session_id) =>
+      Effect.acquireRelease(
+        Effect.suspend(() => {
+          const taken = slots.begin(session_id) === undefined
+          if (taken) occupied.add(session_id)
+          return Effect.as(taken ? changed : Effect.void, taken)
+        }),
+        (taken) =>
+          taken ?
+            Effect.suspend(() => {
+              occupied.delete(session_id)
+              slots.end(session_id)
+              return changed
+            }) :
+            Effect.void
+      ),
     drain: Effect.fnUntraced(function*(until) {
       draining = true
       yield* report
