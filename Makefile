@@ -3,11 +3,15 @@
 WITH = PATH="$$PWD/node_modules/.bin:$$PATH"
 
 help: ## what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
 	@sh scripts/install.sh run
 	@$(WITH) node packages/cli/bin/rspp.js demo $${INPUT:+--input "$$INPUT"}
+
+livekit-demo: ## the conversation through a LiveKit room: server, worker, caller; needs livekit-server on PATH or LIVEKIT_URL
+	@sh scripts/install.sh run
+	@$(WITH) node packages/cli/bin/rspp.js room demo
 
 test: ## every check, then every test
 	@sh scripts/install.sh all
@@ -45,6 +49,10 @@ lease: ## 8 processes contend for 200 sessions on PostgreSQL while they are kill
 	@sh scripts/install.sh all
 	@$(WITH) node test/lease/run.ts --seconds $${FOR:-600} --seed $${SEED:-1}
 
+soak: ## ten LiveKit rooms in one process, call after call; nothing may leak; FOR=N seconds, default 600
+	@sh scripts/install.sh all
+	@$(WITH) node test/soak/run.ts --seconds $${FOR:-600}
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -52,4 +60,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run test verify bench replay sim sim-long mutants crash lease format install
+.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak format install

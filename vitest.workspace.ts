@@ -9,8 +9,10 @@ const speech = [
   "test/e2e/**/*.test.ts",
   // Media of real rooms, in real time.
   "packages/transports/test/livekit/*.live.test.ts",
+  "test/livekit/*.live.test.ts",
   // Processes that must have their turn in time.
-  "test/lease/hammer.test.ts"
+  "test/lease/hammer.test.ts",
+  "test/soak/rooms.test.ts"
 ]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({

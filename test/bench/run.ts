@@ -29,6 +29,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   snapshots: () => import("./measures/SnapshotLatency.ts"),
   api: () => import("./measures/ApiThroughput.ts"),
   decisions: () => import("./measures/TurnDecisions.ts"),
+  rooms: () => import("./measures/RoomLatency.ts"),
   import: () => import("./measures/ImportTime.ts")
 }
 
@@ -68,6 +69,8 @@ const inOwnProcess = (name: string): Promise<Result> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--expose-gc", script, "--worker", name], {
       cwd: root,
+      // LiveKit's native client writes its log to standard output otherwise.
+      env: { ...process.env, NODE_ENV: "production" },
       stdio: ["ignore", "pipe", "inherit"]
     })
     let said = ""

@@ -51,7 +51,9 @@ const spokenOf = ({ opened: [header, text], steps }: ObservedCall) => {
   const told: Array<{ readonly atMs: number; readonly replyId: string; readonly text: string | undefined }> = []
   let nowMs = 0
   const add = (spoken: ReturnType<SpokenWords["closed"]>) => {
-    for (const more of spoken) told.push({ atMs: nowMs, replyId: more.replyId, text: more.kind === "text" ? more.text : undefined })
+    for (const more of spoken) {
+      told.push({ atMs: nowMs, replyId: more.replyId, text: more.kind === "text" ? more.text : undefined })
+    }
   }
   for (const { outputs, record } of steps) {
     for (; nowMs + 10 <= record.runtime_timestamp_ms; nowMs += 10) add(words.advance(nowMs))
@@ -114,7 +116,7 @@ describe("What a front end is shown of a call", () => {
     const call = await question
     const told = spokenOf(call)
     assert.strictEqual(told.map(({ text }) => text ?? "|").join(""), "It is late. Go to bed.|")
-    assert.deepStrictEqual([...new Set(told.map(({ replyId }) => replyId))].length, 1)
+    assert.strictEqual(new Set(told.map(({ replyId }) => replyId)).size, 1)
     const first = told[0]?.atMs ?? 0
     assert.isAbove(first, atOf(call, "playback_started"))
     assert.isAtLeast(told.length, 7)
@@ -141,9 +143,10 @@ describe("What a front end is shown of a call", () => {
     const call = await cough
     const told = spokenOf(call)
     const paused = atOf(call, "egress_paused")
-    const resumed = call.steps.find(({ outputs }) =>
-      outputs.some((output) => output.record === "command" && output.command.type === "resume_output")
-    )?.record.runtime_timestamp_ms ?? 0
+    const resumed =
+      call.steps.find(({ outputs }) =>
+        outputs.some((output) => output.record === "command" && output.command.type === "resume_output")
+      )?.record.runtime_timestamp_ms ?? 0
     assert.isAbove(resumed, paused + 400)
     assert.isEmpty(told.filter(({ atMs }) => atMs > paused && atMs <= resumed))
     assert.strictEqual(

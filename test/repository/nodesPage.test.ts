@@ -2,14 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { readNodesFile } from "@rspp/providers/nodes/ExternalNodes"
 import { namedPatterns } from "@rspp/providers/nodes/Patterns"
 import { Effect } from "effect"
-import { existsSync, readFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { pageOf, root } from "./support/Page.ts"
 
-const root = dirname(dirname(import.meta.dirname))
+const { blocks, namesFiles, text } = pageOf("nodes.md")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
-const page = read("docs/nodes.md")
-const blocks = (language: string) =>
-  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, "gu"))].map(([, code = ""]) => code)
 
 /** What stands between two marks of the example, with the indentation that it has there taken away. */
 const marked = (name: string) => {
@@ -33,9 +31,7 @@ describe("docs/nodes.md", () => {
     }))
 
   it("names only files that exist, and every set of patterns", () => {
-    for (const [, path = ""] of page.matchAll(/\]\(([^)#:]+)\)/gu)) {
-      assert.isTrue(existsSync(join(root, "docs", path)), `it names ${path}`)
-    }
-    for (const name of Object.keys(namedPatterns)) assert.include(page, `\`${name}\``)
+    namesFiles()
+    for (const name of Object.keys(namedPatterns)) assert.include(text, `\`${name}\``)
   })
 })

@@ -13,6 +13,7 @@ import type { LocalCallResult } from "./LocalRunner.ts"
 import { RuntimeReports } from "./RuntimeReports.ts"
 import { Screen } from "./Screen.ts"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
+import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 
 export interface CallOptions extends CompositionOptions {
   readonly session_id: string
@@ -20,6 +21,8 @@ export interface CallOptions extends CompositionOptions {
   readonly speed: "real" | "max"
   /** Show it on the screen. */
   readonly live: boolean
+  /** More that watch it. */
+  readonly observers?: ReadonlyArray<SessionObserver>
 }
 
 /** A call that was played, and where its timeline is. */
@@ -56,7 +59,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, tracer.observer(), ...reports.observers]
+      observers: [watch, tracer.observer(), ...reports.observers, ...(options.observers ?? [])]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)

@@ -112,16 +112,20 @@ export const showCall = (screen: Screen["Service"], summary: CallSummary): void 
   }
 }
 
+/** Fails when the evidence of a turn is not complete. */
+export const judgeEvidence = ({ incomplete }: CallSummary): Effect.Effect<void, CliFailure> =>
+  incomplete.length === 0
+    ? Effect.void
+    : Effect.fail(
+      new CliFailure({ exit: "violation", message: ["incomplete evidence", ...incomplete].join("\n") })
+    )
+
 /**
  * Whether the call gave what a call should: fails when nobody was heard in recordings that were to be heard, when a
  * provider failed in every turn, or when the evidence of a turn is not complete.
  */
 export const judgeCall = (summary: CallSummary, script: CallScript): Effect.Effect<void, CliFailure> => {
-  if (summary.incomplete.length > 0) {
-    return Effect.fail(
-      new CliFailure({ exit: "violation", message: ["incomplete evidence", ...summary.incomplete].join("\n") })
-    )
-  }
+  if (summary.incomplete.length > 0) return judgeEvidence(summary)
   const failures = summary.turns.flatMap(({ invocations, outcome }) =>
     outcome === "aborted" ? invocations.filter(({ outcome_class }) => outcome_class !== "success") : []
   )

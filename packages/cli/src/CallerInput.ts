@@ -30,7 +30,7 @@ export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) 
     return yield* usage("--raw-rate describes --input, which is missing")
   }
   if (script !== undefined) return yield* loadCallScript(script)
-  if (input === undefined) return yield* usage("there is no caller: give --input FILE (or -) or --script FILE")
+  if (input === undefined) return yield* usage("there is no caller: give --input FILE or --script FILE")
   const options = rawRate === undefined ? {} : { raw: { sampleRateHz: rawRate, channels: rawChannels ?? 1 } }
   const recording = yield* input === "-"
     ? Effect.flatMap(Stdio.Stdio, ({ stdin }) => readAudioStream(stdin, "standard input", options))

@@ -77,9 +77,11 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   SnapshotLogFailure: "unavailable",
   StateStoreFailure: "unavailable",
   TransportFailure: "unavailable",
+  AgentEndpointFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",
+  LocalServerFailure: "no_server",
   PlatformError: "unavailable"
 }
 

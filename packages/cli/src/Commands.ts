@@ -7,6 +7,8 @@ import { leaseTtl, pipelineFlags, rawFlags, snapshotFlags } from "./CallFlags.ts
 import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
+import { room } from "./RoomCommands.ts"
+import * as Worker from "./WorkerCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -538,21 +540,10 @@ const doctor = Command.make(
     ),
     json
   },
-  ({ controlPlane: url, database, json }) =>
-    Effect.gen(function*() {
-      if (database !== undefined) {
-        const { examineDatabase } = yield* Effect.promise(() => import("./command/DoctorDatabase.ts"))
-        yield* examineDatabase({ database, json })
-      }
-      if (url !== undefined) {
-        const { examineControlPlane } = yield* Effect.promise(() => import("./command/DoctorControlPlane.ts"))
-        yield* examineControlPlane({ url, json })
-      }
-      if (database !== undefined || url !== undefined) return
-      const { examine } = yield* Effect.promise(() => import("./command/Doctor.ts"))
-      yield* examine({ json })
-    })
-).pipe(Command.withDescription("What is installed, which providers can run, what is missing and how to get it"))
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/DoctorOf.ts")), ({ doctorOf }) => doctorOf(flags))
+).pipe(Command.withDescription(
+  "What is installed, which providers can run, what is missing and how to get it; or how a database or a control plane is"
+))
 
 const kinds = optional(
   Flag.String("kinds").pipe(
@@ -712,6 +703,9 @@ export const rspp = Command.make("rspp").pipe(
     run,
     standby,
     place,
+    room,
+    Worker.worker,
+    Worker.token,
     demo,
     replay,
     timeline,

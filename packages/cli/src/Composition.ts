@@ -4,6 +4,7 @@ import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
+import type { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import * as Catalog from "@rspp/providers/Catalog"
 import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
@@ -73,6 +74,8 @@ export interface CompositionOptions {
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
+  /** Who follows them there for all sessions of this process; for this call only by default. */
+  readonly follower?: Layer.Layer<SnapshotFollower>
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
   readonly reports?: ReportsTo
   /** A file for the spans of the call. */
@@ -159,9 +162,9 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← control: leases and snapshots. */
-const feed = ({ leases, snapshots, spec }: CompositionOptions) => {
+const feed = ({ follower, leases, snapshots, spec }: CompositionOptions) => {
   const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
-  return snapshots === undefined ? here : Layer.provide(here, sharedSnapshots(snapshots))
+  return snapshots === undefined ? here : Layer.provide(here, follower ?? sharedSnapshots(snapshots))
 }
 
 /** The same for a call whose lease others may want too. */

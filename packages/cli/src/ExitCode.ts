@@ -12,6 +12,8 @@ export const exitCodes = {
   usage: 2,
   /** A file that was given cannot be used, or holds nothing to work with. */
   bad_input: 3,
+  /** A LiveKit server was to be started or found, and there is none. */
+  no_server: 68,
   /** It could not run: a provider, a device, a disk or a permission is missing. */
   unavailable: 69,
   /** A fault of RSPP itself. */
@@ -24,4 +26,4 @@ export type ExitName = keyof typeof exitCodes
 
 /** The table for `rspp --help`, on one line. */
 export const exitCodeHelp =
-  "Exit codes: 0 ok, 1 violation or divergence, 2 usage, 3 bad input, 69 could not run, 70 internal fault, 130 interrupted."
+  "Exit codes: 0 ok, 1 violation or divergence, 2 usage, 3 bad input, 68 no LiveKit server, 69 could not run, 70 internal fault, 130 interrupted."

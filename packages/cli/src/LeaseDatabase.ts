@@ -1,4 +1,4 @@
-import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { LeaseStoreFailure } from "@rspp/control/LeaseStore"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import { sqlReason } from "@rspp/sql/SqlReason"
@@ -35,6 +35,21 @@ export const parseLeases = (text: string): Effect.Effect<DatabaseAddress, CliFai
     if (address.kind === "sqlite") return { kind: address.kind, path: address.path }
     return yield* new CliFailure({ exit: "usage", message: "a directory is no database", hint })
   })
+
+/** Below this, one slow answer of a database costs a call its lease. */
+const minSharedTtlMs = 500
+/** Ten minutes without an owner is no takeover any more. */
+const maxSharedTtlMs = 600_000
+
+/** For how long a lease that processes share lasts, ms: what `--lease-ttl` says, or the default. */
+export const sharedTtl = (leaseTtl = defaultLeaseOptions.ttlMs): Effect.Effect<number, CliFailure> =>
+  leaseTtl >= minSharedTtlMs && leaseTtl <= maxSharedTtlMs ? Effect.succeed(leaseTtl) : Effect.fail(
+    new CliFailure({
+      exit: "usage",
+      message: `a lease of ${leaseTtl} ms is not allowed`,
+      hint: `--lease-ttl is ${minSharedTtlMs} to ${maxSharedTtlMs} ms.`
+    })
+  )
 
 /** Unlike any other process's, also that of a successor with the same process id. */
 export const makePlacementId = (): string => `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`

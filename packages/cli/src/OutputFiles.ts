@@ -138,3 +138,13 @@ export const timelineFile = Effect.fnUntraced(function*(path: string, sessionId:
   }
   return file
 })
+
+/** `.rspp/NAME-1`, `.rspp/NAME-2` …: the first that does not exist. */
+export const freshDirectory = Effect.fnUntraced(function*(name: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  for (let n = 1;; n++) {
+    const directory = paths.join(".rspp", `${name}-${n}`)
+    if (!(yield* Effect.orElseSucceed(fs.exists(directory), () => false))) return directory
+  }
+})

@@ -1,5 +1,6 @@
 import { Deferred, Effect } from "effect"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import { nextSignal } from "./NextSignal.ts"
 
 /** How a server ends. */
 export interface DrainOptions {
@@ -19,17 +20,6 @@ export interface ServerDrain {
    */
   readonly drain: Effect.Effect<number>
 }
-
-const signals = ["SIGTERM", "SIGINT"] as const
-
-/** Until the next signal that asks this process to end. */
-const signal: Effect.Effect<void> = Effect.callback((resume) => {
-  const heard = () => resume(Effect.void)
-  for (const name of signals) process.once(name, heard)
-  return Effect.sync(() => {
-    for (const name of signals) process.off(name, heard)
-  })
-})
 
 /** The connection is not kept for another request. */
 const lastOfItsConnection = (response: ServerResponse): void => {
@@ -58,14 +48,14 @@ export const makeServerDrain = (server: Server, { noticeMs, withinMs }: DrainOpt
   const drain = Effect.gen(function*() {
     draining = true
     for (const response of running) lastOfItsConnection(response)
-    yield* Effect.raceFirst(Effect.sleep(noticeMs), signal)
+    yield* Effect.raceFirst(Effect.sleep(noticeMs), nextSignal)
     // no new connections; those that wait for a request are closed
     server.close()
     server.closeIdleConnections()
     lookWhetherIdle()
     yield* Effect.raceFirst(
       Deferred.await(idle),
-      Effect.raceFirst(Effect.sleep(withinMs), signal)
+      Effect.raceFirst(Effect.sleep(withinMs), nextSignal)
     )
     const cut = running.size
     server.closeAllConnections()

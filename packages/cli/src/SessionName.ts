@@ -22,3 +22,13 @@ export const makeSessionId = (): string => {
   const time = new Date().toISOString().replace(/[-:]/gu, "").slice(0, 15)
   return `ses_${time}_${randomBytes(2).toString("hex")}`
 }
+
+/** Longest part of a room's name in the id of a session. */
+const longestRoom = 80
+
+/** The id of the session that a job is: the same for the same job, and a file name: `lobby.AJ_bdPKRRAMLRjc`. */
+export const sessionIdOfJob = (room: string, jobId: string): string => {
+  const plain = (text: string) => text.replace(/[^A-Za-z0-9._-]+/gu, "-").replace(/^[^A-Za-z0-9]+/u, "")
+  const name = plain(room).slice(0, longestRoom)
+  return `${name === "" ? "room" : name}.${plain(jobId).slice(0, 128 - longestRoom - 1)}`
+}

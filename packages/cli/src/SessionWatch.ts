@@ -73,7 +73,6 @@ export interface WatchOptions {
   readonly onForeign?: (session_id: string, about: SessionAbout | undefined) => void
   /** Goes on with a session; its lease is held, and renewed, meanwhile. */
   readonly goOn: (lease: Lease) => Effect.Effect<void, never, Scope.Scope>
-  readonly onFailed: (session_id: string, failure: LeaseStoreFailure | StateStoreFailure) => void
   /** The database does not answer; told once until it does. */
   readonly onAway: (failure: LeaseStoreFailure | StateStoreFailure) => void
 }
@@ -89,18 +88,27 @@ export const watchSessions = Effect.fnUntraced(function*(
   const running = yield* FiberMap.make<string>()
   const foreign = new Set<string>()
 
+  let away = false
+  /** The database is asked again before long; it is said once. */
+  const noAnswer = (failure: LeaseStoreFailure | StateStoreFailure) =>
+    Effect.sync(() => {
+      if (!away) options.onAway(failure)
+      away = true
+    })
   const takeOver = (session_id: string) =>
     authority.hold(session_id, options.placementId, { regain: true, leaves: true }).pipe(
       Effect.flatMap(options.goOn),
       Effect.scoped,
-      Effect.catchTag("LeaseHeld", () => Effect.void),
-      Effect.catch((error) => Effect.sync(() => options.onFailed(session_id, error))),
+      Effect.catchTags({ LeaseHeld: () => Effect.void, LeaseStoreFailure: noAnswer }),
       room.withPermitsIfAvailable(1)
     )
 
   const isMine = Effect.fnUntraced(function*(session_id: string) {
     if (foreign.has(session_id)) return false
-    const about = yield* states.about(session_id)
+    // What cannot be read is nobody else's either: whoever claims it finds out, and ends it.
+    const about = yield* states.about(session_id).pipe(
+      Effect.catch((failure) => failure.reason === "damaged" ? Effect.succeed(undefined) : Effect.fail(failure))
+    )
     if (isWanted(about)) return true
     if (foreign.size >= maxForeign) foreign.clear()
     foreign.add(session_id)
@@ -108,7 +116,6 @@ export const watchSessions = Effect.fnUntraced(function*(
     return false
   })
 
-  let away = false
   const look = Effect.gen(function*() {
     const free = sessions - (yield* FiberMap.size(running))
     if (free <= 0) return
@@ -121,12 +128,7 @@ export const watchSessions = Effect.fnUntraced(function*(
       left -= 1
     }
     away = false
-  }).pipe(Effect.catch((error) =>
-    Effect.sync(() => {
-      if (!away) options.onAway(error)
-      away = true
-    })
-  ))
+  }).pipe(Effect.catch(noAnswer))
   const everyMs = Math.min(lookEveryMs.most, Math.max(lookEveryMs.least, Math.floor(ttlMs * lookEveryPartOfTtl)))
   yield* Effect.repeat(look, Schedule.spaced(everyMs))
   return yield* Effect.never

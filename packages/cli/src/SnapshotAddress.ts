@@ -2,6 +2,7 @@ import type { SnapshotLog } from "@rspp/control/SnapshotLog"
 import { SnapshotLogFailure } from "@rspp/control/SnapshotLog"
 import { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import type { FollowerOptions } from "@rspp/control/SnapshotFollower"
+import { sqlReason } from "@rspp/sql/SqlReason"
 import { Effect, Layer, Redacted } from "effect"
 import type { FileSystem, Path } from "effect"
 import type { ControlServer } from "@rspp/control/http/ControlClient"
@@ -22,6 +23,43 @@ export interface SharedSnapshots {
   readonly group?: string
   readonly options: Partial<FollowerOptions>
 }
+
+/** What the command line says of snapshots that are published somewhere else. */
+export interface SnapshotFlags {
+  readonly snapshots: string | undefined
+  readonly snapshotScope: string | undefined
+  readonly maxStaleness: number | undefined
+}
+
+const usage = (message: string, hint: string) => Effect.fail(new CliFailure({ exit: "usage", message, hint }))
+
+/** Checks what is said of snapshots, and reads where they are; undefined: nothing is said. */
+export const readSnapshots = Effect.fnUntraced(
+  function*({ maxStaleness, snapshotScope, snapshots }: SnapshotFlags) {
+    if (snapshots === undefined) {
+      if (maxStaleness === undefined && snapshotScope === undefined) return undefined
+      return yield* usage(
+        "--snapshot-scope and --max-staleness are of --snapshots",
+        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH, postgres://… or http://…"
+      )
+    }
+    if (maxStaleness !== undefined && maxStaleness < 0) {
+      return yield* usage(
+        "--max-staleness cannot be negative",
+        "It is in ms; without it snapshots count for their TTL."
+      )
+    }
+    const read: Pick<SharedSnapshots, "address" | "options"> = {
+      address: yield* parseSnapshots(snapshots),
+      options: maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }
+    }
+    return read
+  }
+)
+
+/** Whose snapshots a session follows when nobody says it: a control plane has its own, other places a pipeline's. */
+export const usualScope = ({ kind }: SnapshotAddress, session_id: string, pipelineId: string): string =>
+  kind === "http" ? session_id : pipelineId
 
 /** Reads `dir:PATH`, `sqlite:PATH`, `postgres:URL`, or the URL of a control plane. */
 export const parseSnapshots = (text: string): Effect.Effect<SnapshotAddress, CliFailure> =>
@@ -61,13 +99,13 @@ export const snapshotLog = (
           new SnapshotLogFailure({
             log: name,
             reason: "unavailable",
-            message: `${name}: its snapshots cannot be reached (${cause.message})`,
+            message: `${name}: its snapshots cannot be reached (${sqlReason(cause)})`,
             cause
           })
         )))
     )
   }))
 
-/** A session's snapshots, followed where they are published. */
-export const sharedSnapshots = ({ address, options }: SharedSnapshots) =>
+/** Sessions' snapshots, followed where they are published. */
+export const sharedSnapshots = ({ address, options }: Pick<SharedSnapshots, "address" | "options">) =>
   SnapshotFollower.layerNoDeps(options).pipe(Layer.provide(snapshotLog(address)))

@@ -15,11 +15,17 @@ import { presenter } from "./Presenter.ts"
 import { Screen } from "./Screen.ts"
 import { standardError, standardOutput } from "./StandardStreams.ts"
 
+// LiveKit's native client writes its debug log to standard output otherwise; that holds results only.
+process.env["NODE_ENV"] ??= "production"
+
 /** Version of the program. */
 const version = "0.1.0"
 
 // A terminal that goes away (an ssh session that breaks off) ends a call as properly as Ctrl-C does.
 process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+
+// LiveKit's native client writes its log to standard output otherwise, which is for what commands print.
+process.env["NODE_ENV"] ??= "production"
 
 let stoppedCleanly = false
 

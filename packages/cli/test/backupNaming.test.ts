@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import { migrateControl } from "@rspp/control/sql/Migrations"
 import { Effect, FileSystem, Layer, PlatformError } from "effect"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, expect, it } from "vitest"
@@ -38,4 +38,18 @@ it("says that it is there only when it is, and leaves nothing half-named", async
   expect(await failing("AlreadyExists")).toMatchObject({ exit: "bad_input", message: `${to} is there already` })
   expect(await failing("Unknown")).toMatchObject({ exit: "unavailable" })
   expect([existsSync(to), existsSync(`${to}.partial`)]).toEqual([false, false])
+})
+
+it("leaves a backup alone that another is writing, and says that it is there", async () => {
+  const database = join(cwd, "control.sqlite")
+  await Effect.runPromise(migrateControl.pipe(Effect.provide(NodeSqlite.layer(database))))
+  const to = join(cwd, "twice")
+  writeFileSync(`${to}.partial`, "half")
+  const failure = await Effect.runPromise(
+    Effect.flip(backUp({ database: `sqlite:${database}`, to, json: false })).pipe(
+      Effect.provide(Layer.merge(NodeServices.layer, screen))
+    )
+  )
+  expect(failure).toMatchObject({ exit: "bad_input", message: expect.stringContaining("twice.partial is there") })
+  expect([existsSync(to), readFileSync(`${to}.partial`, "utf8")]).toEqual([false, "half"])
 })

@@ -264,6 +264,24 @@ describe("rspp doctor", () => {
     },
     120_000
   )
+
+  it("finds a control plane below a path of its host, and repeats no password of an address", async () => {
+    const below = Object.fromEntries(Object.entries(good).map(([path, answer]) => [`/rspp${path}`, answer]))
+    const { stop, url } = await fake(below)
+    expect(await findings("--control-plane", `${url}/rspp/`)).toEqual({ code: 0, wrong: [] })
+    stop()
+    for (const args of [["doctor", "--control-plane"], ["session", "list", "--server"]]) {
+      const { code, stderr, stdout } = await here(...args, "http://me:sesame@127.0.0.1:9")
+      expect([args, code, stdout + stderr]).toEqual([args, 2, expect.not.stringContaining("sesame")])
+    }
+  }, 60_000)
+
+  it("looks at a control plane also when the database is not as it should be", async () => {
+    const { stop, url } = await fake(good)
+    const { code, stdout } = await here("doctor", "--database", "sqlite:nowhere.sqlite", "--control-plane", url)
+    stop()
+    expect([code, stdout]).toEqual([69, expect.stringMatching(/there is no such file[^]*ready/u)])
+  }, 60_000)
 })
 
 describe("a control plane with a rate", () => {

@@ -167,7 +167,7 @@ describe("rspp run --control-plane", () => {
     )
     expect(await refused(runtime, "--snapshots", url)).toMatch(/^2 .*none is named/u)
     expect(await refused(undefined, "--snapshots", url, "--session", "s")).toMatch(/^2 .*needs an API key/u)
-    const published = await rspp(["snapshots", "publish", "--to", url], { cwd, env: { RSPP_API_KEY: runtime } })
+    const published = await rspp(["snapshots", "publish", "--to", url], { cwd })
     expect([published.code, published.stderr]).toEqual([2, expect.stringContaining("publishes the snapshots")])
   }, minutes)
 

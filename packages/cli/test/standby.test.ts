@@ -10,9 +10,11 @@ import * as Postgres from "@rspp/sql/Postgres"
 import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import type { DurableState } from "@rspp/runtime/ports/SessionStateStore"
 import { Effect, Layer, Redacted } from "effect"
-import type { SqlClient } from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import type { ChildProcess } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
@@ -47,11 +49,12 @@ interface Started {
   readonly printed: () => string
 }
 
-const started = (args: ReadonlyArray<string>): Started => {
+const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}): Started => {
   let child: ChildProcess | undefined
   let printed = ""
   const ended = rspp(args, {
     cwd,
+    env,
     started: (process) => void (child = process),
     watch: (stdout) => void (printed = stdout)
   })
@@ -66,24 +69,56 @@ const standsBy = (leases: string) =>
   started(["standby", "--script", "again-{session}.json", "--timelines", "taken", "--once", ...shared(leases)])
 
 /** Asks until there is an answer. */
-const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
+const until = async <A>(what: string, ask: () => Promise<A | undefined>, said = (): string => ""): Promise<A> => {
   for (let tries = 0; tries < 2400; tries++) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await wait(50)
   }
-  throw new Error(`never: ${what}`)
+  throw new Error(`never: ${what}. ${said()}`)
 }
 
-const kept = (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
+const kept = (client: Layer.Layer<SqlClient.SqlClient, unknown>, session: string): Promise<DurableState | undefined> =>
   Effect.runPromise(
     Effect.flatMap(SessionStates, ({ load }) => load(session)).pipe(
       Effect.provide(SessionStates.layerSql({ name: "test" }).pipe(Layer.provide(client)))
     )
   )
 
+/** What is kept of a session in which one turn was spoken. */
+const stateOf = (session_id: string): DurableState => ({
+  session_id,
+  authority_epoch: 1,
+  revision: 1,
+  turns: 1,
+  invocations: 1,
+  accepted_turns: 1,
+  idempotency_keys: [],
+  conversation: [{ role: "user", turn_id: "turn_1", parts: [{ text: "My name is Ann.", chars: 15 }] }]
+})
+
+/** A runtime has had the session and is gone: its lease runs out by itself. */
+const leaves = (
+  database: Layer.Layer<SqlClient.SqlClient, unknown>,
+  state: DurableState,
+  about?: SessionAbout
+): Promise<void> =>
+  Effect.runPromise(
+    Effect.gen(function*() {
+      yield* (yield* LeaseAuthority).acquire(state.session_id, "gone")
+      yield* (yield* SessionStates).save(state, about)
+    }).pipe(Effect.provide(
+      LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
+        Layer.provide(SqlLeaseStore.layer({ name: "test" })),
+        Layer.provide(LeaseTokens.layerSeeded(1)),
+        Layer.merge(SessionStates.layerSql({ name: "test" })),
+        Layer.provide(database)
+      )
+    ))
+  )
+
 /** Waits until the agent speaks for the second time, and what was said before is kept. */
-const midCall = async (client: Layer.Layer<SqlClient, unknown>, session: string): Promise<DurableState> => {
+const midCall = async (client: Layer.Layer<SqlClient.SqlClient, unknown>, session: string): Promise<DurableState> => {
   await until("the second answer is heard", async () => {
     const records: ReadonlyArray<object> = decoded(join(cwd, `${session}.timeline`))?.records ?? []
     return records.some((record) =>
@@ -157,7 +192,7 @@ const wentOn = async (session: string, before: DurableState, printed: string): P
   expect(signals.map(({ signal }) => signal)).toContain("commit")
 }
 
-const killed = async (leases: string, client: Layer.Layer<SqlClient, unknown>): Promise<void> => {
+const killed = async (leases: string, client: Layer.Layer<SqlClient.SqlClient, unknown>): Promise<void> => {
   const standby = standsBy(leases)
   await until("it stands by", async () => standby.printed().includes("standing_by") ? true : undefined)
   const call = runs("killed", leases)
@@ -242,7 +277,8 @@ describe("rspp standby", () => {
             eventsOf(one.printed()).filter(({ authority_epoch = 0, event }) =>
               (event === "begun" || event === "taken") && authority_epoch > above
             ).map((event) => ({ one, epoch: event.authority_epoch ?? 0, ...event }))
-          ).at(0)
+          ).at(0),
+        () => runtimes.map((one) => one.printed()).join("\n")
       )
     const speaks = (epoch: number) =>
       until(`it speaks under epoch ${epoch}`, async () => {
@@ -333,40 +369,10 @@ describe("rspp standby", () => {
     }
   }, minutes)
 
-  /** A session whose runtime is gone: its lease runs out by itself. */
-  const orphaned = async (
-    database: Layer.Layer<SqlClient, unknown>,
-    session_id: string,
-    about?: SessionAbout
-  ): Promise<DurableState> => {
-    const state: DurableState = {
-      session_id,
-      authority_epoch: 1,
-      revision: 1,
-      turns: 1,
-      invocations: 1,
-      accepted_turns: 1,
-      idempotency_keys: [],
-      conversation: [{ role: "user", turn_id: "turn_1", parts: [{ text: "My name is Ann.", chars: 15 }] }]
-    }
-    const left = LeaseAuthority.layerNoDeps({ ttlMs: minLeaseTtlMs }).pipe(
-      Layer.provide(SqlLeaseStore.layer({ name: "test" })),
-      Layer.provide(LeaseTokens.layerSeeded(1)),
-      Layer.merge(SessionStates.layerSql({ name: "test" })),
-      Layer.provide(database)
-    )
-    await Effect.runPromise(
-      Effect.gen(function*() {
-        yield* (yield* LeaseAuthority).acquire(session_id, "gone")
-        yield* (yield* SessionStates).save(state, about)
-      }).pipe(Effect.provide(left))
-    )
-    return state
-  }
-
   it("keeps no words of a session that it could not go on with", async () => {
     const database = NodeSqlite.layer(join(cwd, "failed.db"))
-    const state = await orphaned(database, "unreadable")
+    const state = stateOf("unreadable")
+    await leaves(database, state)
     expect(await kept(database, "unreadable")).toEqual(state)
     const standby = started([
       "standby",
@@ -388,11 +394,10 @@ describe("rspp standby", () => {
   it("leaves sessions of another pipeline, and those that are in rooms, to others, and says so once", async () => {
     const database = NodeSqlite.layer(join(cwd, "foreign.db"))
     const pipeline = { pipeline_id: "other", pipeline_version: "7", hash: "0".repeat(64) }
-    const states = [
-      await orphaned(database, "other", { pipeline }),
-      await orphaned(database, "room", { pipeline, room: { name: "lobby", identity: "agent" } }),
-      await orphaned(database, "unknown")
-    ]
+    const states = [stateOf("other"), stateOf("room")] as const
+    await leaves(database, states[0], { pipeline })
+    await leaves(database, states[1], { pipeline, room: { name: "lobby", identity: "agent" } })
+    await leaves(database, stateOf("unknown"))
     const standby = started([
       ...["standby", "--script", "again-killed.json", "--once", "--abandoned-after", String(minutes)],
       ...shared("sqlite:foreign.db")
@@ -400,7 +405,64 @@ describe("rspp standby", () => {
     expect((await standby.ended).code).toBe(0)
     const happened = eventsOf(standby.printed()).map(({ event, session_id = "" }) => `${event} ${session_id}`).sort()
     expect(happened).toEqual(["ended unknown", "foreign other", "foreign room", "standing_by ", "taken unknown"])
-    for (const state of states.slice(0, 2)) expect(await kept(database, state.session_id)).toEqual(state)
+    for (const state of states) expect(await kept(database, state.session_id)).toEqual(state)
+  }, minutes)
+
+  it("asks a control plane for the snapshots of the session that it has taken over", async () => {
+    await leaves(NodeSqlite.layer(join(cwd, "followed.db")), stateOf("followed"))
+    const asked: Array<string | undefined> = []
+    const server = createServer((request, response) => {
+      asked.push(request.url)
+      response.writeHead(503).end()
+    })
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
+    const { port } = server.address() as AddressInfo
+    const standby = started([
+      ...["standby", "--script", script("followed.json", [{ text: "Are you still there?" }])],
+      ...["--abandoned-after", String(minutes), "--snapshots", `http://127.0.0.1:${port}`],
+      ...shared("sqlite:followed.db")
+    ], { RSPP_API_KEY: "rk_of_nobody" })
+    try {
+      expect(await until("it asks", async () => asked.at(0))).toBe("/v1/sessions/followed/snapshots")
+    } finally {
+      standby.child.kill("SIGINT")
+      await standby.ended
+      server.close()
+    }
+  }, minutes)
+
+  it("follows snapshots once for all its sessions", async (context) => {
+    const server = postgresServer()
+    if ("missing" in server) return context.skip(server.missing)
+    const client = Postgres.layer(Redacted.make(new URL(server.url)))
+    const listeners = Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql`SELECT pid FROM pg_stat_activity WHERE query ~* 'listen.*rspp_snapshots' AND pid <> pg_backend_pid()`
+    )
+    const sessions = ["both-a", "both-b"]
+    const long = script("both.json", [{ text: `I would like a table for two ${"by the window, ".repeat(60)}please.` }])
+    let standby: Started | undefined
+    try {
+      expect((await rspp(["snapshots", "publish", "--to", server.url, "--once"], { cwd })).code).toBe(0)
+      for (const session of sessions) await leaves(client, stateOf(session))
+      standby = started([
+        ...["standby", "--script", long, "--timelines", "both", "--abandoned-after", String(minutes)],
+        ...["--snapshots", server.url, ...shared(server.url)]
+      ])
+      for (const session of sessions) {
+        await until(`${session} has a turn`, async () => {
+          const files = existsSync(join(cwd, "both")) ? readdirSync(join(cwd, "both")) : []
+          const file = files.find((name) => name.startsWith(`${session}.e`) && name.endsWith(".timeline"))
+          const records = file === undefined ? [] : decoded(join(cwd, "both", file))?.records ?? []
+          return JSON.stringify(records).includes("turn_open") ? true : undefined
+        })
+      }
+      expect(await Effect.runPromise(Effect.provide(listeners, client))).toHaveLength(1)
+    } finally {
+      standby?.child.kill("SIGKILL")
+      await standby?.ended
+      server.stop()
+    }
   }, minutes)
 
   it("says at once what is wrong with what it was given", async () => {
@@ -410,6 +472,7 @@ describe("rspp standby", () => {
         ["--leases", "sqlite:l.db", "--script", caller, "--lease-ttl", "20"],
         ["--leases", "sqlite:l.db", "--script", caller, "--sessions", "0"],
         ["--leases", "sqlite:l.db", "--script", caller, "--snapshot-scope", "x"],
+        ["--leases", "sqlite:l.db", "--script", caller, "--snapshots", "dir:x", "--max-staleness", "-1"],
         ["--leases", "sqlite:l.db", "--script", caller, "--placed"],
         ["--leases", "sqlite:l.db", "--input", "-"],
         ["--leases", "sqlite:l.db"]

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import type { Scope } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { DatabaseFailure } from "./ControlError.ts"
@@ -33,7 +34,7 @@ export interface PlacementOptions {
 export interface PlacedRuntime {
   /** Unlike any other process's. */
   readonly placement_id: string
-  /** How many sessions it runs at once, at most; those that it has no room for wait. */
+  /** How many sessions it runs at once, at most; those that it has no room for wait, each until another one is over. */
   readonly maxSessions: number
   /** Waits for room where the process also runs sessions that nobody placed; asked before the lease, and kept until `run` ends. */
   readonly room?: Effect.Effect<void, never, Scope.Scope>
@@ -58,6 +59,9 @@ const prefix = "rspp_cluster"
 
 /** Parts that the sessions fall into, each at one runtime at a time: more than there will be runtimes. */
 const parts = 64
+
+/** Sessions that a runtime knows of, those that wait there among them; further ones stay in the database meanwhile. */
+const maxKnown = 10_000
 
 /** How often the database is asked for sessions that were placed, ms. */
 const pollMs = 500
@@ -125,22 +129,25 @@ const placement = Layer.effect(
 
 const entity = (
   { goneAfterMs }: PlacementOptions,
-  { placement_id, room = Effect.void, run }: PlacedRuntime
+  { maxSessions, placement_id, room = Effect.void, run }: PlacedRuntime
 ) =>
-  PlacedSession.toLayer(
-    Effect.map(LeaseAuthority, (leases) => ({
-      Run: ({ payload: { session_id } }: { readonly payload: { readonly session_id: string } }) =>
-        leases.hold(session_id, placement_id, { regain: true }).pipe(
-          // Whoever had it may still believe so, until its TTL is over.
-          Effect.retry(Schedule.spaced(Math.max(20, Math.floor(goneAfterMs * triedAgainPart)))),
-          Effect.orDie,
-          (held) => Effect.andThen(room, held),
-          Effect.flatMap(run),
-          Effect.scoped
-        )
-    })),
-    { concurrency: "unbounded" }
-  )
+  Layer.unwrap(Effect.map(Semaphore.make(maxSessions), (places) =>
+    PlacedSession.toLayer(
+      Effect.map(LeaseAuthority, (leases) => ({
+        Run: ({ payload: { session_id } }: { readonly payload: { readonly session_id: string } }) =>
+          leases.hold(session_id, placement_id, { regain: true }).pipe(
+            // Whoever had it may still believe so, until its TTL is over.
+            Effect.retry(Schedule.spaced(Math.max(20, Math.floor(goneAfterMs * triedAgainPart)))),
+            Effect.orDie,
+            (held) => Effect.andThen(room, held),
+            Effect.flatMap(run),
+            Effect.scoped,
+            // The cluster's own bound counts a session for a minute after it is over.
+            places.withPermits(1)
+          )
+      })),
+      { concurrency: "unbounded" }
+    )))
 
 const sharding = (options: PlacementOptions, runtime?: PlacedRuntime) => {
   const goneAfterMs = Math.max(leastGoneMs, options.goneAfterMs)
@@ -152,7 +159,7 @@ const sharding = (options: PlacementOptions, runtime?: PlacedRuntime) => {
     Layer.provide(ShardingConfig.layer({
       // Nobody calls it there: it is a name.
       runnerAddress: runtime === undefined ? Option.none() : Option.some(RunnerAddress.make(runtime.placement_id, 0)),
-      ...(runtime === undefined ? {} : { maxResidentEntities: runtime.maxSessions }),
+      maxResidentEntities: maxKnown,
       shardsPerGroup: parts,
       shardLockExpiration: goneAfterMs,
       shardLockRefreshInterval: Math.floor(goneAfterMs / 4),

@@ -43,7 +43,7 @@ const concurrency = 4
  *   TTL; by whichever control plane of the database sees it first. Two that see it at once publish it twice, as two
  *   versions with the same body.
  * - **F2** a session whose snapshots cannot be made now (its pipeline runs under no version here, the database is away)
- *   keeps the ones that it has; the others go on.
+ *   keeps the ones that it has; the others go on. What is wrong with it is logged once, not with each look.
  */
 export class SnapshotFeed extends Context.Service<SnapshotFeed, {
   /** Looks once at every session that is due; how many snapshots were published. */
@@ -56,7 +56,7 @@ export class SnapshotFeed extends Context.Service<SnapshotFeed, {
     tenant_id: string,
     session_id: string
   ) => Effect.Effect<ReadonlyArray<LoggedSnapshot>, ProducerError | SnapshotLogFailure>
-  /** Does so for ever. What fails is logged and tried again. */
+  /** Does so for ever. What fails is tried again, and logged when it begins to fail. */
   readonly run: Effect.Effect<never>
 }>()("rspp/SnapshotFeed") {
   static readonly layer = (
@@ -81,6 +81,15 @@ const make = Effect.fnUntraced(function*({ everyMs, snapshotTtlMs, ...options }:
   const audit = yield* AuditLog
   const log = yield* SnapshotLog
   const looked = new Map<string, Looked>()
+  /** What was last said to be wrong with a session. */
+  const wrong = new Map<string, string>()
+  /** Says it once, and again when it is something else. */
+  const complain = (session_id: string, { message }: ProducerError | SnapshotLogFailure) =>
+    Effect.suspend(() => {
+      if (wrong.get(session_id) === message) return Effect.void
+      wrong.set(session_id, message)
+      return Effect.logWarning(`the snapshots of session ${session_id} are not published: ${message}`)
+    })
 
   const issue = (kind: SnapshotKind, body: unknown, issued_at_ms: number) =>
     ({
@@ -116,29 +125,40 @@ const make = Effect.fnUntraced(function*({ everyMs, snapshotTtlMs, ...options }:
     const active = yield* sessions.active
     const now = Math.floor(yield* Clock.currentTimeMillis)
     const there = new Set(active.map(({ session_id }) => session_id))
-    for (const session_id of looked.keys()) if (!there.has(session_id)) looked.delete(session_id)
+    for (const known of [looked, wrong]) {
+      for (const session_id of known.keys()) if (!there.has(session_id)) known.delete(session_id)
+    }
     const due = active.filter(({ session_id }) => {
       const last = looked.get(session_id)
       return last === undefined || last.sequence !== sequence || now - last.at_ms >= factsEveryMs
     })
-    const counts = yield* Effect.forEach(due, ({ session_id, tenant_id }) =>
-      look(tenant_id, session_id).pipe(
-        Effect.tap(() => Effect.sync(() => looked.set(session_id, { sequence, at_ms: now }))),
-        // without a lease it is nowhere yet: it is looked at again with the next tick
-        Effect.catch((error) =>
-          error._tag === "ControlNotFound" && error.code === "lease_not_found"
-            ? Effect.succeed(0)
-            : Effect.as(
-              Effect.logWarning(`the snapshots of session ${session_id} are not published: ${error.message}`),
-              0
-            )
-        )
-      ), { concurrency })
+    const counts = yield* Effect.forEach(due, ({ session_id, tenant_id }) => {
+      const done = Effect.sync(() => void looked.set(session_id, { sequence, at_ms: now }))
+      return look(tenant_id, session_id).pipe(
+        Effect.tap(() => Effect.andThen(done, Effect.sync(() => void wrong.delete(session_id)))),
+        Effect.catch((error) => {
+          const { _tag } = error
+          // without a lease it is nowhere yet: it is looked at again with the next tick
+          if (_tag === "ControlNotFound" && error.code === "lease_not_found") return Effect.succeed(0)
+          // what its configuration lacks is there after a change of that; a database may be back at any time
+          const settled = _tag === "ControlNotFound" || _tag === "ControlConflict"
+          return Effect.as(Effect.andThen(complain(session_id, error), settled ? done : Effect.void), 0)
+        })
+      )
+    }, { concurrency })
     return counts.reduce((sum, count) => sum + count, 0)
   }).pipe(Effect.withSpan("SnapshotFeed.tick"))
 
+  let failing = false
   const run = tick.pipe(
-    Effect.catch((error) => Effect.logWarning(`no snapshots are published: ${error.message}`)),
+    Effect.tap(() => Effect.sync(() => void (failing = false))),
+    Effect.catch(({ message }) =>
+      Effect.suspend(() => {
+        if (failing) return Effect.void
+        failing = true
+        return Effect.logWarning(`no snapshots are published: ${message}`)
+      })
+    ),
     Effect.andThen(Effect.sleep(everyMs)),
     Effect.forever
   )

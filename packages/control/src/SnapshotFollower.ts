@@ -31,7 +31,7 @@ export interface Kin {
   readonly routing: RoutingViewSnapshot["body"]
 }
 
-/** Scopes whose last good snapshots are remembered for sessions to come; the one that was heard of longest ago goes. */
+/** Scopes that nobody follows and whose last good snapshots are remembered, for sessions to come; the one that was heard of longest ago goes. */
 const maxScopes = 1024
 
 /** How often the opening of a scope looks for its first snapshots, ms. */
@@ -96,11 +96,12 @@ const make = Effect.fnUntraced(function*({ maxStalenessMs, openWithinMs, pollMs 
     const kinds = known.get(scope) ?? new Map<SnapshotKind, Known>()
     known.delete(scope)
     known.set(scope, kinds)
-    const [oldest] = known.keys()
-    if (known.size > maxScopes && oldest !== undefined && !followed.has(oldest)) {
-      known.delete(oldest)
-      groups.delete(oldest)
-    }
+    // those that are followed are there anyway, and do not stand in the way of the others
+    if (known.size <= maxScopes + followed.size) return kinds
+    const oldest = [...known.keys()].find((one) => !followed.has(one))
+    if (oldest === undefined) return kinds
+    known.delete(oldest)
+    groups.delete(oldest)
     return kinds
   }
 

@@ -55,10 +55,10 @@ withPostgres("placement", ({ stop, url }) => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const begin = async (name: string): Promise<ChildProcess> => {
+  const begin = async (name: string, more: { readonly maxSessions?: number } = {}): Promise<ChildProcess> => {
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, "support/placed.child.ts"), JSON.stringify({ url, name, log, ttlMs })],
+      [join(import.meta.dirname, "support/placed.child.ts"), JSON.stringify({ url, name, log, ttlMs, ...more })],
       { stdio: ["ignore", "ignore", "inherit"] }
     )
     children.push(child)
@@ -78,6 +78,18 @@ withPostgres("placement", ({ stop, url }) => {
         )
       )
     )
+
+  it("begin as soon as another one is over, where there is room for one at a time", async () => {
+    const narrow = await begin("narrow", { maxSessions: 1 })
+    // A place that stayed taken for the minute in which the cluster remembers a session would make this ten of them.
+    const short = Array.from({ length: 10 }, (_, i) => `short_${i}`)
+    await place(short)
+    const over = () => lines().filter(({ k, p }) => k === "over" && p === "narrow")
+    await until("every one is over", () => over().length === short.length)
+    const told = lines().filter(({ p, s }) => p === "narrow" && short.includes(s)).map(({ k }) => k)
+    assert.deepStrictEqual(told, short.flatMap(() => ["begin", "over"]), "one at a time")
+    narrow.kill("SIGKILL")
+  }, 400_000)
 
   it("spread over the runtimes, move when one dies or stands still, and never run twice", async () => {
     const first = await begin("p1")

@@ -205,6 +205,22 @@ describe("a follower of snapshots", () => {
         assert.deepStrictEqual(heard.map(([version]) => version), [1, 2])
       })))
 
+  it.effect("forgets scopes that nobody follows, also while one is followed of which nothing more is heard", () =>
+    test({}, (log) =>
+      Effect.gen(function*() {
+        yield* log.publish("quiet", 1)
+        yield* heardBy("quiet")
+        log.state.published.delete("quiet")
+        for (let i = 0; i <= 1030; i++) {
+          yield* log.publish(`s_${i}`, 1)
+          yield* Effect.scoped(heardBy(`s_${i}`))
+        }
+        log.state.away = true
+        assert.lengthOf(yield* heardBy("s_0"), 0)
+        assert.lengthOf(yield* heardBy("s_1030"), 1)
+        assert.lengthOf(yield* heardBy("quiet"), 1)
+      })))
+
   it.effect("reads nothing for a scope that nobody follows any more", () =>
     test({}, (log) =>
       Effect.gen(function*() {

@@ -5,7 +5,7 @@ import * as MemoryTransport from "@rspp/transports/loopback/MemoryTransport"
 import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { readAudioFile } from "@rspp/transports/loopback/WaveFile"
 import { Effect, FileSystem, Layer } from "effect"
-import { FarEnd, transportConformance, type TransportHarness } from "./conformance/TransportConformance.ts"
+import { exactMarks, FarEnd, transportConformance, type TransportHarness } from "./conformance/TransportConformance.ts"
 
 const memory: TransportHarness["layer"] = ({ caller, lingerMs }) => {
   const script = makeCallScript([{ say: caller }], { hang_up: { after: "previous", delay_ms: lingerMs } })
@@ -30,16 +30,28 @@ const files: TransportHarness["layer"] = ({ caller, lingerMs }) =>
 
 const virtual: TransportHarness["run"] = (effect) => VirtualTime.run(effect)
 
-transportConformance("MemoryTransport in virtual time", { layer: memory, run: virtual, toleranceMs: 0, lossless: true })
+const nothingToCut = "a scripted caller has no connection that could be cut"
+const standsStill = "virtual time stands still when the thread does"
+const exact = { lossless: true, marks: exactMarks }
+
+transportConformance("MemoryTransport in virtual time", {
+  layer: memory,
+  run: virtual,
+  toleranceMs: 0,
+  ...exact,
+  cannot: { late: standsStill, reconnect: nothingToCut }
+})
 transportConformance("LoopbackTransport in virtual time", {
   layer: files,
   run: virtual,
   toleranceMs: 0,
-  lossless: true
+  ...exact,
+  cannot: { late: standsStill, reconnect: nothingToCut }
 })
 transportConformance("MemoryTransport at real time", {
   layer: memory,
   run: (effect) => effect,
   toleranceMs: 150,
-  lossless: true
+  ...exact,
+  cannot: { reconnect: nothingToCut }
 })

@@ -9,7 +9,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { CliFailure, told } from "../CliFailure.ts"
 import type { ServerFlags } from "../ControlCommands.ts"
-import { isControlServer } from "../ControlServerAddress.ts"
+import { parseServerUrl } from "../ControlServerAddress.ts"
 import { readJson } from "../JsonInput.ts"
 import { Screen } from "../Screen.ts"
 
@@ -69,14 +69,10 @@ const call = <A>(
 ): Effect.Effect<A, CliFailure, Screen | FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const screen = yield* Screen
-    const server = given ?? process.env["RSPP_CONTROL_PLANE"] ?? defaultServer
-    if (!isControlServer(server) || !URL.canParse(server)) {
-      return yield* new CliFailure({
-        exit: "usage",
-        message: `${given === undefined ? "RSPP_CONTROL_PLANE" : "--server"} has no address of a control plane`,
-        hint: "Write http://HOST:PORT, as rspp control-plane says."
-      })
-    }
+    const server = yield* parseServerUrl(
+      given ?? process.env["RSPP_CONTROL_PLANE"] ?? defaultServer,
+      given === undefined ? "RSPP_CONTROL_PLANE" : "--server"
+    )
     const key = process.env["RSPP_API_KEY"] ?? ""
     const answer = yield* HttpApiClient.make(ControlApi, {
       transformClient: HttpClient.mapRequest((request) =>

@@ -21,6 +21,13 @@ const notLinked = (to: string) =>
     hint: "Give a --to on a local disk, and copy the file from there."
   })
 
+const halfWritten = (partial: string) =>
+  new CliFailure({
+    exit: "bad_input",
+    message: `${partial} is there: another backup is being written to it, or one was cut off`,
+    hint: "Wait for it; or, if nobody writes it, remove it or give another --to."
+  })
+
 /**
  * `rspp control-plane backup`: the whole of it in a new file that only its owner can read. The file has its name when it is
  * complete and on the disk; until then it is `FILE.partial`, which is gone when the command fails.
@@ -49,7 +56,10 @@ export const backUp = Effect.fn("rspp.control-plane.backup")(
     if (yield* is(to)) return yield* taken()
     const partial = `${to}.partial`
     const report = yield* Effect.gen(function*() {
-      const file = yield* Effect.mapError(fs.open(partial, { flag: "wx", mode: 0o600 }), () => notWritable(partial))
+      const file = yield* Effect.mapError(
+        fs.open(partial, { flag: "wx", mode: 0o600 }),
+        ({ reason }) => reason._tag === "AlreadyExists" ? halfWritten(partial) : notWritable(partial)
+      )
       yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(partial)))
       const encoder = new TextEncoder()
       const report = yield* Effect.flatMap(

@@ -1,4 +1,3 @@
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ClientTokens } from "@rspp/control/ClientTokens"
 import { controlRoutes } from "@rspp/control/http/ControlRoutes"
 import { minSnapshotTtlMs } from "@rspp/control/ControlPlane"
@@ -15,6 +14,7 @@ import { CleanStop } from "../CleanStop.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { controlOver, databaseName } from "../ControlDatabase.ts"
 import { parseLeases } from "../LeaseDatabase.ts"
+import { listenAddress, listening } from "../ListenAddress.ts"
 import { knownProviders } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { makeServerDrain } from "../ServerDrain.ts"
@@ -51,21 +51,10 @@ const rateOf = ({ burst, rate, runtimeRate }: ControlPlaneFlags) => {
     ))
 }
 
-/** Node's own words: the error of the layer has none. */
-const whyNot = ({ cause, message }: { readonly cause?: unknown; readonly message: string }): string =>
-  cause instanceof Error ? cause.message : message
-
 /** Longest time of either part of a drain, ms: an hour. */
 const maxDrainMs = 3_600_000
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
-
-const listenAt = (text: string): Effect.Effect<{ readonly host: string; readonly port: number }, CliFailure> => {
-  const [, host = "", port = ""] = /^(\[[0-9a-f:]+\]|[^:]+):(\d{1,5})$/iu.exec(text) ?? []
-  return host === "" || Number(port) > 65_535
-    ? Effect.fail(usage(`--listen ${text} is no address`, "Write HOST:PORT, for example 127.0.0.1:7800."))
-    : Effect.succeed({ host: host.replace(/^\[|\]$/gu, ""), port: Number(port) })
-}
 
 const tokens = (url: string | undefined, agent: string | undefined) => {
   if (url === undefined) return Effect.succeed(ClientTokens.layerNoop)
@@ -97,7 +86,7 @@ const tokens = (url: string | undefined, agent: string | undefined) => {
  */
 export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
   const screen = yield* Screen
-  const address = yield* listenAt(flags.listen)
+  const address = yield* listenAddress(flags.listen)
   const database = yield* parseLeases(flags.database)
   const { snapshotTtl = defaultFeedOptions.snapshotTtlMs } = flags
   if (snapshotTtl < minSnapshotTtlMs) {
@@ -132,21 +121,10 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     screen.line(`control plane at ${at} over ${databaseName(database)}; the API is shown at ${at}/docs`)
   })
 
-  const listening = NodeHttpServer.layer(() => http, address).pipe(
-    Layer.catch((cause) =>
-      Layer.effectContext(Effect.fail(
-        new CliFailure({
-          exit: "unavailable",
-          message: `cannot listen at ${flags.listen} (${whyNot(cause)})`,
-          hint: "Give another --listen, or stop the program that has the port."
-        })
-      ))
-    )
-  )
   const app = HttpRouter.serve(controlRoutes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.merge(Layer.effectDiscard(announce)),
     Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
-    Layer.provide(listening),
+    Layer.provide(listening(http, address)),
     Layer.provide(Layer.succeed(Draining, server.draining)),
     Layer.provide(controlOver(database, { providers: knownProviders, snapshotTtlMs: snapshotTtl })),
     Layer.provide(livekit),
@@ -157,7 +135,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     screen.note("stopping: running requests are finished")
     const cut = yield* server.drain
     if (cut === 0) cleanStop.done()
-    else screen.note(`${cut} requests were cut off after ${flags.drainWithin} ms`)
+    else screen.note(`requests that had not ended and were cut off: ${cut}`)
   })
   return yield* Layer.build(app).pipe(
     Effect.andThen(Effect.onInterrupt(Effect.never, () => drained)),

@@ -1,21 +1,17 @@
-import { read } from "@rspp/timeline/format/TimelineReader"
-import { Replayer } from "@rspp/timeline/replay/Replayer"
-import { evidenceCompleteness, formatIncomplete } from "@rspp/timeline/recorder/EvidenceCompleteness"
-import { makeCallScript, singleCallScript } from "@rspp/transports/loopback/CallScript"
+import { singleCallScript } from "@rspp/transports/loopback/CallScript"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import { readAudioFile } from "@rspp/transports/loopback/WaveFile"
-import { Effect, FileSystem, Path } from "effect"
-import { fileURLToPath } from "node:url"
+import { Effect, Path } from "effect"
 import { playCall } from "../Call.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 import { told } from "../CliFailure.ts"
-import { control, loopback, replay } from "../Composition.ts"
-import { makeDirectories, timelineFile } from "../OutputFiles.ts"
+import { control, loopback } from "../Composition.ts"
+import { demoQuota, demoScript } from "../DemoScript.ts"
+import { freshDirectory, makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
-import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
+import { checkRecording } from "../RecordingCheck.ts"
 import { Screen } from "../Screen.ts"
 import { sessionIdOf } from "../SessionName.ts"
-import { replayLines } from "../view/ReplayText.ts"
 
 export interface DemoFlags {
   readonly input: string | undefined
@@ -23,40 +19,6 @@ export interface DemoFlags {
   readonly out: string | undefined
   readonly session: string | undefined
 }
-
-/** The recordings that come with RSPP. */
-const recordings = new URL("../../../../test/recordings/", import.meta.url)
-
-/** The fifth turn of the conversation is one too many: a quota refuses it before it opens. */
-const demoQuota = 4
-
-/** When the caller cuts in, ms after the agent began: in its second sentence. */
-const cutAfterMs = 2500
-
-/** The refusal has no sound; so long after the last words the caller hangs up, ms. */
-const hangUpAfterMs = 3000
-
-const demoScript = Effect.fnUntraced(function*() {
-  const say = (name: string) =>
-    Effect.map(readAudioFile(fileURLToPath(new URL(name, recordings))), ({ samples }) => samples)
-  return makeCallScript([
-    { say: yield* say("goforward.wav") },
-    { say: yield* say("something.wav") },
-    { say: yield* say("vm-savefolder.wav") },
-    { say: yield* say("librivox-0880.wav"), at: { after: "agent_started", delay_ms: cutAfterMs } },
-    { say: yield* say("conf-getpin.wav") }
-  ], { hang_up: { after: "previous", delay_ms: hangUpAfterMs } })
-})
-
-/** `.rspp/demo-1`, `.rspp/demo-2` …: the first that does not exist. */
-const freshDirectory = Effect.fnUntraced(function*() {
-  const fs = yield* FileSystem.FileSystem
-  const paths = yield* Path.Path
-  for (let n = 1;; n++) {
-    const directory = paths.join(".rspp", `demo-${n}`)
-    if (!(yield* Effect.orElseSucceed(fs.exists(directory), () => false))) return directory
-  }
-})
 
 /**
  * `rspp demo`: the shipped conversation (or one's own recording), live; then the files are read back, what RSPP promises
@@ -76,7 +38,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   )
   const speed = flags.speed ?? (screen.isTerminal ? "real" : "max")
   const session_id = yield* sessionIdOf(flags.session)
-  const directory = flags.out ?? (yield* freshDirectory())
+  const directory = flags.out ?? (yield* freshDirectory("demo"))
   yield* makeDirectories(directory)
   const timeline = yield* timelineFile(paths.join(directory, "call.timeline"), session_id)
   const files = { reply: paths.join(directory, "reply.wav"), stereo: paths.join(directory, "stereo.wav"), timeline }
@@ -101,7 +63,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   const summary = yield* describeCall(played, files)
   showCall(screen, summary)
   line("")
-  const sound = yield* verify(timeline)
+  const sound = yield* checkRecording(timeline)
   line("What next:")
   line(`  hear the call      ${files.stereo} (caller left, agent right)`)
   line(`  execute it again   npx rspp replay ${timeline}`)
@@ -119,33 +81,4 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   yield* judgeCall(summary, script)
   if (!sound) return yield* told("violation")
   return undefined
-})
-
-/** Checks in the file what RSPP promises of it, and says so in a line each. */
-const verify = Effect.fnUntraced(function*(timeline: string) {
-  const { line, style } = yield* Screen
-  const { records } = yield* read(timeline, { validate: true })
-  const turns = evidenceCompleteness(records)
-  const incomplete = formatIncomplete(turns)
-  const replayed = yield* Effect.provide(
-    Replayer.use((replayer) => replayFile(timeline, { settings: { overrides: [] }, run: replayer.replay })),
-    replay
-  )
-  const mark = (good: boolean) => good ? style.green("ok  ") : style.red("FAIL")
-  line("Checked in the recording:")
-  line(`  ${mark(true)}  each of its ${records.length + 1} records is valid by the contract`)
-  line(
-    turns.length === 0
-      ? `  ${mark(true)}  no turn was accepted, so there is no evidence to check`
-      : `  ${mark(incomplete.length === 0)}  ${turns.length} accepted turn${turns.length === 1 ? "" : "s"}, ${
-        turns.length - incomplete.length
-      } with complete evidence, exactly one terminal and a close`
-  )
-  for (const turn of incomplete) line(`        ${turn}`)
-  const identical = exitOfReplay(replayed) === "ok"
-  const [verdict = "", ...more] = replayLines(replayed, style)
-  line(`  ${mark(identical)}  executed again: ${verdict.slice(timeline.length + 2)}`)
-  for (const detail of more) line(`      ${detail}`)
-  line("")
-  return identical && incomplete.length === 0
 })

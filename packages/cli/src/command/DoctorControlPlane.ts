@@ -5,7 +5,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { CliFailure } from "../CliFailure.ts"
+import { parseServerUrl } from "../ControlServerAddress.ts"
 import { clockFinding, showFindings, skewOf } from "../Findings.ts"
 import type { Finding } from "../Findings.ts"
 
@@ -22,7 +22,7 @@ const field = (value: unknown, ...path: ReadonlyArray<string>): unknown =>
 const ask = (url: string, path: string, key?: string) =>
   Effect.gen(function*() {
     const client = yield* HttpClient.HttpClient
-    const request = HttpClientRequest.get(new URL(path, url).href)
+    const request = HttpClientRequest.get(`${url}${path}`)
     const response = yield* client.execute(key === undefined ? request : HttpClientRequest.bearerToken(request, key))
     return { status: response.status, json: yield* Effect.orElseSucceed(response.json, (): unknown => undefined) }
   }).pipe(
@@ -98,14 +98,8 @@ const looked = Effect.fnUntraced(function*(url: string, key: string) {
  * environment accepted, does its clock agree with this machine's. Ends with 69 when something is wrong.
  */
 export const examineControlPlane = Effect.fn("rspp.doctor.control-plane")(
-  function*({ json, url }: { readonly url: string; readonly json: boolean }) {
-    if (!/^https?:\/\/./u.test(url) || !URL.canParse(url)) {
-      return yield* new CliFailure({
-        exit: "usage",
-        message: `--control-plane ${url} is no address`,
-        hint: "Write it as http://HOST:PORT or https://HOST."
-      })
-    }
+  function*({ json, url: text }: { readonly url: string; readonly json: boolean }) {
+    const url = yield* parseServerUrl(text, "--control-plane")
     const findings = yield* looked(url, process.env["RSPP_API_KEY"] ?? "").pipe(
       Effect.provide(FetchHttpClient.layer),
       Effect.catch((message) =>

@@ -6,21 +6,20 @@ import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.t
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
-import { makePlacementId, parseLeases } from "../LeaseDatabase.ts"
+import { makePlacementId, parseLeases, sharedTtl } from "../LeaseDatabase.ts"
 import { parseControlServer } from "../ControlServerAddress.ts"
 import { endRegistered, registeredSession } from "../RegisteredSession.ts"
-import { parseSnapshots } from "../SnapshotAddress.ts"
-import type { SharedSnapshots } from "../SnapshotAddress.ts"
+import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
+import type { SharedSnapshots, SnapshotFlags } from "../SnapshotAddress.ts"
 import type { ControlServer } from "@rspp/control/http/ControlClient"
 import type { PinnedSession } from "@rspp/control/http/PinnedPipelines"
-import { defaultLeaseOptions } from "@rspp/control/LeaseAuthority"
 import { parseStore } from "../StoreAddress.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, loopback } from "../Composition.ts"
 import { sessionIdOf } from "../SessionName.ts"
 import { describeCall, judgeCall, showCall } from "../CallSummary.ts"
 
-export interface RunFlags extends CallerFlags {
+export interface RunFlags extends CallerFlags, SnapshotFlags {
   readonly output: string | undefined
   readonly stereo: string | undefined
   readonly timeline: string | undefined
@@ -28,9 +27,6 @@ export interface RunFlags extends CallerFlags {
   readonly session: string | undefined
   readonly leases: string | undefined
   readonly leaseTtl: number | undefined
-  readonly snapshots: string | undefined
-  readonly snapshotScope: string | undefined
-  readonly maxStaleness: number | undefined
   readonly controlPlane: string | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
@@ -70,7 +66,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
     }
   }
   const store = flags.store === undefined ? undefined : yield* parseStore(flags.store)
-  const snapshots = yield* readSnapshots(flags, registered, spec.pipeline.pipeline_id)
+  const snapshots = yield* snapshotsOf(flags, registered, spec.pipeline.pipeline_id)
   const session_id = yield* sessionIdOf(flags.session)
   const kept = flags.timeline === undefined ? undefined : yield* timelineFile(flags.timeline, session_id)
   for (const notice of caller.notices) screen.note(`${screen.style.yellow("notice:")} ${notice}`)
@@ -151,20 +147,9 @@ const readLeases = Effect.fnUntraced(function*({ leaseTtl, leases, speed }: RunF
   if (speed === "max") {
     return yield* usage("a shared lease runs in real time", "Leave out --speed max or --leases.")
   }
-  const ttlMs = leaseTtl ?? defaultLeaseOptions.ttlMs
-  if (ttlMs < minSharedTtlMs || ttlMs > maxSharedTtlMs) {
-    return yield* usage(
-      `a lease of ${ttlMs} ms is not allowed`,
-      `--lease-ttl is ${minSharedTtlMs} to ${maxSharedTtlMs} ms.`
-    )
-  }
+  const ttlMs = yield* sharedTtl(leaseTtl)
   return { database: yield* parseLeases(leases), ttlMs, placementId: makePlacementId() }
 })
-
-/** Below this, one slow answer of a database costs a call its lease. */
-const minSharedTtlMs = 500
-/** Ten minutes without an owner is no takeover any more. */
-const maxSharedTtlMs = 600_000
 
 /** The session that a control plane has, with the pipeline that its registry pins it to. */
 interface Registered {
@@ -196,42 +181,25 @@ const readRegistered = Effect.fnUntraced(function*({ controlPlane, leases, pipel
 })
 
 /** Where snapshots are followed, as far as it is said. */
-const readSnapshots = Effect.fnUntraced(
-  function*(
-    { maxStaleness, session, snapshotScope, snapshots: given, speed }: RunFlags,
-    registered: Registered | undefined,
-    pipelineId: string
-  ) {
-    const snapshots = given ?? registered?.server.url
-    if (snapshots === undefined) {
-      if (maxStaleness === undefined && snapshotScope === undefined) return undefined
-      return yield* usage(
-        "--snapshot-scope and --max-staleness are of --snapshots",
-        "Say where the snapshots are: --snapshots dir:PATH, sqlite:PATH, postgres://… or http://…"
-      )
-    }
+const snapshotsOf = Effect.fnUntraced(
+  function*(flags: RunFlags, registered: Registered | undefined, pipelineId: string) {
+    const { session, snapshotScope, speed } = flags
+    const read = yield* readSnapshots({ ...flags, snapshots: flags.snapshots ?? registered?.server.url })
+    if (read === undefined) return undefined
     if (speed === "max") {
       return yield* usage("snapshots are followed in real time", "Leave out --speed max or --snapshots.")
     }
-    if (maxStaleness !== undefined && maxStaleness < 0) {
-      return yield* usage(
-        "--max-staleness cannot be negative",
-        "It is in ms; without it snapshots count for their TTL."
-      )
-    }
-    const address = yield* parseSnapshots(snapshots)
-    if (address.kind === "http" && snapshotScope === undefined && session === undefined) {
+    if (read.address.kind === "http" && snapshotScope === undefined && session === undefined) {
       return yield* usage(
         "a control plane has snapshots of its sessions, and none is named",
         "Add --session, or --snapshot-scope SESSION."
       )
     }
-    const ofSession = address.kind === "http" || registered !== undefined
     const shared: SharedSnapshots = {
-      address,
-      scope: snapshotScope ?? (ofSession ? session : undefined) ?? pipelineId,
-      ...(registered === undefined ? {} : { group: registered.pinned.group }),
-      options: maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }
+      ...read,
+      scope: snapshotScope ?? registered?.pinned.session.session_id ??
+        usualScope(read.address, session ?? pipelineId, pipelineId),
+      ...(registered === undefined ? {} : { group: registered.pinned.group })
     }
     return shared
   }

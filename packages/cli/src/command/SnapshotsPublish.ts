@@ -8,6 +8,7 @@ import { control } from "../Composition.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
 import { parseSnapshots, snapshotLog } from "../SnapshotAddress.ts"
+import { isControlServer } from "../ControlServerAddress.ts"
 
 export interface SnapshotsPublishFlags {
   readonly to: string
@@ -28,14 +29,15 @@ const againMs = 200
  */
 export const publishSnapshots = Effect.fn("rspp.snapshots.publish")(function*(flags: SnapshotsPublishFlags) {
   const screen = yield* Screen
-  const address = yield* parseSnapshots(flags.to)
-  if (address.kind === "http") {
+  // before it is read as one: that asks for a key
+  if (isControlServer(flags.to)) {
     return yield* new CliFailure({
       exit: "usage",
       message: "a control plane publishes the snapshots of its sessions itself",
       hint: "Publish to dir:PATH, sqlite:PATH or postgres://…; rspp run --snapshots follows a control plane."
     })
   }
+  const address = yield* parseSnapshots(flags.to)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
   const snapshotTtlMs = flags.ttl ?? defaultControlPlaneOptions.snapshotTtlMs
   if (snapshotTtlMs < minSnapshotTtlMs) {

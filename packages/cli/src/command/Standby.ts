@@ -1,4 +1,4 @@
-import { defaultLeaseOptions, LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
@@ -10,23 +10,22 @@ import type { CallerFlags } from "../CallerInput.ts"
 import { describeCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, loopback, providers } from "../Composition.ts"
-import { makePlacementId, parseLeases, sharedLeases } from "../LeaseDatabase.ts"
+import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { Screen } from "../Screen.ts"
-import { parseSnapshots } from "../SnapshotAddress.ts"
+import { endsAlone } from "../SessionFault.ts"
+import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
+import type { SnapshotFlags } from "../SnapshotAddress.ts"
 import { sharedStates } from "../StateDatabase.ts"
 import { placedRuntimes } from "../PlacementDatabase.ts"
 import { aboutSession, claimSession, watchSessions } from "../SessionWatch.ts"
 
-export interface StandbyFlags extends CallerFlags {
+export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
-  readonly snapshots: string | undefined
-  readonly snapshotScope: string | undefined
-  readonly maxStaleness: number | undefined
   readonly pipeline: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
@@ -43,9 +42,6 @@ type CallServices = Screen | FileSystem.FileSystem | Path.Path | Stdio.Stdio
 /** Where the session's id goes in a flag. */
 const placeholder = "{session}"
 
-/** Leases as short as those of `rspp run` may be. */
-const ttlBounds = { least: 500, most: 600_000 }
-
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
 /**
@@ -54,25 +50,16 @@ const usage = (message: string, hint: string) => new CliFailure({ exit: "usage",
  */
 export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
-  const ttlMs = flags.leaseTtl ?? defaultLeaseOptions.ttlMs
-  if (ttlMs < ttlBounds.least || ttlMs > ttlBounds.most) {
-    return yield* usage(
-      `a lease of ${ttlMs} ms is not allowed`,
-      `--lease-ttl is ${ttlBounds.least} to ${ttlBounds.most} ms.`
-    )
-  }
+  const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
     if (value < 1) return yield* usage(`${name} ${value} is not allowed`, `${name} is at least 1.`)
   }
   if (flags.input === "-") {
     return yield* usage("standard input is one caller, and there may be many", "Give --input FILE or --script FILE.")
   }
-  if (flags.snapshots === undefined && (flags.snapshotScope !== undefined || flags.maxStaleness !== undefined)) {
-    return yield* usage("--snapshot-scope and --max-staleness are of --snapshots", "Say where the snapshots are.")
-  }
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
-  const snapshots = flags.snapshots === undefined ? undefined : yield* parseSnapshots(flags.snapshots)
+  const snapshots = yield* readSnapshots(flags)
   const leases: SharedLeases = {
     database: yield* parseLeases(flags.leases),
     ttlMs,
@@ -94,6 +81,10 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const context = yield* Effect.context<CallServices>()
     const about = aboutSession(spec)
+    // One for all: a session that comes while its source is away has what another has read.
+    const follower = snapshots === undefined
+      ? undefined
+      : Layer.succeedContext(yield* Layer.build(sharedSnapshots(snapshots)))
     const ended = yield* Deferred.make<void>()
     /** One for each session that runs here, however it came. */
     const room = yield* Semaphore.make(flags.sessions)
@@ -125,11 +116,12 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         takeover: { lease, leases: authority, states, before },
         ready,
         ...(nodes === undefined ? {} : { nodes }),
-        ...(snapshots === undefined ? {} : {
+        ...(follower === undefined || snapshots === undefined ? {} : {
+          follower,
           snapshots: {
-            address: snapshots,
-            scope: fill(flags.snapshotScope) ?? spec.pipeline.pipeline_id,
-            options: flags.maxStaleness === undefined ? {} : { maxStalenessMs: flags.maxStaleness }
+            ...snapshots,
+            scope: fill(flags.snapshotScope) ??
+              usualScope(snapshots.address, session_id, spec.pipeline.pipeline_id)
           }
         })
       })
@@ -141,14 +133,13 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
       )
       yield* Deferred.succeed(ended, undefined)
     })
-    /** What breaks in a session ends that session only. Nobody will go on with it, so nobody needs its words. */
-    const failed = ({ authority_epoch, session_id }: Lease) => (error: { readonly message: string }) =>
-      Effect.andThen(
-        Effect.ignore(states.forget(session_id, authority_epoch)),
-        Effect.sync(() => tellFailed(session_id, error))
-      )
-    const tellFailed = (session_id: string, { message }: { readonly message: string }) =>
-      tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+    /** Goes on with it for as long as it lasts. Nobody will go on with one that failed, so nobody needs its words. */
+    const runs = (lease: Lease, placed: boolean) =>
+      goOn(lease, placed).pipe(endsAlone((message) => {
+        const { authority_epoch, session_id } = lease
+        tell({ event: "failed", session_id, message }, `${session_id}: cannot go on: ${message}`)
+        return Effect.ignore(states.forget(session_id, authority_epoch))
+      }))
 
     if (placements !== undefined) {
       yield* Layer.build(
@@ -156,7 +147,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
           placement_id: leases.placementId,
           maxSessions: flags.sessions,
           room: Effect.acquireRelease(room.take(1), () => room.release(1), { interruptible: true }),
-          run: (lease) => goOn(lease, true).pipe(Effect.catch(failed(lease)), Effect.provide(context))
+          run: (lease) => Effect.provide(runs(lease, true), context)
         }).pipe(Layer.provide(Layer.succeed(LeaseAuthority, authority)))
       )
     }
@@ -178,8 +169,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
           { event: "foreign", session_id },
           `${session_id}: left to others; it ${foreignSession(found)}`
         ),
-      goOn: (lease) => goOn(lease, false).pipe(Effect.catch(failed(lease)), Effect.provide(context)),
-      onFailed: tellFailed,
+      goOn: (lease) => Effect.provide(runs(lease, false), context),
       onAway: ({ message }) => screen.note(message)
     })
     return yield* flags.once ? Effect.raceFirst(watching, Deferred.await(ended)) : watching

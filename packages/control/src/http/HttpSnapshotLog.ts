@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { setLatest } from "../internal/Latest.ts"
 import type { LoggedSnapshot } from "../SnapshotLog.ts"
 import { inKindOrder, SnapshotLog, SnapshotLogFailure, snapshotOf } from "../SnapshotLog.ts"
 
@@ -86,13 +87,6 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, apiKey, url }:
     return snapshots.map(({ age_ms, snapshot }) => ({ snapshot, age_ms: age_ms + passed }))
   }
 
-  const remember = (scope: string, answer: Remembered): void => {
-    remembered.delete(scope)
-    remembered.set(scope, answer)
-    const [oldest] = remembered.keys()
-    if (remembered.size > maxRemembered && oldest !== undefined) remembered.delete(oldest)
-  }
-
   const ask = Effect.fnUntraced(function*(scope: string) {
     const known = remembered.get(scope)
     const askedNs = clock.monotonicTimeNanosUnsafe()
@@ -122,7 +116,7 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, apiKey, url }:
       if (typeof snapshot === "string") return yield* failure("damaged", `in session ${scope} ${snapshot}`)
       snapshots.push({ snapshot, age_ms: Math.max(0, age_ms) })
     }
-    if (etag !== undefined) remember(scope, { etag, snapshots, askedNs })
+    if (etag !== undefined) setLatest(remembered, scope, { etag, snapshots, askedNs }, maxRemembered)
     return inKindOrder(snapshots)
   })
 

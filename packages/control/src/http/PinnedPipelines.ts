@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import { contentHash } from "../internal/ContentHash.ts"
+import { setLatest } from "../internal/Latest.ts"
 import { hashOfPublication, specOf } from "../PipelineRegistry.ts"
 import type { PublishedPipeline } from "../PipelineRegistry.ts"
 import type { Session } from "../SessionDirectory.ts"
@@ -61,13 +62,6 @@ const flawOf = (published: PublishedPipeline, { pipeline_id, pipeline_version }:
   return named === name ? undefined : `the pipeline ${name} was asked for, and ${named} was answered`
 }
 
-const keep = <A>(known: Map<string, A>, key: string, value: A, max: number): void => {
-  known.delete(key)
-  known.set(key, value)
-  const [oldest] = known.keys()
-  if (known.size > max && oldest !== undefined) known.delete(oldest)
-}
-
 const make = Effect.fnUntraced(function*(server: ControlServer) {
   const client = yield* controlClient(server)
   const sessions = new Map<string, PinnedSession>()
@@ -81,7 +75,7 @@ const make = Effect.fnUntraced(function*(server: ControlServer) {
     const published = yield* asked(server, client.pipelines.get({ params: { pipeline_id, pipeline_version } }))
     const flaw = flawOf(published, session)
     if (flaw !== undefined) return yield* damaged(flaw)
-    keep(versions, key, published, maxKnown.versions)
+    setLatest(versions, key, published, maxKnown.versions)
     return published
   })
 
@@ -102,7 +96,7 @@ const make = Effect.fnUntraced(function*(server: ControlServer) {
       content_hash: published.content_hash,
       group: JSON.stringify([tenant_id, pipeline_id, pipeline_version, language, region, cost_tier])
     }
-    keep(sessions, session_id, pinned, maxKnown.sessions)
+    setLatest(sessions, session_id, pinned, maxKnown.sessions)
     return pinned
   })
 

@@ -1,3 +1,5 @@
+import { setLatest } from "./Latest.ts"
+
 /** A number for each of the keys that were set last; a key that is not there, or no longer, has 0. */
 export interface RecentNumbers {
   readonly get: (key: string) => number
@@ -10,11 +12,6 @@ export const makeRecentNumbers = (most: number): RecentNumbers => {
   const known = new Map<string, number>()
   return {
     get: (key) => known.get(key) ?? 0,
-    set: (key, value) => {
-      known.delete(key)
-      known.set(key, value)
-      const [oldest] = known.keys()
-      if (known.size > most && oldest !== undefined) known.delete(oldest)
-    }
+    set: (key, value) => setLatest(known, key, value, most)
   }
 }

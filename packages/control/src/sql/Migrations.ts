@@ -1,7 +1,7 @@
 import { sqlReason } from "@rspp/sql/SqlReason"
+import { againWhile, alone } from "@rspp/sql/Tables"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Schedule from "effect/Schedule"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { DatabaseFailure } from "../ControlError.ts"
@@ -72,9 +72,6 @@ export const migrationState: Effect.Effect<MigrationState, DatabaseFailure, SqlC
 /** Names the lock of PostgreSQL that one process holds while it makes tables ("RSPP"). */
 const lockId = 0x52535050
 
-/** How often a SQLite file that another process holds is tried again, 50 ms apart. */
-const attempts = 100
-
 /**
  * Makes the tables that are missing. Several processes may do so at once to the same new database: the first makes them,
  * the others wait and find them made. Fails with {@link DatabaseFailure}.
@@ -88,13 +85,8 @@ export const migrateTo: (
   names: ReadonlyArray<string>
 ) => Effect.Effect<void, DatabaseFailure, SqlClient.SqlClient> = Effect.fnUntraced(function*(names) {
   const sql = yield* SqlClient.SqlClient
-  const run = sql.withTransaction(
+  const run = alone(lockId)(
     Effect.gen(function*() {
-      yield* sql.onDialectOrElse({
-        pg: () => Effect.asVoid(sql`SELECT pg_advisory_xact_lock(${lockId})`),
-        // BEGIN IMMEDIATE has the one lock of the file
-        orElse: () => Effect.void
-      })
       yield* Migrator.make({})({
         loader: Migrator.fromRecord(Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)))),
         table
@@ -122,6 +114,6 @@ export const migrateTo: (
         })
         : error
     ),
-    Effect.retry({ schedule: Schedule.spaced(50), times: attempts, while: (error) => error.retryable })
+    againWhile((error) => error.retryable)
   )
 })

@@ -7,6 +7,7 @@ import * as NodeSqlite from "@rspp/sql/NodeSqlite"
 import { Effect, Layer, Stream } from "effect"
 import type { Scope } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import { AuditLog } from "../../src/AuditLog.ts"
 import { ControlBackup } from "../../src/ControlBackup.ts"
 import { controlModules } from "../../src/ControlModules.ts"
@@ -41,6 +42,17 @@ const over = <A, E>({ client }: Database, body: Effect.Effect<A, E, Modules | Sc
   Effect.scoped(Effect.provide(body, modules.pipe(Layer.provideMerge(client)), { local: true }))
 const backupOver = <A, E>({ client }: Database, body: Effect.Effect<A, E, ControlBackup | SqlClient.SqlClient>) =>
   Effect.provide(body, ControlBackup.layer.pipe(Layer.provideMerge(client)), { local: true })
+
+/** A backup of a control plane that was furnished, and changed by hand after that. */
+const takenAfter = (database: Database, change?: (sql: SqlClient.SqlClient) => Effect.Effect<unknown, SqlError>) =>
+  over(
+    database,
+    Effect.gen(function*() {
+      yield* furnish
+      if (change !== undefined) yield* change(yield* SqlClient.SqlClient)
+      return (yield* taken).text
+    })
+  )
 
 const taken = Effect.gen(function*() {
   let text = ""
@@ -198,7 +210,7 @@ onBothDatabases("backup and restore", (make) => {
     "goes from each database into the other, and says the same lines for the same content",
     Effect.gen(function*() {
       const here = yield* make
-      const text = yield* over(here, Effect.flatMap(furnish, () => Effect.map(taken, ({ text }) => text)))
+      const text = yield* takenAfter(here)
       const other = NodeSqlite.layer(":memory:")
       const there = yield* make
       const contentOf = (text: string) => text.split("\n").slice(1, -2).join("\n")
@@ -221,7 +233,7 @@ onBothDatabases("backup and restore", (make) => {
     "refuses a file that is cut, changed or foreign, and a database that has something in it; then nothing is changed",
     Effect.gen(function*() {
       const full = yield* make
-      const text = yield* over(full, Effect.flatMap(furnish, () => Effect.map(taken, ({ text }) => text)))
+      const text = yield* takenAfter(full)
       const empty = yield* make
       const lines = text.split("\n").slice(0, -1)
       const fails = (changed: ReadonlyArray<string>, where = empty) =>
@@ -263,14 +275,7 @@ onBothDatabases("backup and restore", (make) => {
     "says when the audit log that was backed up had been changed by hand",
     Effect.gen(function*() {
       const [first, second] = [yield* make, yield* make]
-      const text = yield* over(
-        first,
-        Effect.gen(function*() {
-          yield* furnish
-          yield* (yield* SqlClient.SqlClient)`UPDATE rspp_audit SET actor = 'nobody' WHERE sequence = 2`
-          return (yield* taken).text
-        })
-      )
+      const text = yield* takenAfter(first, (sql) => sql`UPDATE rspp_audit SET actor = 'nobody' WHERE sequence = 2`)
       const { audit } = yield* backupOver(second, restored(text))
       assert.deepInclude(audit, {
         intact: false,
@@ -283,16 +288,11 @@ onBothDatabases("backup and restore", (make) => {
     "restores a backup of an older program, and makes what it lacked",
     Effect.gen(function*() {
       const [first, second] = [yield* make, yield* make]
-      const text = yield* over(
-        first,
-        Effect.gen(function*() {
-          yield* furnish
-          const sql = yield* SqlClient.SqlClient
-          yield* sql`DROP TABLE rspp_restores`
-          yield* sql`DELETE FROM rspp_control_migrations WHERE migration_id >= 20`
-          return (yield* taken).text
-        })
-      )
+      const text = yield* takenAfter(first, (sql) =>
+        Effect.andThen(
+          sql`DROP TABLE rspp_restores`,
+          sql`DELETE FROM rspp_control_migrations WHERE migration_id >= 20`
+        ))
       assert.notInclude(text, "rspp_restores")
       const report = yield* backupOver(second, restored(text))
       assert.isTrue(report.audit.intact)

@@ -1,6 +1,6 @@
 // The feed of snapshots, from the modules into the log that runtimes follow: on SQLite and on PostgreSQL.
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { AdmissionPolicy } from "../../src/AdmissionPolicy.ts"
 import { AuditLog } from "../../src/AuditLog.ts"
@@ -121,5 +121,38 @@ onBothDatabases("the feed of snapshots", (make) => {
       assert.strictEqual((yield* versions(whole.session_id))["admission_policy_snapshot"], 2)
       assert.isAbove(yield* (yield* AuditLog).length, 3)
     })
+  )
+
+  test(
+    "says once what is wrong with a session, and asks again only after a change, or when facts are due",
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
+      const feed = yield* SnapshotFeed
+      const tick = Effect.provide(feed.tick, logger)
+      const { pipeline_version, session_id } = yield* session
+      yield* (yield* LeaseAuthority).acquire(session_id, "here")
+      const sql = yield* SqlClient.SqlClient
+      const pinned = (version: string) =>
+        sql`UPDATE rspp_sessions SET pipeline_version = ${version} WHERE session_id = ${session_id}`
+      const change = (max_turns_per_minute: number) =>
+        Effect.flatMap(AdmissionPolicy, (policy) => policy.put("acme", { max_turns_per_minute }))
+      yield* pinned("gone")
+      for (let i = 0; i < 3; i++) assert.strictEqual(yield* tick, 0)
+      yield* change(8)
+      assert.strictEqual(yield* tick, 0)
+      assert.lengthOf(said, 1)
+      assert.include(said[0], session_id)
+      // nothing tells the feed of this; it would be seen if the session were looked at with each tick
+      yield* pinned(pipeline_version)
+      assert.strictEqual(yield* tick, 0)
+      yield* change(9)
+      assert.strictEqual(yield* tick, 6)
+      yield* pinned("gone")
+      yield* change(10)
+      assert.strictEqual(yield* tick, 0)
+      assert.lengthOf(said, 2)
+    }),
+    { factsEveryMs: 3_600_000, snapshotTtlMs: 3_600_000_000 }
   )
 })

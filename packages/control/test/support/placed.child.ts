@@ -1,5 +1,5 @@
 // A runtime that sessions are placed on, and that writes down which it has, under which epoch.
-// `node placed.child.ts '{"url":…,"name":…,"log":…,"ttlMs":…}'`
+// `node placed.child.ts '{"url":…,"name":…,"log":…,"ttlMs":…,"maxSessions":…}'`; sessions whose name begins with short end at once.
 import { listening } from "@rspp/sql/Listening"
 import * as Postgres from "@rspp/sql/Postgres"
 import { Effect, Layer, Redacted } from "effect"
@@ -14,14 +14,15 @@ interface Given {
   readonly name: string
   readonly log: string
   readonly ttlMs: number
+  readonly maxSessions?: number
 }
-const { log, name, ttlMs, url } = JSON.parse(process.argv[2] ?? "") as Given
+const { log, maxSessions = 100, name, ttlMs, url } = JSON.parse(process.argv[2] ?? "") as Given
 
 const tell = (k: string, s: string, e: number): void => appendFileSync(log, `${JSON.stringify({ k, p: name, s, e })}\n`)
 
 const runtime = SessionPlacement.layerRuntime({ goneAfterMs: ttlMs }, {
   placement_id: name,
-  maxSessions: 100,
+  maxSessions,
   run: ({ authority_epoch, session_id }) =>
     Effect.gen(function*() {
       tell("begin", session_id, authority_epoch)

@@ -1,9 +1,9 @@
 import { DurableState, StateStoreFailure } from "@rspp/runtime/ports/SessionStateStore"
 import { sqlReason } from "@rspp/sql/SqlReason"
+import { makeTables } from "@rspp/sql/Tables"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -34,10 +34,6 @@ const lockId = 0x52535053
 
 /** Higher than any revision: of an epoch that has been forgotten nothing is written any more. */
 const forgotten = Number.MAX_SAFE_INTEGER
-
-/** How often a table that another process is making is tried again, {@link againMs} apart. */
-const attempts = 100
-const againMs = 50
 
 export interface SessionStatesOptions {
   /** The database, for messages; without its password. */
@@ -131,20 +127,8 @@ const make = Effect.fnUntraced(function*({ answerWithinMs = 5000, name }: Sessio
   const over = (session_id: string, epoch: number) =>
     failure("stale_epoch", `epoch ${epoch} of session ${session_id} is over; a higher one writes its state`)
 
-  yield* sql.withTransaction(Effect.gen(function*() {
-    yield* sql.onDialectOrElse({
-      pg: () => Effect.asVoid(sql`SELECT pg_advisory_xact_lock(${lockId})`),
-      // BEGIN IMMEDIATE has the one lock of the file
-      orElse: () => Effect.void
-    })
-    yield* Migrator.make({})({ loader: migrations, table: migrationsTable })
-  })).pipe(
+  yield* makeTables({ lockId, migrations, table: migrationsTable }).pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.retry({
-      schedule: Schedule.spaced(againMs),
-      times: attempts,
-      while: (error) => error._tag === "SqlError" ? error.isRetryable : error.kind === "Locked"
-    }),
     Effect.mapError((error) =>
       failure("unavailable", `the table of session states cannot be made (${sqlReason(error)})`)
     )

@@ -127,6 +127,8 @@ export const layer = (
 
       yield* fs.exists(root).pipe(
         Effect.flatMap((there) => there ? Effect.void : fs.makeDirectory(root, { mode: 0o700 })),
+        // somebody else has just made it
+        Effect.catchIf(({ reason }) => reason._tag === "AlreadyExists", () => Effect.void),
         Effect.andThen(fs.makeDirectory(aside, { recursive: true, mode: 0o700 })),
         Effect.catch((error) =>
           Effect.flatMap(Effect.orElseSucceed(fs.exists(paths.dirname(root)), () => false), (parent) =>

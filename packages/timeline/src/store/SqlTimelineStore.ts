@@ -1,5 +1,6 @@
 import { Clock, Effect, Layer, Schema } from "effect"
 import { sqlReason } from "@rspp/sql/SqlReason"
+import { makeTables } from "@rspp/sql/Tables"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -39,6 +40,9 @@ const migrations = Migrator.fromRecord({
   })
 })
 
+/** Names the lock of PostgreSQL that one process holds while it makes the table ("RSPT"). */
+const lockId = 0x52535054
+
 /**
  * A TimelineStore in the table `rspp_timeline_segments` of an SQL database, which is made when it is missing: SQLite or
  * PostgreSQL. The primary key lets a segment in once; each put is a transaction of one statement.
@@ -56,7 +60,7 @@ export const layer = (
         "tenant_id, session_id, segment_index, byte_offset, byte_length, sha256, first_sequence, last_sequence, closed"
       )
 
-      yield* Migrator.make({})({ loader: migrations, table: "rspp_timeline_migrations" }).pipe(
+      yield* makeTables({ lockId, migrations, table: "rspp_timeline_migrations" }).pipe(
         Effect.mapError((error) =>
           error._tag === "SqlError"
             ? failed(error)

@@ -2,7 +2,7 @@ import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
 import { flushEveryMs, FlushTimer, togetherMs } from "../../src/recorder/FlushTimer.ts"
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "performance"] })
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
 })
 
 afterEach(() => {
@@ -43,7 +43,12 @@ describe("the timer of the writers", () => {
     const timer = new FlushTimer()
     const called: Array<string> = []
     const back = timer.ask(() => called.push("taken back"))
+    const other = timer.ask(() => called.push("taken back too"))
     back()
+    back()
+    assert.strictEqual(vi.getTimerCount(), 1)
+    other()
+    assert.strictEqual(vi.getTimerCount(), 0)
     vi.advanceTimersByTime(flushEveryMs)
     assert.deepStrictEqual(called, [])
     assert.strictEqual(vi.getTimerCount(), 0)

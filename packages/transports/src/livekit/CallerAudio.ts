@@ -79,12 +79,12 @@ export class CallerAudio {
     this.#schedule = schedule
   }
 
-  /** Live frames wait until `ready` gives the audio that comes before them, or until {@link preConnectWaitMs} are over. */
-  awaitEarlier(ready: () => Int16Array | undefined, nowMs: number): void {
+  /** Live frames wait until `ready` gives the audio that comes before them, or until that time. */
+  awaitEarlier(ready: () => Int16Array | undefined, untilMs: number): void {
     if (this.#zeroMs !== undefined) return
     this.#ready = ready
     this.#bound = queueFrames + preConnectWaitFrames
-    this.#readyUntilMs = nowMs + preConnectWaitMs
+    this.#readyUntilMs = untilMs
   }
 
   /** Another stream begins: what lies between is a gap. */

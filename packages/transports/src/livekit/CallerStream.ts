@@ -13,20 +13,21 @@ export const readCallerStream = (
   const stream = new AudioStream(track, { sampleRate: sampleRateHz, numChannels: 1, frameSizeMs: frameMs })
   const reader = stream.getReader()
   let over = false
-  const end = () => {
+  const read = async () => {
+    try {
+      while (!over) {
+        const { done, value } = await reader.read()
+        if (over || done) break
+        on.frame(value.data)
+      }
+    } catch {
+      // A stream that breaks has ended.
+    }
     if (over) return
     over = true
     on.end()
   }
-  const next = (): void => {
-    reader.read().then(({ done, value }) => {
-      if (over) return
-      if (done) return end()
-      on.frame(value.data)
-      next()
-    }, end)
-  }
-  next()
+  void read()
   return () => {
     over = true
     // It may be closed already, by the track's own end.

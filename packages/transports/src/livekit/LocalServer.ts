@@ -26,6 +26,8 @@ export interface LocalServer {
   readonly kill: Effect.Effect<void>
   /** Starts it again at the same address. */
   readonly start: Effect.Effect<void, LocalServerFailure>
+  /** What it has written to its log until now. */
+  readonly log: Effect.Effect<string>
 }
 
 const program = "livekit-server"
@@ -143,5 +145,12 @@ export const startServer: Effect.Effect<LocalServer, LocalServerFailure, Scope.S
     })
   })
   yield* Effect.acquireRelease(start, () => kill, { interruptible: true })
-  return { url: url.replace("http:", "ws:"), apiKey, apiSecret, kill, start }
+  return {
+    url: url.replace("http:", "ws:"),
+    apiKey,
+    apiSecret,
+    kill,
+    start,
+    log: Effect.sync(() => readFileSync(log, "utf8"))
+  }
 })

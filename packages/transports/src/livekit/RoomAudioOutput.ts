@@ -63,12 +63,8 @@ export class RoomAudioOutput implements AudioOutput {
     Effect.suspend(() => this.#write(samples, this.#clears))
 
   readonly clear = (): number => {
-    this.#clears += 1
-    const dropped = this.#samplesTo(this.#queueEndNs)
-    this.#queueEndNs = this.#now()
-    if (this.#inFlightFromNs !== undefined) this.#inFlightFromNs = this.#queueEndNs
-    if (this.#closed === undefined) this.#sink.clearQueue()
-    this.#clearedSamples += dropped
+    if (this.#closed !== undefined) return 0
+    const dropped = this.#drop()
     this.#wake()
     return dropped
   }
@@ -85,7 +81,7 @@ export class RoomAudioOutput implements AudioOutput {
   /** No capture is let in any more, and none that waits: they fail with `reason`. What is queued is dropped. */
   close(reason: TransportFailure): void {
     if (this.#closed !== undefined) return
-    this.clear()
+    this.#drop()
     this.#closed = reason
     this.#wake()
   }
@@ -93,6 +89,16 @@ export class RoomAudioOutput implements AudioOutput {
   /** How long the capture in flight has waited for its confirmation, ms. */
   waitedMs(): number {
     return this.#inFlightFromNs === undefined ? 0 : Number((this.#now() - this.#inFlightSinceNs) / 1_000_000n)
+  }
+
+  #drop(): number {
+    this.#clears += 1
+    const dropped = this.#samplesTo(this.#queueEndNs)
+    this.#queueEndNs = this.#now()
+    if (this.#inFlightFromNs !== undefined) this.#inFlightFromNs = this.#queueEndNs
+    this.#sink.clearQueue()
+    this.#clearedSamples += dropped
+    return dropped
   }
 
   #write(samples: Int16Array, clears: number): Effect.Effect<void, TransportFailure> {

@@ -11,7 +11,7 @@ import type {
 } from "@livekit/rtc-node"
 import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { ConnectionState, TransportFailure, TransportIngress } from "@rspp/runtime/ports/Transport"
-import { CallerAudio } from "./CallerAudio.ts"
+import { CallerAudio, preConnectWaitMs } from "./CallerAudio.ts"
 import { readCallerStream } from "./CallerStream.ts"
 import { type CallerChange, LinkedCaller } from "./LinkedCaller.ts"
 import { LineStatistics } from "./LineStatistics.ts"
@@ -59,7 +59,7 @@ const isMicrophone = ({ kind, source }: TrackPublication): boolean =>
 
 /** Samples that are not all zero: somebody sent them. */
 const sounds = (samples: Int16Array): boolean => {
-  for (const sample of samples) { if (sample !== 0) return true }
+  for (const sample of samples) if (sample !== 0) return true
   return false
 }
 
@@ -138,10 +138,7 @@ export class RoomCall {
     this.#onEnd = onEnd
     if (this.#lost !== undefined) return this.#disconnected(this.#lost)
     this.#listen()
-    this.#options.publication.waitForSubscription().then(() => {
-      this.#subscribed = true
-      this.#listened()
-    }, () => {})
+    void this.#awaitListener()
     this.#lookAround()
   }
 
@@ -173,7 +170,7 @@ export class RoomCall {
     this.#lineIs(this.#line.tick(now))
     this.#listened()
     const quiet = this.#line.quietMs(now) >= quietStatisticsMs
-    if (now - this.#statisticsMs >= (quiet ? quietStatisticsMs : statisticsMs)) this.#readStatistics(now)
+    if (now - this.#statisticsMs >= (quiet ? quietStatisticsMs : statisticsMs)) void this.#readStatistics(now)
   }
 
   #listen(): void {
@@ -273,9 +270,11 @@ export class RoomCall {
     const early = this.#options.extensions.flatMap(({ preConnectAudio }) =>
       preConnectAudio === undefined ? [] : [preConnectAudio]
     )
-    if (early.length > 0 && this.#microphone?.info?.audioFeatures?.includes(preConnectFeature) === true) {
+    if (early.length > 0) {
+      const features = this.#microphone?.info?.audioFeatures ?? []
+      const announced = features.some((feature: number) => feature === preConnectFeature)
       const ready = () => early.map((audio) => audio()).find((samples) => samples !== undefined)
-      this.audio.awaitEarlier(ready, this.#options.nowMs())
+      this.audio.awaitEarlier(ready, this.#options.nowMs() + (announced ? preConnectWaitMs : 0))
     }
     this.#stopReading = readCallerStream(track, {
       frame: (samples) => {
@@ -330,6 +329,12 @@ export class RoomCall {
     }
   }
 
+  async #awaitListener(): Promise<void> {
+    await this.#options.publication.waitForSubscription()
+    this.#subscribed = true
+    this.#listened()
+  }
+
   /** Somebody hears the agent, or nobody will in time: its voice may begin. */
   #listened(): void {
     const waited = this.#linkedMs === undefined ? 0 : this.#options.nowMs() - this.#linkedMs
@@ -341,17 +346,18 @@ export class RoomCall {
     this.#output.release("nobody listens")
   }
 
-  #readStatistics(now: number): void {
+  async #readStatistics(now: number): Promise<void> {
     if (this.#readingStatistics || !this.#room.isConnected) return
     this.#readingStatistics = true
     this.#statisticsMs = now
-    this.#room.getRtcStats().then((reading) => {
-      this.#readingStatistics = false
+    try {
+      const reading = await this.#room.getRtcStats()
       if (this.statistics.take(reading)) this.#lineIs(this.#line.alive(this.#options.nowMs()))
-    }, () => {
+    } catch {
       // The room is gone; that is told elsewhere.
+    } finally {
       this.#readingStatistics = false
-    })
+    }
   }
 
   #tell(state: ConnectionState): void {

@@ -32,13 +32,12 @@ const within = async (work: Promise<unknown>, boundMs: number): Promise<void> =>
   }
 }
 
+const isListener = (value: unknown): value is (event: unknown) => void => typeof value === "function"
+
 /** rtc-node forgets its own listener when it was the server that ended the connection: it would live for ever. */
 const forget = (room: Room): void => {
   const listener: unknown = Reflect.get(room, "onFfiEvent")
-  const client = globalThis._ffiClientInstance
-  if (client !== undefined && typeof listener === "function") {
-    Reflect.apply(client.off, client, ["ffi_event", listener])
-  }
+  if (isListener(listener)) globalThis._ffiClientInstance?.off("ffi_event", listener)
   room.removeAllListeners()
 }
 
@@ -67,14 +66,17 @@ export const joinRoom = (
     let abandoned = false
     yield* Effect.addFinalizer(() => joined ? Effect.promise(() => leave(room)) : Effect.sync(() => forget(room)))
     const connect = Effect.callback<void, TransportFailure>((resume) => {
-      room.connect(url, Redacted.value(address.token), { autoSubscribe: false, dynacast: false }).then(
-        () => {
-          if (abandoned) return void leave(room)
-          joined = true
-          resume(Effect.void)
-        },
-        (cause: unknown) => resume(Effect.fail(joinFailure(url, cause)))
-      )
+      const connecting = async () => {
+        try {
+          await room.connect(url, Redacted.value(address.token), { autoSubscribe: false, dynacast: false })
+        } catch (cause) {
+          return resume(Effect.fail(joinFailure(url, cause)))
+        }
+        if (abandoned) return void leave(room)
+        joined = true
+        resume(Effect.void)
+      }
+      void connecting()
       return Effect.sync(() => {
         abandoned = true
       })

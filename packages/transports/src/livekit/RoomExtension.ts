@@ -25,7 +25,8 @@ export interface RoomExtension {
   readonly observer?: SessionObserver
   /**
    * Audio that was recorded before the agent came, 16 kHz mono, oldest first; undefined: none (yet). Delivered before live
-   * frames, which wait for it up to 3 s when the caller's track announces it.
+   * frames, which wait for it up to 3 s when the caller's track announces it; of any other track it must be there when
+   * the first frame comes. At most the last 30 s of it.
    */
   readonly preConnectAudio?: () => Int16Array | undefined
 }

@@ -52,7 +52,8 @@ const advice: Record<JoinCode, string> = {
   not_found: "there is no LiveKit server at this address (404); check its path",
   rate_limited: "the server asks for fewer requests (429); try again later",
   unavailable: "the server cannot take the call now; try again later",
-  timeout: "the server accepted the connection and did not answer in time; check that it is a LiveKit server, and healthy",
+  timeout:
+    "the server accepted the connection and did not answer in time; check that it is a LiveKit server, and healthy",
   unknown: "joining failed"
 }
 
@@ -95,7 +96,9 @@ export const joinFailure = (url: string, cause: unknown, code = joinCode(redacte
   const text = redactedText(cause)
   return new TransportFailure({
     transport_id: transportId,
-    message: `The room at ${shownAddress(url)} cannot be joined: ${advice[code]}${code === "unknown" ? ` (${text})` : ""}.`,
+    message: `The room at ${shownAddress(url)} cannot be joined: ${advice[code]}${
+      code === "unknown" ? ` (${text})` : ""
+    }.`,
     cause: new RoomJoinError({ code, retryable: retryable.has(code), message: text })
   })
 }

@@ -57,8 +57,7 @@ const publish = (
       const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE })
       return await room.localParticipant.publishTrack(track, options)
     },
-    catch: (cause) =>
-      roomFailure("The agent's track cannot be published; its token must allow canPublish.", cause)
+    catch: (cause) => roomFailure("The agent's track cannot be published; its token must allow canPublish.", cause)
   }).pipe(Effect.timeoutOrElse({
     duration: timeoutMs,
     orElse: () =>

@@ -47,6 +47,8 @@ export interface PlainCaller {
   /** What was heard of others so far, and when each of its 20 ms frames came (ms of `performance.now`). */
   readonly heard: () => Int16Array
   readonly heardAt: () => ReadonlyArray<number>
+  /** Mutes or unmutes the microphone, as a caller's own button does. */
+  readonly mute: (mute: boolean) => void
   readonly leave: () => Promise<void>
 }
 
@@ -83,6 +85,13 @@ export const joinPlainCaller = async (url: string, token: string): Promise<Plain
         piece.set(samples.subarray(at, at + frame))
         await source!.captureFrame(new AudioFrame(piece, rateHz, 1, frame))
       }
+    },
+    mute: (mute) => {
+      // The client can do it, but has no method for it.
+      const { ffi_handle } = track!
+      globalThis._ffiClientInstance?.request({
+        message: { case: "localTrackMute", value: { trackHandle: ffi_handle.handle, mute } }
+      })
     },
     heard: () => {
       const all = new Int16Array(pieces.reduce((sum, piece) => sum + piece.length, 0))

@@ -16,6 +16,13 @@ export interface Seat {
   readonly token: string
 }
 
+export interface JoinOptions {
+  /** Publish a microphone; by default it does. */
+  readonly mic?: boolean
+  /** A WAV that was recorded before an agent came. */
+  readonly preConnect?: string
+}
+
 /**
  * The test's hand on a caller (caller.ts), a process of its own. Use with `await using`: it is killed at the end.
  *
@@ -58,7 +65,7 @@ export class CallerProcess {
   }
 
   /** A caller that has joined, and has published its microphone unless it has none. */
-  static async join({ token, url }: Seat, options: { readonly mic?: boolean } = {}): Promise<CallerProcess> {
+  static async join({ token, url }: Seat, options: JoinOptions = {}): Promise<CallerProcess> {
     const caller = CallerProcess.start()
     const from = caller.facts.now
     caller.send({ do: "join", url, token, ...options })

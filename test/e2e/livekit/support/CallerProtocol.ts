@@ -2,8 +2,17 @@ import type { Heard } from "./Ear.ts"
 
 /** What the caller is told to do: a JSON object on a line of its standard input. Done in order, one after the other. */
 export type CallerCommand =
-  /** Joins, and publishes a microphone unless `mic` is false. First. */
-  | { readonly do: "join"; readonly url: string; readonly token: string; readonly mic?: boolean }
+  /**
+   * Joins, and publishes a microphone unless `mic` is false. First. `preConnect` is a WAV that was recorded before: the
+   * microphone announces it, and the first agent who comes is sent it.
+   */
+  | {
+    readonly do: "join"
+    readonly url: string
+    readonly token: string
+    readonly mic?: boolean
+    readonly preConnect?: string
+  }
   /** Says a WAV of 16 kHz mono, after what is being said. `said` tells when its last sample has left. */
   | { readonly do: "say"; readonly file: string; readonly id?: string }
   | { readonly do: "tone"; readonly hz: number; readonly ms: number; readonly id?: string }

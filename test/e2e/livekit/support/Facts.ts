@@ -4,6 +4,9 @@ import type { Readable } from "node:stream"
 /** How long a fact is waited for unless a test says otherwise, ms: the machine may be slow, and busy with other work. */
 const patienceMs = 60_000
 
+/** How many of the last facts are shown when one does not come. */
+const shownFacts = 60
+
 /** Facts that another process tells as JSON objects on lines, kept in order, which a test may wait for. */
 export class Facts<A> {
   readonly all: Array<A> = []
@@ -57,7 +60,7 @@ export class Facts<A> {
       const leftMs = until - performance.now()
       if (this.over !== undefined || leftMs <= 0) {
         const why = this.over ?? `waited ${withinMs} ms`
-        const last = this.all.slice(-12).map((fact) => `  ${JSON.stringify(fact)}`).join("\n")
+        const last = this.all.slice(-shownFacts).map((fact) => `  ${JSON.stringify(fact)}`).join("\n")
         throw new Error(`${this.who} did not tell: ${what} (${why}). The last that it told:\n${last}`)
       }
       await this.change(leftMs)

@@ -290,7 +290,9 @@ const setMuted = (mute: boolean) => {
   })
 }
 
-const join = async (url: string, token: string, withMic: boolean) => {
+type CommandOf<Name extends CallerCommand["do"]> = Extract<CallerCommand, { readonly do: Name }>
+
+const join = async ({ mic: withMic = true, preConnect: recording, token, url }: CommandOf<"join">) => {
   const startedMs = performance.now()
   await room.connect(url, token, { autoSubscribe: true, dynacast: false })
   joinedMs = performance.now()
@@ -298,8 +300,12 @@ const join = async (url: string, token: string, withMic: boolean) => {
   for (const participant of room.remoteParticipants.values()) meet(participant)
   if (!withMic) return
   mic = LocalAudioTrack.createAudioTrack("microphone", source)
-  const published = await local().publishTrack(mic, new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE }))
+  const published = await local().publishTrack(
+    mic,
+    new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, preconnectBuffer: recording !== undefined })
+  )
   tell({ event: "published", sid: published.sid ?? "" })
+  if (recording !== undefined) sendToFirstAgent(recording)
   void speak().catch((error: unknown) => tell({ event: "failed", command: "speak", message: wordsOf(error) }))
 }
 
@@ -320,6 +326,20 @@ const preConnect = async (file: string, to: string | undefined) => {
   await writer.close()
 }
 
+/** As LiveKit's clients do: to the first agent, as soon as it is there. */
+const sendToFirstAgent = (file: string) => {
+  const send = (participant: Participant) => {
+    if (participant.kind !== ParticipantKind.AGENT) return false
+    room.off(RoomEvent.ParticipantConnected, send)
+    preConnect(file, participant.identity).then(
+      () => tell({ event: "done", command: "preConnect" }),
+      (error: unknown) => tell({ event: "failed", command: "preConnect", message: wordsOf(error) })
+    )
+    return true
+  }
+  if (![...room.remoteParticipants.values()].some(send)) room.on(RoomEvent.ParticipantConnected, send)
+}
+
 const write = (heard: string | undefined, stereo: string | undefined) => {
   if (heard !== undefined) writeWave(heard, { rate, channels: 1, samples: tape.all })
   if (stereo === undefined) return
@@ -338,7 +358,7 @@ const utter = (samples: Int16Array, id: string) => {
 const run = async (command: CallerCommand): Promise<void> => {
   switch (command.do) {
     case "join":
-      return await join(command.url, command.token, command.mic ?? true)
+      return await join(command)
     case "say":
       return utter(recorded(command.file), command.id ?? command.file)
     case "tone":

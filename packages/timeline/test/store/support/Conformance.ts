@@ -46,6 +46,20 @@ export const storeConformance = (
           }))
       ))
 
+    it.live("is opened for the first time by several at once", () =>
+      fresh(({ layer }) =>
+        Effect.gen(function*() {
+          const [segment] = segmentsOf(1)
+          if (segment === undefined) return
+          const done = yield* Effect.forEach(
+            Array.from({ length: 8 }),
+            () => use(layer, (store) => store.put(segment)),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(done.toSorted(), [...Array.from({ length: 7 }, () => "present"), "stored"])
+        })
+      ))
+
     it.effect("lists in order what was put in any order, of all recordings or of some", () =>
       fresh(({ layer }) =>
         use(layer, (store) =>

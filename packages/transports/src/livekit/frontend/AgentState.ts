@@ -67,6 +67,8 @@ export class AgentState {
       case "output_rejected":
         if (input.turn_id !== undefined) this.#silenced(input.turn_id)
         return
+      default:
+        return
     }
   }
 
@@ -101,6 +103,8 @@ export class AgentState {
         return
       case "fence_output":
         this.#silenced(command.turn_id)
+        return
+      default:
         return
     }
   }
@@ -156,7 +160,8 @@ export const agentState = (): RoomExtension => {
         })
         yield* Effect.acquireRelease(
           Effect.sync(() => room.on(RoomEvent.ParticipantAttributesChanged, seen).on(RoomEvent.Reconnected, again)),
-          () => Effect.sync(() => room.off(RoomEvent.ParticipantAttributesChanged, seen).off(RoomEvent.Reconnected, again))
+          () =>
+            Effect.sync(() => room.off(RoomEvent.ParticipantAttributesChanged, seen).off(RoomEvent.Reconnected, again))
         )
       })
     },
