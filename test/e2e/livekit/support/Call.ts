@@ -39,6 +39,12 @@ export const agentIs = async (caller: CallerProcess, state: string, from = 0): P
   )
 }
 
+/** Waits until an agent has come into the caller's room, listens, and each can hear the other. */
+export const meetAgent = async (caller: CallerProcess): Promise<void> => {
+  await caller.next("participant", ({ kind }) => kind === "AGENT")
+  await Promise.all([caller.next("track"), caller.next("micSubscribed"), agentIs(caller, "listening")])
+}
+
 /** Waits until the agent has begun to speak since `from`, and until it can be heard. */
 export const agentIsHeard = (caller: CallerProcess, from: number): Promise<EventOf<"hearing">> =>
   caller.next("hearing", undefined, { from })
