@@ -14,6 +14,7 @@ import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
@@ -72,6 +73,8 @@ export interface CompositionOptions {
   readonly takeover?: Takeover
   /** Providers that are ready already; made for this call by default. */
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
+  /** Places of tenants, shared by the sessions of this process; of this call only by default. */
+  readonly ledger?: Layer.Layer<AdmissionLedger>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
   /** Who follows them there for all sessions of this process; for this call only by default. */
@@ -200,7 +203,8 @@ const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => 
 /** Everything that one call needs, from the runner down to the files. Every module of the program can be asked for. */
 export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
-    Layer.provideMerge(Session.layer),
+    Layer.provideMerge(Session.layerNoLedger),
+    Layer.provideMerge(options.ledger ?? AdmissionLedger.layer),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(options.ready ?? providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(stateOf(options)),

@@ -2,6 +2,7 @@ import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { rsppVersion } from "@rspp/runtime/session/Session"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { nativeClient } from "@rspp/transports/livekit/NativeClient"
 import { AgentEndpoint } from "@rspp/transports/livekit/worker/AgentEndpoint"
@@ -152,6 +153,8 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     yield* nativeClient
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
 
+    const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
+
     const about = (room: string, identity: string) => aboutSession(spec, { name: room, identity })
     const shared = leases === undefined ? undefined : yield* sharedWith(leases)
     /** The lease of a session that begins here, for as long as the scope. */
@@ -179,6 +182,7 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
           live: false,
           timeline: yield* timelineFile(paths.join(directory, file), session_id),
           ready,
+          ledger,
           ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
           ...(claimed === undefined || shared === undefined ? {} : {
             leases: shared.leases,
