@@ -67,6 +67,7 @@ describe("registering", () => {
   })
 
   it.each([
+    ["accepts connections and says nothing", { answers: false }, /within 300 ms|does not answer/u],
     ["registers nobody", { registers: false }, /did not register the worker within 300 ms/u],
     ["answers no ping", { pongs: false }, /did not register the worker within 300 ms/u],
     ["is overloaded", { refuses: 503 }, /cannot be opened: Unexpected server response: 503/u],
@@ -77,7 +78,7 @@ describe("registering", () => {
     const [first] = await one.told("disconnected")
     expect(first?.message).toMatch(message)
     expect(first?.message).not.toContain("eyJ")
-    Object.assign(double.manners, { registers: true, pongs: true, refuses: undefined })
+    Object.assign(double.manners, { registers: true, pongs: true, refuses: undefined, answers: true })
     expect(await one.told("registered")).toMatchObject([{ again: false, server_version: "double" }])
   })
 
