@@ -60,9 +60,11 @@ export const transcription = (): RoomExtension => {
       speaker = participant
     },
     observer: {
-      opened: ({ session_id }, text) => {
-        caller = new CallerWords(session_id, text)
-        agent = new SpokenWords(session_id, text)
+      opened: ({ session_id, wall_clock_start_ms }, text) => {
+        // A session that is taken over without its state counts its turns anew: pages are not to mix them up.
+        const placement = `${session_id}_${wall_clock_start_ms.toString(36)}`
+        caller = new CallerWords(placement, text)
+        agent = new SpokenWords(placement, text)
       },
       input: (record) => {
         recordMs = record.runtime_timestamp_ms
