@@ -29,10 +29,11 @@ await liveKitSuite("a reply that the caller speaks into", (lobby) => {
     expect(await caller.leave()).toBe(0)
     await agent.summary()
     const recording = await soundRecording(cwd, call.timeline, 2)
-    expect(recording.signals("commit", "abort").map(({ reason, signal, turn_id }) => [turn_id, signal, reason])).toEqual([
-      ["turn_1", "abort", "cancelled"],
-      ["turn_2", "commit", undefined]
-    ])
+    expect(recording.signals("commit", "abort").map(({ reason, signal, turn_id }) => [turn_id, signal, reason]))
+      .toEqual([
+        ["turn_1", "abort", "cancelled"],
+        ["turn_2", "commit", undefined]
+      ])
     const [paused] = recording.inputs("egress_paused")
     const [cancel] = recording.signals("cancel")
     expect(paused).toBeDefined()

@@ -38,6 +38,11 @@ export interface TransportIngress {
 export interface AudioOutput {
   readonly capacityMs: number
   readonly capture: (samples: Int16Array) => Effect.Effect<void, TransportFailure>
+  /**
+   * False: nobody could hear a frame now (nobody listens yet, the connection is being made again), and a capture would wait
+   * for more than room. The writer waits instead, and asks again: a frame is checked for its authority when it leaves.
+   */
+  readonly accepts?: () => boolean
   /** Samples that are in the queue and have not been played yet. */
   readonly queuedSamples: () => number
   /**

@@ -1,6 +1,5 @@
-import { RoomEvent, TrackKind, TrackSource } from "@livekit/rtc-node"
+import { DisconnectReason, RoomEvent, TrackKind, TrackSource } from "@livekit/rtc-node"
 import type {
-  DisconnectReason,
   LocalTrackPublication,
   Participant,
   RemoteParticipant,
@@ -49,6 +48,7 @@ export interface RoomCallOptions {
   readonly subscriptionMs: number
   readonly callerIdentity?: string | undefined
   readonly callerReturnMs?: number | undefined
+  readonly callerLeaveMs?: number | undefined
   readonly callerWaitMs?: number | undefined
   readonly silenceMs?: number | undefined
   readonly stallMs?: number | undefined
@@ -108,6 +108,7 @@ export class RoomCall {
     this.#caller = new LinkedCaller(now, {
       identity: options.callerIdentity,
       returnMs: options.callerReturnMs,
+      leaveMs: options.callerLeaveMs,
       waitMs: options.callerWaitMs
     })
     this.#line = new LineWatch(options)
@@ -136,7 +137,8 @@ export class RoomCall {
   start(ingress: TransportIngress, onEnd: (end: CallEnd) => void): void {
     this.#ingress = ingress
     this.#onEnd = onEnd
-    if (this.#lost !== undefined) return this.#disconnected(this.#lost)
+    const lost = this.#lost ?? (this.#room.isConnected ? undefined : DisconnectReason.UNKNOWN_REASON)
+    if (lost !== undefined) return this.#disconnected(lost)
     this.#listen()
     void this.#awaitListener()
     this.#lookAround()
@@ -160,7 +162,8 @@ export class RoomCall {
   tick(): void {
     if (this.#onEnd === undefined) return
     const now = this.#options.nowMs()
-    this.#changed(this.#caller.tick(now))
+    // Without a connection nobody can be seen to come; it is made in time, or lost.
+    if (!this.#reconnecting) this.#changed(this.#caller.tick(now))
     if (this.#output.waitedMs() >= stuckCaptureMs) {
       this.#lose(roomFailure(`The native client did not take the agent's audio within ${stuckCaptureMs} ms.`))
     }
@@ -201,6 +204,7 @@ export class RoomCall {
     const reconnected = () => {
       this.#reconnecting = false
       this.reconnects += 1
+      this.#caller.resumed(this.#options.nowMs())
       this.#output.release("reconnecting")
       this.#lookAround()
       if (this.#caller.present) this.#tell("connected")

@@ -21,9 +21,12 @@ export const filesHere = (): string => {
 
 /** The states of the agent that the caller saw since `from`, in order. */
 export const statesSeen = (caller: CallerProcess, from = 0): ReadonlyArray<string> =>
-  [...caller.all("participant", from).map(({ attributes }) => attributes), ...caller.all("attributes", from).map(
-    ({ changed }) => changed
-  )].flatMap((attributes) => attributes[stateAttribute] ?? [])
+  [
+    ...caller.all("participant", from).map(({ attributes }) => attributes),
+    ...caller.all("attributes", from).map(
+      ({ changed }) => changed
+    )
+  ].flatMap((attributes) => attributes[stateAttribute] ?? [])
 
 /** Waits for the agent to be in that state, at any time since `from`. */
 export const agentIs = async (caller: CallerProcess, state: string, from = 0): Promise<void> => {
@@ -34,6 +37,12 @@ export const agentIs = async (caller: CallerProcess, state: string, from = 0): P
       (fact.event === "participant" && fact.attributes[stateAttribute] === state),
     { from }
   )
+}
+
+/** Waits until an agent has come into the caller's room, listens, and each can hear the other. */
+export const meetAgent = async (caller: CallerProcess): Promise<void> => {
+  await caller.next("participant", ({ kind }) => kind === "AGENT")
+  await Promise.all([caller.next("track"), caller.next("micSubscribed"), agentIs(caller, "listening")])
 }
 
 /** Waits until the agent has begun to speak since `from`, and until it can be heard. */
