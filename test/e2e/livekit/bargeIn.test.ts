@@ -6,7 +6,7 @@ import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 import { lastHeardOf } from "./support/Tail.ts"
 
-const cwd = filesHere()
+const cwd = filesHere("bargeIn")
 
 /** Nothing of a reply is heard any more so long after its cancel was accepted (issue 7), ms. */
 const tailBoundMs = 150
@@ -29,10 +29,11 @@ await liveKitSuite("a reply that the caller speaks into", (lobby) => {
     expect(await caller.leave()).toBe(0)
     await agent.summary()
     const recording = await soundRecording(cwd, call.timeline, 2)
-    expect(recording.signals("commit", "abort").map(({ reason, signal, turn_id }) => [turn_id, signal, reason])).toEqual([
-      ["turn_1", "abort", "cancelled"],
-      ["turn_2", "commit", undefined]
-    ])
+    expect(recording.signals("commit", "abort").map(({ reason, signal, turn_id }) => [turn_id, signal, reason]))
+      .toEqual([
+        ["turn_1", "abort", "cancelled"],
+        ["turn_2", "commit", undefined]
+      ])
     const [paused] = recording.inputs("egress_paused")
     const [cancel] = recording.signals("cancel")
     expect(paused).toBeDefined()

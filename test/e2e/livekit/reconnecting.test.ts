@@ -4,7 +4,7 @@ import { agentHasAnswered, agentIsHeard, Call, filesHere } from "./support/Call.
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere()
+const cwd = filesHere("reconnecting")
 
 await liveKitSuite("a caller whose connection is lost and made again", (lobby) => {
   for (const what of ["signal", "full"] as const) {

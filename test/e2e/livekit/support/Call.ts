@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -12,18 +12,25 @@ const stateAttribute = "lk.agent.state"
 const finalAttribute = "lk.transcription_final"
 const transcriptionTopic = "lk.transcription"
 
-/** A directory for the files of one test file; removed at its end. */
-export const filesHere = (): string => {
+/** A directory for the files of one test file; removed at its end, unless RSPP_KEEP_CALLS names one to move it to. */
+export const filesHere = (name: string): string => {
   const directory = mkdtempSync(join(tmpdir(), "rspp-livekit-e2e-"))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  const keep = process.env["RSPP_KEEP_CALLS"]
+  afterAll(() => {
+    if (keep !== undefined && keep !== "") cpSync(directory, join(keep, name), { recursive: true })
+    rmSync(directory, { recursive: true, force: true })
+  })
   return directory
 }
 
 /** The states of the agent that the caller saw since `from`, in order. */
 export const statesSeen = (caller: CallerProcess, from = 0): ReadonlyArray<string> =>
-  [...caller.all("participant", from).map(({ attributes }) => attributes), ...caller.all("attributes", from).map(
-    ({ changed }) => changed
-  )].flatMap((attributes) => attributes[stateAttribute] ?? [])
+  [
+    ...caller.all("participant", from).map(({ attributes }) => attributes),
+    ...caller.all("attributes", from).map(
+      ({ changed }) => changed
+    )
+  ].flatMap((attributes) => attributes[stateAttribute] ?? [])
 
 /** Waits for the agent to be in that state, at any time since `from`. */
 export const agentIs = async (caller: CallerProcess, state: string, from = 0): Promise<void> => {

@@ -13,7 +13,9 @@ export const lastHeardOf = (
   caller: CallerProcess,
   cut: { readonly atMs: number; readonly turn_id?: string }
 ): { readonly endedMs: number; readonly receivedEndedMs: number } => {
-  const next = recording.inputs("playback_started").find(({ atMs, turn_id }) => atMs > cut.atMs && turn_id !== cut.turn_id)
+  const next = recording.inputs("playback_started").find(({ atMs, turn_id }) =>
+    atMs > cut.atMs && turn_id !== cut.turn_id
+  )
   const until = next === undefined ? Infinity : next.atMs - clocksMs
   // News of the end of a run is told later than its times: both clocks of the caller differ by the same.
   const runs = caller.all("heard").map((heard) => {
