@@ -18,7 +18,7 @@ import { aboutSession, claimSession, watchSessions } from "./SessionWatch.ts"
 import type { ClaimedSession, WatchOptions } from "./SessionWatch.ts"
 
 /** Where a session is held: a room, and the way into it. */
-export type Place = Pick<Job, "identity" | "leaving" | "room" | "token" | "url">
+export type Place = Pick<Job, "identity" | "leaving" | "room" | "terminated" | "token" | "url">
 
 /** A session whose runtime died longer ago than this is left alone: its caller has gone, ms. */
 const abandonedAfterMs = 60_000
@@ -80,7 +80,14 @@ export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOp
         Effect.gen(function*() {
           tell({ event: "joins", session_id, room, message }, `${session_id}: joins by itself: ${message}`)
           const token = yield* tokens.join({ room, identity, kind: "agent" })
-          yield* options.run(claimed, { identity, room, token, url: server.url, leaving: () => Effect.void })
+          yield* options.run(claimed, {
+            identity,
+            room,
+            token,
+            url: server.url,
+            leaving: () => Effect.void,
+            terminated: Effect.never
+          })
         }))
     )
   })

@@ -177,4 +177,38 @@ describe("egress, whatever the order of speech, pauses and cuts", () => {
       }),
     60_000
   )
+
+  it.effect("a frame that a transport would have held back is checked when it leaves, not before", () =>
+    Effect.gen(function*() {
+      const queue = yield* ModelQueue.make({ capacityMs: 100 })
+      let listens = false
+      const output = {
+        capacityMs: queue.capacityMs,
+        capture: queue.capture,
+        queuedSamples: queue.queuedSamples,
+        clear: queue.clear,
+        accepts: () => listens
+      }
+      const reports: Array<SessionInput> = []
+      let epoch = 1
+      const authority = { epoch: () => epoch, leaseHolds: () => true }
+      const writer = yield* EgressWriter.make(output, (input) => void reports.push(input), authority)
+      const running = yield* Effect.forkChild(writer.run)
+      const samples = new Int16Array(frameSamples * 2).fill(1)
+      writer.enqueue("turn_1", "turn_1_seg_1", 1, samples)
+      yield* TestClock.adjust(1_000)
+      assert.lengthOf(reports, 0)
+      // Another took the session over meanwhile.
+      epoch = 2
+      listens = true
+      yield* TestClock.adjust(1_000)
+      queue.play()
+      assert.lengthOf(queue.heard, 0)
+      assert.deepInclude(reports[0], { type: "output_rejected", reason: "stale_epoch", samples: samples.length })
+      writer.enqueue("turn_2", "turn_2_seg_1", 2, samples)
+      yield* TestClock.adjust(1_000)
+      queue.play()
+      assert.lengthOf(queue.heard, samples.length)
+      yield* Fiber.interrupt(running)
+    }))
 })

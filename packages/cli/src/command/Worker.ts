@@ -161,28 +161,35 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
       const lease = yield* authority.hold(session_id, placementId, { regain: true, leaves: true })
       return yield* claimSession(states, lease, { about: about(room, identity), begins: true })
     })
+    const forgotten = (session_id: string, epoch: number) =>
+      shared === undefined ? Effect.void : Effect.ignore(shared.states.forget(session_id, epoch))
     /** One session in a room: begun here, or taken over as it was claimed. */
     const run = Effect.fnUntraced(function*(session_id: string, place: Place, taken?: ClaimedSession) {
-      const { leaving, token, url } = place
+      const { leaving, terminated, token, url } = place
       const directory = flags.timelines ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-" }))
       const claimed = taken ?? (yield* begun(session_id, place))
       const epoch = claimed?.lease.authority_epoch ?? 1
       const file = epoch === 1 ? `${session_id}.timeline` : `${session_id}.e${epoch}.timeline`
-      const played = yield* joinCall({
-        room: { url, token },
-        leaving,
-        spec,
-        session_id,
-        live: false,
-        timeline: yield* timelineFile(paths.join(directory, file), session_id),
-        ready,
-        ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
-        ...(claimed === undefined || shared === undefined ? {} : {
-          leases: shared.leases,
-          takeover: { lease: claimed.lease, leases: shared.authority, states: shared.states, before: claimed.before }
+      const played = yield* Effect.raceFirst(
+        joinCall({
+          room: { url, token },
+          leaving,
+          spec,
+          session_id,
+          live: false,
+          timeline: yield* timelineFile(paths.join(directory, file), session_id),
+          ready,
+          ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
+          ...(claimed === undefined || shared === undefined ? {} : {
+            leases: shared.leases,
+            takeover: { lease: claimed.lease, leases: shared.authority, states: shared.states, before: claimed.before }
+          }),
+          ...(nodes === undefined ? {} : { nodes })
         }),
-        ...(nodes === undefined ? {} : { nodes })
-      })
+        terminated
+      )
+      // Ended by the server and not left to others: there is nothing to go on with.
+      if (played === undefined) return yield* forgotten(session_id, epoch)
       const { accepted_turns, incomplete } = yield* describeCall(played, {})
       for (const line of incomplete) screen.note(`${session_id}: ${line}`)
       tell(

@@ -5,6 +5,9 @@ import { PreventSchedulerYield } from "effect/Scheduler"
 import { frameSamples, samplesPerMs } from "../ports/AudioFrame.ts"
 import type { AudioOutput, TransportFailure } from "../ports/Transport.ts"
 
+/** How often a transport that accepts nothing is asked again, ms: one frame. */
+const askAgainMs = 20
+
 /** Fences that a writer remembers; each is of one turn. */
 const rememberedFences = 64
 
@@ -187,6 +190,7 @@ export class EgressWriter {
       }
       return Effect.void
     }
+    if (this.#output.accepts?.() === false) return Effect.sleep(askAgainMs)
     const { chunk } = item
     const count = Math.min(frameSamples, chunk.samples.length - chunk.at)
     const room = this.#output.capacityMs * samplesPerMs - this.#output.queuedSamples()

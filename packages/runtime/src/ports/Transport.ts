@@ -20,8 +20,11 @@ export interface TransportIngress {
   readonly connection: (state: ConnectionState) => void
   /** The caller typed a message. `idempotencyKey`, where the client has one, makes of a repeated message one. */
   readonly text: (text: string, idempotencyKey?: string) => void
-  /** The caller pressed or released its key; of use in sessions with `turn_detection: push_to_talk`. */
-  readonly pushToTalk: (state: "pressed" | "released") => void
+  /**
+   * The caller pressed or released its key, or takes back what it said since the press; of use in sessions with
+   * `turn_detection: push_to_talk`.
+   */
+  readonly pushToTalk: (state: "pressed" | "released" | "cancelled") => void
   /** The caller's audio stream has ended (a file's end, a hang-up). */
   readonly audioEnded: () => void
 }
@@ -35,6 +38,11 @@ export interface TransportIngress {
 export interface AudioOutput {
   readonly capacityMs: number
   readonly capture: (samples: Int16Array) => Effect.Effect<void, TransportFailure>
+  /**
+   * False: nobody could hear a frame now (nobody listens yet, the connection is being made again), and a capture would wait
+   * for more than room. The writer waits instead, and asks again: a frame is checked for its authority when it leaves.
+   */
+  readonly accepts?: () => boolean
   /** Samples that are in the queue and have not been played yet. */
   readonly queuedSamples: () => number
   /**

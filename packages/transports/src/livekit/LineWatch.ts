@@ -7,6 +7,9 @@ export const defaultSilenceMs = 2_000
  */
 export const defaultStallMs = 8_000
 
+/** Between two ticks at most, ms; a longer time means that this process stood still, and proves nothing about the line. */
+const tickBoundMs = 1_000
+
 /** How a line is. */
 export type LineState = "live" | "silence" | "stall"
 
@@ -20,6 +23,7 @@ export class LineWatch {
   readonly #silenceMs: number
   readonly #stallMs: number
   #aliveMs = 0
+  #tickMs = 0
   #expected = false
   #state: LineState = "live"
 
@@ -48,6 +52,9 @@ export class LineWatch {
   }
 
   tick(nowMs: number): LineState | undefined {
+    const stoodStillMs = nowMs - Math.max(this.#tickMs, this.#aliveMs) - tickBoundMs
+    if (this.#tickMs > 0 && stoodStillMs > 0) this.#aliveMs += stoodStillMs
+    this.#tickMs = nowMs
     const quietMs = this.quietMs(nowMs)
     return this.#change(quietMs >= this.#stallMs ? "stall" : quietMs >= this.#silenceMs ? "silence" : "live")
   }

@@ -24,7 +24,8 @@ export type FrameSink = Pick<AudioSource, "captureFrame" | "clearQueue">
  * - R4. `queuedSamples` counts by the session's clock what was captured and is not played yet, without a frame whose
  *   capture is in flight. The native client's own count also holds frames that it has rejected.
  *
- * While held (nobody listens yet, or the connection is being made again) captures wait, and nothing is lost.
+ * While held (nobody listens yet, or the connection is being made again) it accepts nothing: captures wait, and nothing is
+ * lost.
  */
 export class RoomAudioOutput implements AudioOutput {
   readonly capacityMs: number
@@ -56,6 +57,8 @@ export class RoomAudioOutput implements AudioOutput {
   get clearedSamples(): number {
     return this.#clearedSamples
   }
+
+  readonly accepts = (): boolean => this.#holds.size === 0 || this.#closed !== undefined
 
   readonly queuedSamples = (): number => this.#samplesTo(this.#inFlightFromNs ?? this.#queueEndNs)
 

@@ -1,6 +1,5 @@
-import { RoomEvent, TrackKind, TrackSource } from "@livekit/rtc-node"
+import { DisconnectReason, RoomEvent, TrackKind, TrackSource } from "@livekit/rtc-node"
 import type {
-  DisconnectReason,
   LocalTrackPublication,
   Participant,
   RemoteParticipant,
@@ -138,7 +137,8 @@ export class RoomCall {
   start(ingress: TransportIngress, onEnd: (end: CallEnd) => void): void {
     this.#ingress = ingress
     this.#onEnd = onEnd
-    if (this.#lost !== undefined) return this.#disconnected(this.#lost)
+    const lost = this.#lost ?? (this.#room.isConnected ? undefined : DisconnectReason.UNKNOWN_REASON)
+    if (lost !== undefined) return this.#disconnected(lost)
     this.#listen()
     void this.#awaitListener()
     this.#lookAround()

@@ -2,41 +2,54 @@ import { LineStatistics } from "@rspp/transports/livekit/LineStatistics"
 import { LineWatch } from "@rspp/transports/livekit/LineWatch"
 import { assert, describe, it } from "@effect/vitest"
 
+/** A line that is looked at each 100 ms up to `toMs`; what it told, and when. */
+const looked = (line: LineWatch, fromMs: number, toMs: number) => {
+  const told: Array<string> = []
+  for (let now = fromMs; now <= toMs; now += 100) {
+    const state = line.tick(now)
+    if (state !== undefined) told.push(`${now} ${state}`)
+  }
+  return told
+}
 const watch = () => new LineWatch({ silenceMs: 2_000, stallMs: 8_000 })
 
 describe("LineWatch", () => {
   it("tells silence, then a stall, then that audio is back, each once", () => {
     const line = watch()
     line.expect(true, 0)
-    assert.isUndefined(line.tick(1_999))
-    assert.strictEqual(line.tick(2_000), "silence")
-    assert.isUndefined(line.tick(7_999))
-    assert.strictEqual(line.tick(8_000), "stall")
-    assert.isUndefined(line.tick(20_000))
+    assert.deepStrictEqual(looked(line, 0, 20_000), ["2000 silence", "8000 stall"])
     assert.strictEqual(line.alive(20_100), "live")
     assert.isUndefined(line.alive(20_200))
-    assert.isUndefined(line.tick(22_199))
-    assert.strictEqual(line.tick(22_200), "silence")
+    assert.deepStrictEqual(looked(line, 20_200, 25_000), ["22200 silence"])
   })
 
   it("knows no silence where nothing is expected: no track, muted, cut off", () => {
     const line = watch()
-    assert.isUndefined(line.tick(100_000))
+    assert.deepStrictEqual(looked(line, 0, 100_000), [])
     line.expect(true, 100_000)
-    assert.strictEqual(line.tick(102_000), "silence")
-    assert.strictEqual(line.expect(false, 102_100), "live")
-    assert.isUndefined(line.tick(200_000))
+    assert.deepStrictEqual(looked(line, 100_000, 102_000), ["102000 silence"])
+    assert.strictEqual(line.expect(false, 102_000), "live")
+    assert.deepStrictEqual(looked(line, 102_000, 200_000), [])
     assert.strictEqual(line.quietMs(200_000), 0)
     // Counted from when audio is expected again.
     assert.isUndefined(line.expect(true, 200_000))
-    assert.isUndefined(line.tick(201_999))
+    assert.deepStrictEqual(looked(line, 200_000, 203_000), ["202000 silence"])
+  })
+
+  it("does not take it for silence that this process stood still", () => {
+    const line = watch()
+    line.expect(true, 0)
+    looked(line, 0, 1_000)
+    line.alive(1_000)
+    assert.deepStrictEqual(looked(line, 31_000, 31_900), [])
+    // That there was nothing before and after it is one.
+    assert.deepStrictEqual(looked(line, 32_000, 33_000), ["32000 silence"])
   })
 
   it("has a stall that is never before silence", () => {
     const line = new LineWatch({ silenceMs: 3_000, stallMs: 10 })
     line.expect(true, 0)
-    assert.isUndefined(line.tick(2_999))
-    assert.strictEqual(line.tick(3_000), "stall")
+    assert.deepStrictEqual(looked(line, 0, 5_000), ["3000 stall"])
   })
 })
 

@@ -159,7 +159,9 @@ describe("RoomAudioOutput", () => {
       output.release("nobody listens")
       assert.strictEqual(captured.length, 0)
       assert.strictEqual(output.queuedSamples(), 0)
+      assert.isFalse(output.accepts())
       output.release("reconnecting")
+      assert.isTrue(output.accepts())
       yield* confirm
       yield* Fiber.join(capture)
       assert.strictEqual(captured.length, 1)

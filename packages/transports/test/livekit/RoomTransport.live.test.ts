@@ -299,13 +299,15 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
         client.on("error", () => {}).on("close", () => {
           closed = true
         })
-        void opened.then(() => {
+        const carry = async () => {
+          await opened
           const server = connect(Number(target.port), target.hostname)
           server.on("error", () => {}).on("data", (data) => {
             carried += data.length
           })
           client.pipe(server).pipe(client)
-        })
+        }
+        void carry()
       })
       yield* Effect.callback<void>((resume) => void gate.listen(0, "127.0.0.1", () => resume(Effect.void)))
       const { port } = gate.address() as AddressInfo
@@ -349,5 +351,64 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
       assert.strictEqual(yield* exitOf(failing.process), 0)
       assert.include(failing.said(), "did not answer in time")
       silent.close()
+    }).pipe(Effect.scoped))
+
+  it.live("tells extensions who is there, and delivers what was said before the agent came first", () => {
+    const told: Array<string> = []
+    const early = tone(900, ms(400))
+    return inRoom(({ call, recorder, reports, transport, until }) =>
+      Effect.gen(function*() {
+        const session = yield* transport.open({ session_id: "s1" })
+        const running = yield* Effect.forkScoped(session.run(recorder.ingress))
+        const caller = yield* call("caller")
+        yield* Effect.promise(() => caller.publish())
+        yield* Effect.promise(() => caller.say(tone(440, ms(200))))
+        yield* until(() => recorder.frames().some(({ frame }) => framesWith(440, frame.samples) > 0))
+        yield* Effect.promise(() => caller.leave())
+        yield* Fiber.join(running)
+        assert.deepStrictEqual(told, ["beforeConnect", "joined, track TR_", "linked caller", "scope closed"])
+        const frames = recorder.frames()
+        assert.isTrue(frames.slice(0, 20).every(({ frame }) => framesWith(900, frame.samples) === 1))
+        assert.isFalse(frames.slice(20).some(({ frame }) => framesWith(900, frame.samples) === 1))
+        frames.forEach(({ frame }, i) => assert.strictEqual(frame.sampleIndex, i * frameSamples))
+        assert.strictEqual((yield* reports.report)?.preconnect_frames, 20)
+      }), {
+      extensions: [{
+        beforeConnect: ({ isConnected }) => void told.push(isConnected ? "too late" : "beforeConnect"),
+        joined: ({ agentTrackSid, caller }) =>
+          Effect.acquireRelease(
+            Effect.sync(() =>
+              void told.push(`joined, track ${agentTrackSid()?.slice(0, 3)}${caller()?.identity ?? ""}`)
+            ),
+            () => Effect.sync(() => void told.push("scope closed"))
+          ),
+        linked: ({ identity }) => void told.push(`linked ${identity}`),
+        preConnectAudio: () => early
+      }]
+    })
+  })
+
+  it.live("leaves no listener behind, however a call ends", () =>
+    Effect.gen(function*() {
+      yield* nativeClient
+      const listeners = () => globalThis._ffiClientInstance?.listenerCount("ffi_event") ?? 0
+      const before = listeners()
+      for (const end of ["caller", "room", "scope", "room"] as const) {
+        yield* inRoom(({ call, recorder, room, transport, until }) =>
+          Effect.gen(function*() {
+            const session = yield* transport.open({ session_id: "s1" })
+            const running = yield* Effect.forkScoped(session.run(recorder.ingress))
+            const caller = yield* call("caller")
+            yield* Effect.promise(() => caller.publish())
+            yield* until(() => recorder.frames().length > 5)
+            if (end === "caller") yield* Effect.promise(() => caller.leave())
+            if (end === "room") yield* Effect.promise(() => rest().deleteRoom(room))
+            if (end !== "scope") yield* Fiber.join(running)
+            // The plain caller forgets its own, when it is the server that ends it: that is not ours to count.
+            caller.forget()
+          })
+        )
+      }
+      yield* untilFact(() => listeners() <= before)
     }).pipe(Effect.scoped))
 })

@@ -50,7 +50,11 @@ export interface PlainCaller {
   /** Mutes or unmutes the microphone, as a caller's own button does. */
   readonly mute: (mute: boolean) => void
   readonly leave: () => Promise<void>
+  /** Takes off the listener that the client leaves behind when the server ended the connection. */
+  readonly forget: () => void
 }
+
+const isListener = (value: unknown): value is (event: unknown) => void => typeof value === "function"
 
 /** Somebody in the room who hears everybody. */
 export const joinPlainCaller = async (url: string, token: string): Promise<PlainCaller> => {
@@ -103,6 +107,10 @@ export const joinPlainCaller = async (url: string, token: string): Promise<Plain
       return all
     },
     heardAt: () => times.slice(),
+    forget: () => {
+      const listener: unknown = Reflect.get(room, "onFfiEvent")
+      if (isListener(listener)) globalThis._ffiClientInstance?.off("ffi_event", listener)
+    },
     leave: async () => {
       await room.disconnect()
       await track?.close()
