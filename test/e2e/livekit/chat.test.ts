@@ -4,7 +4,7 @@ import { agentHasAnswered, agentIs, Call, filesHere, transcriptsOf } from "./sup
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("chat")
+const cwd = filesHere()
 
 await liveKitSuite("a caller who types", (lobby) => {
   const talk = async (name: string, options: { readonly mic?: boolean }) => {

@@ -9,7 +9,7 @@ import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 import { readWave } from "./support/Waves.ts"
 
-const cwd = filesHere("conversation")
+const cwd = filesHere()
 
 const textOf = ({ conversation }: CallSummary, who: "you" | "agent") =>
   conversation.filter((line) => line.who === who).map(({ text }) => text).join(" ")

@@ -5,7 +5,7 @@ import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 import { lastHeardOf, percentile } from "./support/Tail.ts"
 
-const cwd = filesHere("cutByText")
+const cwd = filesHere()
 
 /** Nothing of a reply is heard any more so long after its cancel was accepted (issue 7), ms. */
 const tailBoundMs = 150

@@ -7,7 +7,7 @@ import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 import { WorkerProcess } from "./support/WorkerProcess.ts"
 
-const cwd = filesHere("drain")
+const cwd = filesHere()
 
 /** Longer than the gap that ends a run of sound: the second reply is told apart from the first, which it cuts. */
 const thinkMs = 700

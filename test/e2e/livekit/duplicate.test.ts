@@ -6,7 +6,7 @@ import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 
-const cwd = filesHere("duplicate")
+const cwd = filesHere()
 
 await liveKitSuite("an identity that comes a second time", (lobby) => {
   it("as the agent: the first is out of the room, says nothing more, and tells why", async () => {

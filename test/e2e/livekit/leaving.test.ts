@@ -5,7 +5,7 @@ import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 
-const cwd = filesHere("leaving")
+const cwd = filesHere()
 
 await liveKitSuite("the end of a call", (lobby) => {
   const speaking = async (name: string, environment: Readonly<Record<string, string>>) => {

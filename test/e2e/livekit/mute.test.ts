@@ -5,7 +5,7 @@ import { agentHasAnswered, Call, filesHere } from "./support/Call.ts"
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("mute")
+const cwd = filesHere()
 
 await liveKitSuite("a caller who is muted", (lobby) => {
   it("is not heard until it is unmuted, and the call goes on", async () => {

@@ -8,7 +8,7 @@ import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { Lobby } from "./support/Lobby.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("preConnect")
+const cwd = filesHere()
 
 await liveKitSuite("a caller who speaks before the agent has come", (lobby) => {
   it("is heard, and answered as soon as the agent is there", async () => {

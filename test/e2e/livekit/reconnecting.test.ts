@@ -4,7 +4,7 @@ import { agentHasAnswered, agentIsHeard, Call, filesHere } from "./support/Call.
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("reconnecting")
+const cwd = filesHere()
 
 await liveKitSuite("a caller whose connection is lost and made again", (lobby) => {
   for (const what of ["signal", "full"] as const) {

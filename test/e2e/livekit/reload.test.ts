@@ -5,7 +5,7 @@ import { CallerProcess } from "./support/CallerProcess.ts"
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("reload")
+const cwd = filesHere()
 
 await liveKitSuite("a caller whose page was loaded anew", (lobby) => {
   it("goes on with the same call: the same identity, from another process", async () => {

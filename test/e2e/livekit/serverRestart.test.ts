@@ -6,7 +6,7 @@ import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 import { longReply, scriptedModel } from "./support/ScriptedModel.ts"
 
-const cwd = filesHere("serverRestart")
+const cwd = filesHere()
 
 await liveKitSuite("a server that is killed in a call", (lobby) => {
   const { own } = lobby.server

@@ -4,7 +4,7 @@ import { agentHasAnswered, Call, filesHere } from "./support/Call.ts"
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
 
-const cwd = filesHere("vanishing")
+const cwd = filesHere()
 
 await liveKitSuite("a caller whose process dies", (lobby) => {
   it("is waited for, and the call ends when it does not come back", async () => {

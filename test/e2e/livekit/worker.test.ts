@@ -7,7 +7,7 @@ import { Lobby } from "./support/Lobby.ts"
 import { soundRecording } from "./support/Recording.ts"
 import { WorkerProcess } from "./support/WorkerProcess.ts"
 
-const cwd = filesHere("worker")
+const cwd = filesHere()
 
 const type = async (caller: CallerProcess, text: string): Promise<void> => {
   const from = caller.facts.now
