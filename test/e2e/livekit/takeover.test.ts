@@ -26,10 +26,10 @@ const pairOf = async (lobby: Lobby, name: string, environment: Readonly<Record<s
     more: ["--leases", `sqlite:${name}.db`, "--lease-ttl", String(ttlMs)],
     environment
   }
-  const workers = [
-    await WorkerProcess.start(cwd, lobby, `${name}-a`, settings),
-    await WorkerProcess.start(cwd, lobby, `${name}-b`, settings)
-  ] as const
+  const workers = await Promise.all([
+    WorkerProcess.start(cwd, lobby, `${name}-a`, settings),
+    WorkerProcess.start(cwd, lobby, `${name}-b`, settings)
+  ])
   return {
     workers,
     [Symbol.asyncDispose]: async () => void (await Promise.all(workers.map((one) => one[Symbol.asyncDispose]())))
