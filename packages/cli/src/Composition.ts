@@ -39,8 +39,7 @@ import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
-import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
-import type { ReportsTo } from "./RuntimeReports.ts"
+import { RuntimeReports } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
 import { aboutSession } from "./SessionWatch.ts"
@@ -80,7 +79,7 @@ export interface CompositionOptions {
   /** Who follows them there for all sessions of this process; for this call only by default. */
   readonly follower?: Layer.Layer<SnapshotFollower>
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
-  readonly reports?: ReportsTo
+  readonly reports?: Layer.Layer<RuntimeReports>
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -213,7 +212,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
     Layer.provideMerge(SessionTracer.layer),
-    Layer.provideMerge(options.reports === undefined ? RuntimeReports.layerNoop : runtimeReports(options.reports)),
+    Layer.provideMerge(options.reports ?? RuntimeReports.layerNoop),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 
