@@ -46,6 +46,14 @@ export const worker = Command.make(
       )
     ),
     leaseTtl,
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Each room is a session of this control plane: its pipeline and snapshots come from there, and it is told of this runtime; the key is in RSPP_API_KEY"
+        )
+      )
+    ),
     drain: Flag.Int("drain").pipe(
       Flag.withDefault(60_000),
       Flag.withDescription("When stopped, let running sessions end within this time, in ms; default 60000")
