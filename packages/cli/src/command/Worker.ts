@@ -159,6 +159,8 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
         yield* Layer.build(Layer.provideMerge(served, listening(http, address))),
         HttpServer.HttpServer
       )
+      // Whoever keeps a connection open does not keep the worker.
+      yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
       const place = HttpServer.formatAddress(at)
       tell({ event: "listening", url: place }, `health at ${place}/readyz, metrics at ${place}/metrics`)
     }
@@ -274,7 +276,6 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
       const cut = own + taken
       if (cut === 0) cleanStop.done()
       else screen.note(`${cut} sessions were interrupted before their callers had left`)
-      http.closeAllConnections()
     })
     return yield* worker.failure.pipe(Effect.onInterrupt(() => drained))
   }).pipe(Effect.scoped)
