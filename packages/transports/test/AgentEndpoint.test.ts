@@ -314,6 +314,21 @@ describe("a job", () => {
     expect(one.service.state()).toMatchObject({ running: 1, reserved: 1 })
   })
 
+  it("that ends by itself when it is terminated is not interrupted, and not reported", async () => {
+    let end = "interrupted"
+    const one = await registered({
+      run: ({ terminated }) => Effect.andThen(terminated, Effect.sync(() => void (end = "by itself")))
+    })
+    double.offer("a")
+    double.assign("a")
+    await one.told("started")
+    double.terminate("a")
+    await one.told("terminated")
+    double.offer("b")
+    await double.heard("availability", 2)
+    expect([end, statuses()]).toEqual(["by itself", [["a", "JS_RUNNING", ""]]])
+  })
+
   it("that closes slowly holds its place, and nothing else", async () => {
     let close = () => {}
     const closing = new Promise<void>((resolve) => (close = resolve))
