@@ -59,8 +59,9 @@ export const SessionInput = Schema.Union([
   input("connection", { state: ConnectionState }),
   input("audio_ended", {}),
   input("voice_activity", { edge: Schema.Literals(["speech_started", "speech_ended"]), sample_index: Natural }),
-  // The caller's key, where that says when the caller speaks (`turn_detection: push_to_talk`).
-  input("push_to_talk", { state: Schema.Literals(["pressed", "released"]) }),
+  // The caller's key, where that says when the caller speaks (`turn_detection: push_to_talk`); `cancelled` takes back what
+  // was said since the press.
+  input("push_to_talk", { state: Schema.Literals(["pressed", "released", "cancelled"]) }),
   // How probable it is that the caller has finished, answering `predict_turn`; without `percent`, why there is no answer.
   input("turn_prediction", {
     provider_invocation_id: Id,

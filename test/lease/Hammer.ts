@@ -2,6 +2,7 @@ import { postgresServer } from "@rspp/sql/test/support/PostgresServer"
 import { RandomStreams } from "@rspp/simulation/RandomStreams"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ContenderOptions } from "./contender.child.ts"
 import { now, openLog } from "./Log.ts"
@@ -15,17 +16,40 @@ export interface HammerOptions {
   readonly seconds: number
   readonly turnEveryMs: number
   readonly seed: number
+  /** How hard they are struck; absent: as in `make lease`. */
+  readonly strikes?: Strikes
   readonly progress: (text: string) => void
   /** True: stop early. */
   readonly interrupted: () => boolean
+}
+
+interface Range {
+  readonly least: number
+  readonly most: number
+}
+
+export interface Strikes {
+  /** Processes that may be down at one time, as a part of all; those that go on have to take over what was theirs. */
+  readonly part: number
+  /** From one strike to the next, in parts of the TTL. */
+  readonly every: Range
+  /** How long a process is stopped, in parts of the TTL; some lose their leases by that, and some do not. */
+  readonly pause: Range
+}
+
+/** Those of `make lease`. */
+const usualStrikes: Strikes = {
+  part: 0.4,
+  every: { least: 0.1, most: 0.6 },
+  pause: { least: 0.5, most: 2.5 }
 }
 
 const child = join(import.meta.dirname, "contender.child.ts")
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
- * The time in which nothing is done to anybody: at the start until sessions run, and at the end until all are back. More
- * than the two TTLs within which output has to come again, so that the last faults are judged too.
+ * The time in which nothing is done to anybody: at the end, until all are back, and at the start at most, until all speak.
+ * More than the two TTLs within which output has to come again, so that the last faults are judged too.
  */
 const quietTtls = 3
 
@@ -47,7 +71,8 @@ export const hammer = async (
   const server = postgresServer()
   if ("missing" in server) return server
   const { crash, start, stop, url } = server
-  const { directory, interrupted, processes, progress, seed, sessions, ttlMs, turnEveryMs } = options
+  const { directory, interrupted, processes, progress, seed, sessions, strikes = usualStrikes, ttlMs, turnEveryMs } =
+    options
   const stream = new RandomStreams(seed).of("hammer")
   const log = openLog(join(directory, "driver.ndjson"))
   const slots: Array<Process | undefined> = Array.from({ length: processes }, () => undefined)
@@ -88,9 +113,17 @@ export const hammer = async (
   const some = (): number | undefined => {
     const free = slots.flatMap((slot, i) => slot === undefined || busy.has(i) ? [] : [i])
     // Most go on, or nobody could take anything over.
-    return busy.size >= Math.max(1, Math.floor(processes * 0.4)) || free.length === 0
+    return busy.size >= Math.max(1, Math.floor(processes * strikes.part)) || free.length === 0
       ? undefined
       : free[stream.between(0, free.length - 1)]
+  }
+
+  const ttlsBetween = ({ least, most }: Range): number =>
+    stream.between(Math.floor(ttlMs * least), Math.floor(ttlMs * most))
+  /** Whether a session of the process has given output. */
+  const speaks = (name: string): boolean => {
+    const file = join(directory, `${name}.ndjson`)
+    return existsSync(file) && readFileSync(file, "utf8").includes("\"k\":\"out\"")
   }
 
   const kill = async (): Promise<void> => {
@@ -112,7 +145,7 @@ export const hammer = async (
     busy.add(slot)
     log({ k: "pause", t: now(), p: victim.name })
     victim.child.kill("SIGSTOP")
-    await wait(stream.between(Math.floor(ttlMs * 0.5), Math.floor(ttlMs * 2.5)))
+    await wait(ttlsBetween(strikes.pause))
     log({ k: "resume", t: now(), p: victim.name })
     victim.child.kill("SIGCONT")
     busy.delete(slot)
@@ -134,7 +167,10 @@ export const hammer = async (
   const under: Set<Promise<void>> = new Set()
   try {
     for (let slot = 0; slot < processes; slot++) begin(slot, { from: slot, every: processes })
-    await wait(Math.min(quietMs, options.seconds * 250))
+    const latest = begun + Math.min(quietMs, options.seconds * 250)
+    while (performance.now() < latest && !slots.every((slot) => slot !== undefined && speaks(slot.name))) {
+      await wait(200)
+    }
     let told = 0
     let lastCrash = performance.now() - (crashEveryTtls - 1) * ttlMs
     while (performance.now() < endsAt - quietMs && !interrupted() && broken === undefined) {
@@ -148,7 +184,7 @@ export const hammer = async (
         told = performance.now()
         progress(`${Math.round((told - begun) / 1000)} s of ${options.seconds}, ${lives} processes begun`)
       }
-      await wait(stream.between(Math.floor(ttlMs * 0.1), Math.floor(ttlMs * 0.6)))
+      await wait(ttlsBetween(strikes.every))
     }
     await Promise.all(under)
     if (!interrupted()) await wait(Math.max(0, endsAt - performance.now()))

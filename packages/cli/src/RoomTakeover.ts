@@ -18,7 +18,7 @@ import { aboutSession, claimSession, watchSessions } from "./SessionWatch.ts"
 import type { ClaimedSession, WatchOptions } from "./SessionWatch.ts"
 
 /** Where a session is held: a room, and the way into it. */
-export type Place = Pick<Job, "identity" | "leaving" | "room" | "token" | "url">
+export type Place = Pick<Job, "identity" | "leaving" | "room" | "terminated" | "token" | "url">
 
 /** A session whose runtime died longer ago than this is left alone: its caller has gone, ms. */
 const abandonedAfterMs = 60_000
@@ -32,6 +32,8 @@ export interface RoomTakeoverOptions {
   readonly server: LiveKitKeys & { readonly url: string }
   readonly sessions: number
   readonly spec: NormalizedSpec
+  /** Whether a session can go on here, by the hash of the pipeline that it runs. */
+  readonly isWanted: (hash: string) => boolean
   /** Goes on with a session in its room, until it has ended. */
   readonly run: (claimed: ClaimedSession, place: Place) => Effect.Effect<void, JobFailure, Scope.Scope>
   readonly tell: (event: Readonly<Record<string, string | number | boolean>>, words: string | undefined) => void
@@ -45,7 +47,6 @@ export interface RoomTakeoverOptions {
  */
 export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOptions) {
   const { authority, leases, server, sessions, spec, states, tell, worker } = options
-  const { hash } = aboutSession(spec).pipeline
   const tokens = Context.get(yield* Layer.build(AccessTokens.layer(server)), AccessTokens)
   const itself = Context.get(
     yield* Layer.build(
@@ -80,7 +81,14 @@ export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOp
         Effect.gen(function*() {
           tell({ event: "joins", session_id, room, message }, `${session_id}: joins by itself: ${message}`)
           const token = yield* tokens.join({ room, identity, kind: "agent" })
-          yield* options.run(claimed, { identity, room, token, url: server.url, leaving: () => Effect.void })
+          yield* options.run(claimed, {
+            identity,
+            room,
+            token,
+            url: server.url,
+            leaving: () => Effect.void,
+            terminated: Effect.never
+          })
         }))
     )
   })
@@ -93,7 +101,7 @@ export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOp
     abandonedAfter: abandonedAfterMs,
     sessions,
     room: yield* Semaphore.make(sessions),
-    isWanted: (about) => about?.room !== undefined && about.pipeline.hash === hash,
+    isWanted: (about) => about?.room !== undefined && options.isWanted(about.pipeline.hash),
     goOn: (lease) =>
       goOn(lease).pipe(endsAlone((message) => {
         const { authority_epoch, session_id } = lease

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
 import { recordingPath } from "../../support/Program.ts"
-import { agentHasAnswered, agentIs, agentIsHeard, Call, filesHere } from "./support/Call.ts"
+import { agentHasAnswered, agentIsHeard, Call, filesHere, meetAgent } from "./support/Call.ts"
 import { CallerProcess } from "./support/CallerProcess.ts"
 import { liveKitSuite } from "./support/LiveKitSuite.ts"
 import { soundRecording } from "./support/Recording.ts"
@@ -41,7 +41,7 @@ await liveKitSuite("an identity that comes a second time", (lobby) => {
     await agentHasAnswered(call.caller, from)
     await using second = await CallerProcess.join(await lobby.seat(call.room, Call.callerIdentity))
     await call.caller.next("disconnected", ({ reason }) => reason === "DUPLICATE_IDENTITY")
-    await Promise.all([second.next("track"), second.next("micSubscribed"), agentIs(second, "listening")])
+    await meetAgent(second)
     from = second.facts.now
     await second.say(recordingPath("something"))
     await agentHasAnswered(second, from)

@@ -480,19 +480,22 @@ class Kernel implements KernelSession {
   }
 
   /** The caller's key: a press cuts at once what may be heard. */
-  #key(input: InputOf<"push_to_talk">): void {
+  #key({ state }: InputOf<"push_to_talk">): void {
     const { gateway, idle, listening, speculation, turns } = this.#m
     if (this.#over) return
-    const pressed = input.state === "pressed"
-    if (!listening.key(input.state)) {
+    const pressed = state === "pressed"
+    const taken = state === "cancelled" ? listening.takeBack() : undefined
+    if (state === "cancelled" ? taken === undefined : !listening.key(state)) {
       gateway.event({
         lane: "TelemetryLane",
         payload_class: "metadata",
-        reason: `push_to_talk_ignored: ${input.state}`
+        reason: `push_to_talk_ignored: ${state}`
       })
       return
     }
     idle.active()
+    if (taken !== undefined) speculation.withdraw("taken_back")
+    if (taken?.recognition !== undefined) this.#unanswered(taken.recognition, "taken_back")
     if (pressed) speculation.withdraw("caller_went_on")
     if (pressed && this.#bargeInEnabled) this.#cut(turns.audible)
   }
@@ -869,7 +872,7 @@ class Kernel implements KernelSession {
 
   /** The caller is gone, or the program stops: what is open ends, and then the session. */
   #finish(reason: string): void {
-    const { bargeIn, gateway, idle, invocations, listening, speculation, turns } = this.#m
+    const { bargeIn, idle, invocations, listening, speculation, turns } = this.#m
     this.#over = true
     speculation.withdraw("session_ended")
     idle.waiting(false)
@@ -878,9 +881,13 @@ class Kernel implements KernelSession {
     const open = listening.close()
     // The session waits for the end of each call: none may wait for a marker that was lost.
     invocations.cancelAll("session_ended")
-    if (open === undefined) return
-    // The utterance that was under way ends in one recorded outcome.
-    gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: open })
+    if (open !== undefined) this.#unanswered(open, reason)
+  }
+
+  /** An utterance that was under way and becomes no turn ends in one recorded outcome. */
+  #unanswered(recognition: string, reason: string): void {
+    const { gateway } = this.#m
+    gateway.signal("reject", "RK-25", { event_scope: "session", reason, provider_invocation_id: recognition })
     gateway.decision({
       outcome_kind: "reject",
       phase: "pre_turn",

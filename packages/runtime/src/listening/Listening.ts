@@ -58,6 +58,11 @@ export interface SessionListening {
   ) => Heard | undefined
   /** The caller's key (push-to-talk). True when it begins or ends an utterance by that. */
   readonly key: (state: "pressed" | "released") => boolean
+  /**
+   * The caller takes back what it said since the press, and its key is up. Undefined when there was nothing to take back;
+   * `recognition` is what was under way, unless that had been lost before.
+   */
+  readonly takeBack: () => { readonly recognition: string | undefined } | undefined
   /** The agent is heard: what the caller says next does not go on with what it said before. */
   readonly answered: () => void
   readonly predicted: (input: InputOf<"turn_prediction">) => void
@@ -86,7 +91,8 @@ export interface SessionListening {
  * text, and the endpoint waits for its answer up to `end_of_turn.timeout_ms`, never past `endpointing.max_ms`.
  *
  * With `turn_detection: push_to_talk` the caller's key alone begins and ends utterances: from the press, without a prefix,
- * to the release; then the turn is proposed as soon as the text is there. Voice activity does nothing.
+ * to the release; then the turn is proposed as soon as the text is there. Voice activity does nothing. What was said since
+ * the press can be taken back until then, which is a recorded loss.
  *
  * What was learned or predicted is told: a telemetry event `endpoint_<reason>` with the delay in ms as its `amount`
  * (absent: 0) comes before each proposal of a session with dynamic endpointing or an end-of-turn model.
@@ -250,6 +256,17 @@ const openListening = (options: ListeningOptions): SessionListening => {
     })
   }
 
+  /** Nobody waits for the utterance any more. */
+  const drop = (reason: string): string | undefined => {
+    const current = utterance
+    if (current === undefined) return undefined
+    context.disarm(endpointTimer)
+    context.disarm(utteranceTimer)
+    invocations.cancel(current.recognition, reason)
+    utterance = undefined
+    return current.recognition
+  }
+
   return {
     audio: (sampleIndex, samples) => {
       newestSample = sampleIndex + samples
@@ -358,14 +375,11 @@ const openListening = (options: ListeningOptions): SessionListening => {
       utterance = undefined
       return true
     },
-    close: () => {
-      const current = utterance
-      if (current === undefined) return undefined
-      context.disarm(endpointTimer)
-      context.disarm(utteranceTimer)
-      invocations.cancel(current.recognition, "session_ended")
-      utterance = undefined
-      return current.recognition
-    }
+    takeBack: () => {
+      if (!byKey || (!speaking && utterance === undefined)) return undefined
+      speaking = false
+      return { recognition: drop("taken_back") }
+    },
+    close: () => drop("session_ended")
   }
 }

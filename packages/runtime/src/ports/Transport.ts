@@ -20,8 +20,11 @@ export interface TransportIngress {
   readonly connection: (state: ConnectionState) => void
   /** The caller typed a message. `idempotencyKey`, where the client has one, makes of a repeated message one. */
   readonly text: (text: string, idempotencyKey?: string) => void
-  /** The caller pressed or released its key; of use in sessions with `turn_detection: push_to_talk`. */
-  readonly pushToTalk: (state: "pressed" | "released") => void
+  /**
+   * The caller pressed or released its key, or takes back what it said since the press; of use in sessions with
+   * `turn_detection: push_to_talk`.
+   */
+  readonly pushToTalk: (state: "pressed" | "released" | "cancelled") => void
   /** The caller's audio stream has ended (a file's end, a hang-up). */
   readonly audioEnded: () => void
 }

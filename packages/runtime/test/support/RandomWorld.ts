@@ -286,7 +286,8 @@ export class RandomWorld {
         this.laws.audio(sequence, this.#now)
         if (dice.chance(0.95)) this.#speaking = !this.#speaking
         if (this.header.session_config.turn_detection === "push_to_talk") {
-          return this.#step({ type: "push_to_talk", state: this.#speaking ? "pressed" : "released" })
+          const key = this.#speaking ? "pressed" : dice.chance(0.8) ? "released" : "cancelled"
+          return this.#step({ type: "push_to_talk", state: key })
         }
         return this.#step({
           type: "voice_activity",

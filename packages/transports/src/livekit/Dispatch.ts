@@ -3,8 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { AgentDispatchClient, ServerError } from "livekit-server-sdk"
+import { AgentDispatchClient, RoomServiceClient, ServerError } from "livekit-server-sdk"
 import type { AgentDispatch } from "livekit-server-sdk"
 import type { LiveKitKeys } from "./AccessTokens.ts"
 
@@ -58,6 +59,10 @@ export interface DispatchOptions extends LiveKitKeys {
   /** How long a request may take, ms. Default {@link defaultDispatchMs}. */
   readonly withinMs?: number
 }
+
+/** How often it is looked whether somebody who was removed is gone, and for how long, ms. */
+const goneEveryMs = 20
+const goneWithinMs = 1_000
 
 /** As long as LiveKit's own client waits. */
 export const defaultDispatchMs = 10_000
@@ -120,6 +125,13 @@ export class Dispatch extends Context.Service<Dispatch, {
   ) => Effect.Effect<DispatchedAgent, DispatchFailure>
   /** The dispatches of a room. Fails with `not_found` or `overloaded` when there is no such room. */
   readonly list: (room: string) => Effect.Effect<ReadonlyArray<DispatchedAgent>, DispatchFailure>
+  /**
+   * Removes whoever is in the room under that identity; they are gone when this returns. livekit-server takes the job of an
+   * agent that is pushed out by another of its identity for the other's, and ends that: so the place is vacated first.
+   */
+  readonly vacate: (
+    request: { readonly room: string; readonly identity: string }
+  ) => Effect.Effect<void, DispatchFailure>
   /** Takes a dispatch back: its job is terminated, and its agent removed from the room. */
   readonly remove: (
     request: { readonly room: string; readonly dispatch_id: string }
@@ -141,7 +153,28 @@ export class Dispatch extends Context.Service<Dispatch, {
             orElse: () => Effect.fail(failure("timeout", `${what}: no answer within ${withinMs} ms`))
           })
         )
+      const rooms = new RoomServiceClient(
+        options.url.replace(/^ws/iu, "http"),
+        options.apiKey,
+        Redacted.value(options.apiSecret),
+        { requestTimeout: Math.ceil(withinMs / 1000) }
+      )
+      const isThere = (room: string, identity: string) =>
+        ask(`the participants of ${room} could not be listed`, () => rooms.listParticipants(room)).pipe(
+          Effect.map((there) => there.some((participant) => participant.identity === identity))
+        )
       return Dispatch.of({
+        vacate: Effect.fn("Dispatch.vacate")(function*({ identity, room }) {
+          if (!(yield* isThere(room, identity))) return
+          yield* ask(`${identity} could not be removed from ${room}`, () => rooms.removeParticipant(room, identity))
+            .pipe(
+              Effect.catchIf(({ fault }) => fault === "not_found", () => Effect.void)
+            )
+          yield* isThere(room, identity).pipe(
+            Effect.repeat({ while: (there) => there, schedule: Schedule.spaced(goneEveryMs) }),
+            Effect.timeoutOption(goneWithinMs)
+          )
+        }),
         create: ({ agentName, metadata, room }) =>
           ask(
             `${agentName} could not be sent to ${room}`,

@@ -48,6 +48,7 @@ export interface RoomCallOptions {
   readonly subscriptionMs: number
   readonly callerIdentity?: string | undefined
   readonly callerReturnMs?: number | undefined
+  readonly callerLeaveMs?: number | undefined
   readonly callerWaitMs?: number | undefined
   readonly silenceMs?: number | undefined
   readonly stallMs?: number | undefined
@@ -109,6 +110,7 @@ export class RoomCall {
     this.#caller = new LinkedCaller(now, {
       identity: options.callerIdentity,
       returnMs: options.callerReturnMs,
+      leaveMs: options.callerLeaveMs,
       waitMs: options.callerWaitMs
     })
     this.#line = new LineWatch(options)
@@ -166,7 +168,8 @@ export class RoomCall {
   tick(): void {
     if (this.#onEnd === undefined) return
     const now = this.#options.nowMs()
-    this.#changed(this.#caller.tick(now))
+    // Without a connection nobody can be seen to come; it is made in time, or lost.
+    if (!this.#reconnecting) this.#changed(this.#caller.tick(now))
     if (this.#output.waitedMs() >= stuckCaptureMs) {
       this.#lose(roomFailure(`The native client did not take the agent's audio within ${stuckCaptureMs} ms.`))
     }
@@ -207,6 +210,7 @@ export class RoomCall {
     const reconnected = () => {
       this.#reconnecting = false
       this.reconnects += 1
+      this.#caller.resumed(this.#options.nowMs())
       this.#output.release("reconnecting")
       this.#lookAround()
       if (this.#caller.present) this.#tell("connected")

@@ -34,6 +34,8 @@ export interface RoomOptions extends RoomAddress {
   readonly callerIdentity?: string
   /** How long a caller who was cut off may take to come back, ms. Default 20 s. */
   readonly callerReturnMs?: number
+  /** How long a caller who left may take to come back, as a client does that connects anew, ms. Default 2 s. */
+  readonly callerLeaveMs?: number
   /** How long to wait for somebody to come at all, ms. Default 5 min. */
   readonly callerWaitMs?: number
   /** A line without audio for this long is `silence`, ms. Default 2 s. */

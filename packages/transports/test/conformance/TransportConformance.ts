@@ -48,7 +48,7 @@ type Event =
   | { readonly type: "connection"; readonly state: ConnectionState; readonly atMs: number }
   | { readonly type: "audio_ended"; readonly atMs: number }
   | { readonly type: "text"; readonly text: string; readonly atMs: number }
-  | { readonly type: "push_to_talk"; readonly state: "pressed" | "released"; readonly atMs: number }
+  | { readonly type: "push_to_talk"; readonly state: "pressed" | "released" | "cancelled"; readonly atMs: number }
 
 /** An ingress that keeps everything. */
 export const recordingIngress = (clock: Clock.Clock, accept = (_frame: AudioFrame) => true) => {

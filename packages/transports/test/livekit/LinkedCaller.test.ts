@@ -29,7 +29,7 @@ describe("LinkedCaller", () => {
     assert.strictEqual(caller.came(person("bot", ParticipantKind.AGENT))?.type, "linked")
   })
 
-  it.each([DisconnectReason.CLIENT_INITIATED, DisconnectReason.ROOM_DELETED, DisconnectReason.USER_REJECTED])(
+  it.each([DisconnectReason.ROOM_DELETED, DisconnectReason.USER_REJECTED])(
     "is gone at once when it leaves for reason %s",
     (reason) => {
       const caller = linked()
@@ -38,6 +38,31 @@ describe("LinkedCaller", () => {
       assert.strictEqual(caller.identity, "ann")
     }
   )
+
+  it("is gone soon after it left, unless it comes again: a client that connects anew leaves first", () => {
+    const left = () => {
+      const caller = linked({ leaveMs: 100, returnMs: 1000 })
+      assert.strictEqual(caller.left("ann", DisconnectReason.CLIENT_INITIATED, 10)?.type, "away")
+      assert.isUndefined(caller.tick(109))
+      return caller
+    }
+    assert.deepStrictEqual(left().tick(110), { type: "gone", message: "The caller left." })
+    const again = left()
+    assert.strictEqual(again.came(person("ann"))?.type, "back")
+    assert.isUndefined(again.tick(5000))
+  })
+
+  it("has its whole time again when our own connection is there again", () => {
+    const caller = linked({ returnMs: 1000 })
+    caller.left("ann", undefined, 10)
+    caller.resumed(900)
+    assert.isUndefined(caller.tick(1899))
+    assert.strictEqual(caller.tick(1900)?.type, "gone")
+    const waiting = new LinkedCaller(0, { waitMs: 1000 })
+    waiting.resumed(900)
+    assert.isUndefined(waiting.tick(1899))
+    assert.strictEqual(waiting.tick(1900)?.type, "gone")
+  })
 
   it.each([
     undefined,

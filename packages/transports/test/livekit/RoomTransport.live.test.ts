@@ -135,7 +135,7 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
         assert.strictEqual([...caller.room.remoteParticipants.values()][0]?.kind, ParticipantKind.AGENT)
         yield* Effect.promise(() => caller.leave())
         yield* Fiber.join(running)
-        assert.deepStrictEqual(statesOf(recorder), ["connected", "audio_ended", "ended"])
+        assert.deepStrictEqual(statesOf(recorder), ["connected", "disconnected", "audio_ended", "ended"])
         const frames = recorder.frames()
         frames.forEach(({ frame }, i) => {
           assert.strictEqual(frame.samples.length, frameSamples)
@@ -172,7 +172,14 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
         yield* Effect.promise(() => other.leave())
         yield* Effect.promise(() => again.leave())
         yield* Fiber.join(running)
-        assert.deepStrictEqual(statesOf(recorder), ["connected", "disconnected", "connected", "audio_ended", "ended"])
+        assert.deepStrictEqual(statesOf(recorder), [
+          "connected",
+          "disconnected",
+          "connected",
+          "disconnected",
+          "audio_ended",
+          "ended"
+        ])
         assert.strictEqual((yield* reports.report)?.caller_returns, 1)
         const frames = recorder.frames()
         const spanMs = frames.at(-1)!.atMs - frames[0]!.atMs
@@ -352,7 +359,7 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
       yield* untilFact(() => agent.said().includes("connected"))
       yield* Effect.promise(() => caller.leave())
       assert.strictEqual(yield* exitOf(agent.process), 0)
-      assert.strictEqual(agent.said(), "joined\nconnected\nended\ndone\n")
+      assert.strictEqual(agent.said(), "joined\nconnected\ndisconnected\nended\ndone\n")
       const silent = createServer(() => {})
       yield* Effect.callback<void>((resume) => void silent.listen(0, "127.0.0.1", () => resume(Effect.void)))
       const { port } = silent.address() as AddressInfo

@@ -1,11 +1,7 @@
-import { spawn } from "node:child_process"
-import type { ChildProcess } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { join } from "node:path"
 import type { Ended } from "../../../support/Program.ts"
 import type { Seat } from "./CallerProcess.ts"
-
-const program = fileURLToPath(new URL("../../../../packages/cli/bin/rspp.js", import.meta.url))
+import { ProgramProcess } from "./ProgramProcess.ts"
 
 /** What `rspp room join --json` says of the call at its end, as far as tests look at it. */
 export interface CallSummary {
@@ -16,26 +12,9 @@ export interface CallSummary {
   readonly utterances: number
 }
 
-/** The agent: the program as its users start it, in a process of its own. With `await using` it never outlives a test. */
-export class AgentProcess {
-  readonly ended: Promise<Ended>
-  protected readonly child: ChildProcess
-
-  protected constructor(cwd: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) {
-    const { HOME, PATH, TMPDIR } = process.env
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd,
-      env: { HOME, PATH, TMPDIR, ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    this.child = child
-    let [stdout, stderr] = ["", ""]
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
-    this.ended = new Promise((resolve) => void child.on("close", (code) => resolve({ code, stdout, stderr })))
-  }
-
-  /** `rspp room join`, recording into `timeline` of `cwd`. */
+/** `rspp room join`: the agent of one room. */
+export class AgentProcess extends ProgramProcess {
+  /** In the room of the seat, recording into `timeline` of `cwd`. */
   static join(
     cwd: string,
     { token, url }: Seat,
@@ -49,19 +28,16 @@ export class AgentProcess {
     )
   }
 
-  signal(name: NodeJS.Signals): void {
-    this.child.kill(name)
-  }
-
   /** Waits for its end, which must be a good one; says what came of the call. */
   async summary(): Promise<CallSummary> {
-    const { code, stderr, stdout } = await this.ended
-    if (code !== 0) throw new Error(`the agent ended with ${code}:\n${stderr}\n${stdout}`)
+    const { stdout } = await this.good()
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as CallSummary
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGKILL")
-    await this.ended
+  /** Waits for its end, which must be a good one. */
+  async good(): Promise<Ended> {
+    const ended = await this.ended
+    if (ended.code !== 0) throw new Error(`the agent ended with ${ended.code}:\n${ended.stderr}\n${ended.stdout}`)
+    return ended
   }
 }

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { afterAll } from "vitest"
+import { basename, join } from "node:path"
+import { afterAll, expect } from "vitest"
 import { AgentProcess } from "./AgentProcess.ts"
 import { CallerProcess } from "./CallerProcess.ts"
 import type { EventOf, JoinOptions } from "./CallerProcess.ts"
@@ -12,10 +12,16 @@ const stateAttribute = "lk.agent.state"
 const finalAttribute = "lk.transcription_final"
 const transcriptionTopic = "lk.transcription"
 
-/** A directory for the files of one test file; removed at its end. */
+/** A directory for the files of one test file; removed at its end, unless RSPP_KEEP_CALLS names one to move it to. */
 export const filesHere = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "rspp-livekit-e2e-"))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  const keep = process.env["RSPP_KEEP_CALLS"]
+  afterAll(() => {
+    if (keep !== undefined && keep !== "") {
+      cpSync(directory, join(keep, basename(expect.getState().testPath ?? "", ".test.ts")), { recursive: true })
+    }
+    rmSync(directory, { recursive: true, force: true })
+  })
   return directory
 }
 
@@ -37,6 +43,12 @@ export const agentIs = async (caller: CallerProcess, state: string, from = 0): P
       (fact.event === "participant" && fact.attributes[stateAttribute] === state),
     { from }
   )
+}
+
+/** Waits until an agent has come into the caller's room, listens, and each can hear the other. */
+export const meetAgent = async (caller: CallerProcess): Promise<void> => {
+  await caller.next("participant", ({ kind }) => kind === "AGENT")
+  await Promise.all([caller.next("track"), caller.next("micSubscribed"), agentIs(caller, "listening")])
 }
 
 /** Waits until the agent has begun to speak since `from`, and until it can be heard. */

@@ -77,8 +77,10 @@ export type CallerNews =
   | { readonly event: "published"; readonly sid: string }
   /** The agent (or another) has subscribed to the caller's microphone. */
   | { readonly event: "micSubscribed" }
-  /** The first and the last sample of what was to be said leave this process. */
-  | { readonly event: "saying" | "said"; readonly id: string }
+  /** The first sample of what was to be said leaves this process. */
+  | { readonly event: "saying"; readonly id: string }
+  /** The last one does. So long before was the last of them that can be heard. */
+  | { readonly event: "said"; readonly id: string; readonly quietMs: number }
   /** A text stream: its attributes, each piece of it, and the whole. `stream` names it. */
   | {
     readonly event: "textOpened"

@@ -1,23 +1,24 @@
 import type { CallerProcess } from "./CallerProcess.ts"
 import type { Recording } from "./Recording.ts"
 
-const shown = (ms: number | undefined) => (ms === undefined ? "-" : ms.toFixed(0)).padStart(8)
+const shown = (ms: number | undefined) => (ms === undefined ? "-" : ms.toFixed(0)).padStart(9)
 
 /**
- * From the caller's last sample to the first sound of the reply at the caller's ear, in ms, with its parts, a line for each
- * turn that was spoken:
+ * From the last sound of what the caller said to the first of the reply at the caller's ear, in ms, with its parts, a line
+ * for each turn that was spoken:
  *
- * - `way in`: until the agent had the sample (its frames' clock: the caller's queue, WebRTC, jitter buffer)
- * - `endpoint`: until the turn was opened (voice activity, recogniser, endpointing)
- * - `reply`: until the first voice chunk was there (model and voice)
- * - `egress`: until the agent's side took it as playing (kernel, egress queue)
- * - `way out`: until it was heard (the native client's queue, WebRTC, jitter buffer)
+ * - `way in`: until the agent's voice activity had heard the end: WebRTC, jitter buffer, and the quiet that makes an end
+ * - `endpoint`: until the turn was opened: recogniser, endpointing
+ * - `reply`: until the first sound of the voice was there: model and voice
+ * - `kernel`: until it was in the egress queue, which plays
+ * - `way out`: until it was heard: egress queue, WebRTC, jitter buffer
  *
- * It is a statement, not a test.
+ * Each thing that was said must have become a turn. It is a statement, not a test.
  */
 export const describeLatency = (recording: Recording, caller: CallerProcess): string => {
-  const lines = caller.all("said").flatMap((said) => {
-    const opened = recording.signals("turn_open").find(({ atMs }) => atMs > said.wallMs - 500)
+  const lines = caller.all("said").flatMap((said, i) => {
+    const endedMs = said.wallMs - said.quietMs
+    const opened = recording.signals("turn_open")[i]
     if (opened === undefined) return []
     const ofTurn = (type: string) => recording.inputs(type).find(({ turn_id }) => turn_id === opened.turn_id)?.atMs
     const ended = recording.inputs("voice_activity").findLast(({ atMs, edge }) =>
@@ -32,16 +33,19 @@ export const describeLatency = (recording: Recording, caller: CallerProcess): st
       [
         opened.turn_id ?? "",
         ...[
-          part(said.wallMs, ended?.atMs),
+          part(endedMs, ended?.atMs),
           part(ended?.atMs, opened.atMs),
           part(opened.atMs, voice),
           part(voice, playing),
           part(playing, heard),
-          part(said.wallMs, heard)
+          part(endedMs, heard)
         ].map(shown)
       ].join("")
     ]
   })
-  const head = ["      ", ...["off", "endpoint", "reply", "egress", "way out", "all"].map((name) => name.padStart(8))]
+  const head = [
+    "      ",
+    ...["way in", "endpoint", "reply", "kernel", "way out", "all"].map((name) => name.padStart(9))
+  ]
   return [head.join(""), ...lines].join("\n")
 }

@@ -1,34 +1,41 @@
 import type { CallerProcess } from "./CallerProcess.ts"
+import type { Heard } from "./Ear.ts"
 import type { Recording } from "./Recording.ts"
 
 /** The clocks of two processes of one machine differ by no more than this, ms: each is rounded to 1 ms. */
 const clocksMs = 2
 
+/** By the clock of the machine. */
+interface LastHeard {
+  readonly endedMs: number
+  /** As the caller's process received it: never earlier. */
+  readonly receivedEndedMs: number
+}
+
+/** The last sound of the runs that began before `untilMs`. `offsetMs` makes a run's times those of the machine. */
+export const lastHeard = (
+  runs: ReadonlyArray<Heard & { readonly offsetMs: number }>,
+  untilMs: number
+): LastHeard => {
+  const last = runs.findLast(({ beganMs, offsetMs }) => beganMs + offsetMs < untilMs)
+  if (last === undefined) throw new Error("nothing was heard before the cut")
+  return { endedMs: last.endedMs + last.offsetMs, receivedEndedMs: last.receivedEndedMs + last.offsetMs }
+}
+
 /**
- * When the last sound of the reply that was cut was heard, by the clock of the machine: of all that the caller heard, the
- * run before the next reply's playback began, which is looked for after the cut. Nothing else of it may come later.
+ * The last sound of the reply that was cut, at the caller's ear: of the runs that began before the next reply's playback.
+ * Whatever is heard of it later, a pause after the cut, counts.
  */
 export const lastHeardOf = (
   recording: Recording,
   caller: CallerProcess,
   cut: { readonly atMs: number; readonly turn_id?: string }
-): { readonly endedMs: number; readonly receivedEndedMs: number } => {
+): LastHeard => {
   const next = recording.inputs("playback_started").find(({ atMs, turn_id }) =>
     atMs > cut.atMs && turn_id !== cut.turn_id
   )
-  const until = next === undefined ? Infinity : next.atMs - clocksMs
-  // News of the end of a run is told later than its times: both clocks of the caller differ by the same.
-  const runs = caller.all("heard").map((heard) => {
-    const offset = heard.wallMs - heard.monoMs
-    return {
-      beganMs: heard.beganMs + offset,
-      endedMs: heard.endedMs + offset,
-      receivedEndedMs: heard.receivedEndedMs + offset
-    }
-  })
-  const last = runs.findLast(({ beganMs }) => beganMs < until)
-  if (last === undefined) throw new Error(`nothing was heard of ${cut.turn_id} before it was cut`)
-  return last
+  const runs = caller.all("heard").map((heard) => ({ ...heard, offsetMs: heard.wallMs - heard.monoMs }))
+  return lastHeard(runs, next === undefined ? Infinity : next.atMs - clocksMs)
 }
 
 /** By the nearest rank. */

@@ -141,7 +141,11 @@ const speak = async () => {
     leavesMs = Math.min(beginsMs + 20, performance.now() + micQueueMs)
     said.put(frame, leavesMs - joinedMs)
     if (first !== undefined) tell({ event: "saying", id: first.id }, leavesMs - 20)
-    if (last !== undefined) tell({ event: "said", id: last.id }, leavesMs)
+    if (last !== undefined) {
+      const padding = (frameSamples - (last.samples.length % frameSamples)) % frameSamples
+      const quiet = last.samples.length - 1 - last.samples.findLastIndex((sample) => Math.abs(sample) >= audibleFrom)
+      tell({ event: "said", id: last.id, quietMs: round(((quiet + padding) * 1000) / rate) }, leavesMs)
+    }
   }
 }
 

@@ -30,10 +30,9 @@ export const digitDefaults = { prefix: "The caller pressed the keys ", pauseMs: 
 /**
  * What a front end or a telephone sends besides audio and text.
  *
- * - RPC `start_turn` and `end_turn`, of LiveKit's push-to-talk examples, press and release the caller's key. They do
- *   something in sessions with `turn_detection: push_to_talk`. `cancel_turn` is answered with an error: a session has no
- *   way to forget what was said since the press, so the key stays down, and `end_turn` ends the turn. Calls of others
- *   than the caller are refused.
+ * - RPC `start_turn`, `end_turn` and `cancel_turn`, of LiveKit's push-to-talk examples, press and release the caller's
+ *   key, and take back what was said since the press. They do something in sessions with `turn_detection: push_to_talk`.
+ *   Calls of others than the caller are refused.
  * - DTMF (`digits`, off by default): keys that are pressed within 1.5 s of each other, or up to `#`, are typed text with
  *   a prefix, at most 64 of them.
  *
@@ -45,25 +44,19 @@ export const dataInput = (options?: { readonly digits?: DigitText }): RoomExtens
   const digits = options?.digits
   return {
     joined: ({ caller, ingress, room }) => {
-      const press = (state: "pressed" | "released") => async ({ callerIdentity }: RpcInvocationData) => {
+      const key = (state: "pressed" | "released" | "cancelled") => async ({ callerIdentity }: RpcInvocationData) => {
         if (callerIdentity !== caller()?.identity) {
           throw new RpcError(RpcError.ErrorCode.APPLICATION_ERROR, "only the caller of this session has a key")
         }
         ingress.pushToTalk(state)
         return "ok"
       }
-      const cancel = async () => {
-        throw new RpcError(
-          RpcError.ErrorCode.APPLICATION_ERROR,
-          "this agent cannot forget a turn that has begun; end_turn ends it"
-        )
-      }
       return Effect.gen(function*() {
         yield* Effect.acquireRelease(
           Effect.sync(() => {
-            room.localParticipant?.registerRpcMethod(turnMethods.start, press("pressed"))
-            room.localParticipant?.registerRpcMethod(turnMethods.end, press("released"))
-            room.localParticipant?.registerRpcMethod(turnMethods.cancel, cancel)
+            room.localParticipant?.registerRpcMethod(turnMethods.start, key("pressed"))
+            room.localParticipant?.registerRpcMethod(turnMethods.end, key("released"))
+            room.localParticipant?.registerRpcMethod(turnMethods.cancel, key("cancelled"))
           }),
           () =>
             Effect.sync(() => {
@@ -79,7 +72,7 @@ export const dataInput = (options?: { readonly digits?: DigitText }): RoomExtens
           finished.offer(pressed)
           pressed = ""
         }
-        const key = (_: number, digit: string, participant: RemoteParticipant) => {
+        const dial = (_: number, digit: string, participant: RemoteParticipant) => {
           if (participant.identity !== caller()?.identity) return
           if (digit !== endKey) pressed += digit
           if (digit === endKey || pressed.length >= maxDigits) finish()
@@ -96,8 +89,8 @@ export const dataInput = (options?: { readonly digits?: DigitText }): RoomExtens
           }
         })
         yield* Effect.acquireRelease(
-          Effect.sync(() => room.on(RoomEvent.DtmfReceived, key)),
-          () => Effect.sync(() => room.off(RoomEvent.DtmfReceived, key))
+          Effect.sync(() => room.on(RoomEvent.DtmfReceived, dial)),
+          () => Effect.sync(() => room.off(RoomEvent.DtmfReceived, dial))
         )
         yield* Effect.forkScoped(named("keys of a telephone")(collect))
       })

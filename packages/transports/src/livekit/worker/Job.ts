@@ -4,6 +4,9 @@ import type { Effect, Exit, Redacted } from "effect"
 /** A job cannot go on. `message` is shown to the operators of the LiveKit server; secrets are taken out of it. */
 export class JobFailure extends Schema.TaggedError<JobFailure>()("JobFailure", { message: Schema.String }) {}
 
+/** How long a job that the server has ended may take to end by itself, ms. */
+export const terminationMs = 2_000
+
 /** What a server offers: a room, and what is known of it. */
 export interface JobOffer {
   readonly job_id: string
@@ -24,6 +27,11 @@ export interface Job extends JobOffer {
   /** Joins the room under `identity`, as an agent. */
   readonly token: Redacted.Redacted<string>
   readonly identity: string
+  /**
+   * Done when the server has ended the job: its room or its dispatch was deleted, or another agent took its place. A job
+   * that does not end by itself then is interrupted after {@link terminationMs}.
+   */
+  readonly terminated: Effect.Effect<void>
   /**
    * Tells the server how the job has ended. It is told by itself when the job's effect ends, before the job's scope is
    * closed; a job that leaves the room within its effect calls this first, as livekit-server takes an agent that leaves

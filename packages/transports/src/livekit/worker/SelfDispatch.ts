@@ -47,7 +47,7 @@ interface Waiting {
  */
 export class SelfDispatch extends Context.Service<SelfDispatch, {
   /**
-   * Joins the room under `identity`, which removes whoever is there under it, and runs `session` as the job; ends when that
+   * Removes whoever is in the room under `identity`, joins under it, and runs `session` as the job; ends when that
    * has ended. Fails with a `DispatchFailure` when the server does not assign the job in time: then nothing has begun.
    */
   readonly to: (
@@ -96,6 +96,7 @@ const make = Effect.fnUntraced(function*(options: SelfDispatchOptions) {
         Effect.sync(() => waiting.set(key, { identity, begin })),
         () => Effect.sync(() => waiting.delete(key))
       )
+      yield* dispatch.vacate({ room, identity })
       const created = yield* dispatch.create({ room, agentName: name, metadata: key })
       const assigned = yield* Effect.timeoutOption(Deferred.await(begun), assignedWithinMs)
       if (assigned._tag === "None") {

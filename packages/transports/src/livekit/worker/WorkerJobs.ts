@@ -2,12 +2,14 @@ import { AvailabilityResponse, JobStatus, UpdateJobStatus } from "@livekit/proto
 import type { AvailabilityRequest, JobAssignment } from "@livekit/protocol"
 import { scrubSecrets } from "@rspp/contracts/Secrets"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import * as Redacted from "effect/Redacted"
 import type { Scope } from "effect"
 import type { ServerSaying, WorkerSaying } from "./AgentEndpoint.ts"
+import { terminationMs } from "./Job.ts"
 import type { Job, JobFailure, JobOffer } from "./Job.ts"
 import type { JobSlots, Refusal } from "./JobSlots.ts"
 import type { WorkerEvent } from "./WorkerEvent.ts"
@@ -57,7 +59,8 @@ export const makeWorkerJobs = Effect.fnUntraced(function*(options: WorkerJobsOpt
   const waiting = yield* FiberMap.make<string>()
   const running = yield* FiberMap.make<string>()
   const offers = new Map<string, JobOffer>()
-  const terminated = new Set<string>()
+  /** Jobs that run, each with what is done when the server has ended it. */
+  const terminations = new Map<string, Deferred.Deferred<void>>()
 
   const tellStatus = (jobId: string, status: JobStatus, error = "") =>
     Effect.asVoid(send({ case: "updateJob", value: new UpdateJobStatus({ jobId, status, error }) }))
@@ -104,30 +107,37 @@ export const makeWorkerJobs = Effect.fnUntraced(function*(options: WorkerJobsOpt
     yield* tell({ event: "accepted", job_id, room })
   })
 
-  const runJob = (job: Omit<Job, "leaving">) => {
+  const runJob = (job: Omit<Job, "leaving" | "terminated">) => {
     const { job_id, room } = job
+    const termination = Deferred.makeUnsafe<void>()
+    terminations.set(job_id, termination)
+    const isTerminated = () => Deferred.isDoneUnsafe(termination)
     let told = false
     const leaving = (exit: Exit.Exit<unknown, unknown>) =>
       Effect.suspend(() => {
         if (told) return Effect.void
         told = true
+        // The server has written down the end of a job that it terminated.
+        if (isTerminated()) return Effect.void
         if (Exit.isSuccess(exit)) return tellStatus(job_id, JobStatus.JS_SUCCESS)
         if (!Cause.hasInterruptsOnly(exit.cause)) return tellStatus(job_id, JobStatus.JS_FAILED, messageOf(exit.cause))
-        // The server has written down the end of a job that it terminated.
-        return terminated.has(job_id) ? Effect.void : tellStatus(job_id, JobStatus.JS_FAILED, cutText)
+        return tellStatus(job_id, JobStatus.JS_FAILED, cutText)
       })
     const eventOf = (exit: Exit.Exit<void, JobFailure>): WorkerEvent => {
+      if (isTerminated()) return { event: "terminated", job_id, room }
       if (Exit.isSuccess(exit)) return { event: "succeeded", job_id, room }
       if (!Cause.hasInterruptsOnly(exit.cause)) return { event: "failed", job_id, room, message: messageOf(exit.cause) }
-      return { event: terminated.has(job_id) ? "terminated" : "cut", job_id, room }
+      return { event: "cut", job_id, room }
     }
     return tellStatus(job_id, JobStatus.JS_RUNNING).pipe(
       Effect.andThen(changed),
       Effect.andThen(tell({ event: "started", job_id, room })),
-      Effect.andThen(Effect.scoped(Effect.onExit(options.run({ ...job, leaving }), leaving))),
+      Effect.andThen(
+        Effect.scoped(Effect.onExit(options.run({ ...job, leaving, terminated: Deferred.await(termination) }), leaving))
+      ),
       Effect.onExit((exit) => {
         const event = eventOf(exit)
-        terminated.delete(job_id)
+        terminations.delete(job_id)
         slots.end(job_id)
         return Effect.andThen(changed, tell(event))
       }),
@@ -171,9 +181,10 @@ export const makeWorkerJobs = Effect.fnUntraced(function*(options: WorkerJobsOpt
       yield* FiberMap.remove(waiting, job_id)
       return yield* unassigned(job_id)
     }
-    terminated.add(job_id)
+    const termination = terminations.get(job_id)
+    if (termination !== undefined) yield* Deferred.succeed(termination, undefined)
     // What the job has to close may take its time; the connection goes on meanwhile.
-    yield* Effect.forkIn(FiberMap.remove(running, job_id), scope)
+    yield* Effect.forkIn(Effect.delay(FiberMap.remove(running, job_id), terminationMs), scope)
   })
 
   const jobs: WorkerJobs = {

@@ -114,7 +114,7 @@ export const watch = (room: Room): Watcher => {
 /** What the session was given. */
 export interface Given {
   readonly texts: Array<{ readonly text: string; readonly key: string | undefined }>
-  readonly keys: Array<"pressed" | "released">
+  readonly keys: Array<"pressed" | "released" | "cancelled">
   /** What was logged. */
   readonly warnings: Array<string>
 }
