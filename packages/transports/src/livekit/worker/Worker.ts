@@ -14,7 +14,7 @@ import type { Job, JobFailure, JobOffer } from "./Job.ts"
 import { JobSlots } from "./JobSlots.ts"
 import type { WorkerEvent } from "./WorkerEvent.ts"
 import { makeWorkerJobs } from "./WorkerJobs.ts"
-import { countEvent, showCounters, showPlaces } from "./WorkerMetrics.ts"
+import { countEvent, showPlaces, showWorker } from "./WorkerMetrics.ts"
 
 /** How a worker is at this moment. */
 export interface WorkerState {
@@ -137,7 +137,7 @@ const makeWorker = Effect.fnUntraced(function*(options: WorkerOptions) {
     return Effect.andThen(report, metered ? showPlaces({ running: running.size, reserved, load }) : Effect.void)
   })
 
-  if (metered) yield* showCounters
+  if (metered) yield* showWorker
   // Made before the connection: they are interrupted while their end can still be told.
   const jobs = yield* makeWorkerJobs({
     slots,

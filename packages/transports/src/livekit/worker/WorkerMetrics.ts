@@ -32,13 +32,6 @@ const counters = {
 type Counted = keyof typeof counters
 const isCounted = (name: string): name is Counted => name in counters
 
-/** All series exist from the first scrape on. */
-export const showCounters: Effect.Effect<void> = Effect.forEach(
-  Object.values(counters),
-  (metric) => Metric.update(metric, 0),
-  { discard: true }
-)
-
 /** Counts an event of a worker. */
 export const countEvent = (event: WorkerEvent): Effect.Effect<void> => {
   if (event.event === "registered") {
@@ -60,3 +53,10 @@ export const showPlaces = (
     Metric.update(reserved, places.reserved),
     Metric.update(load, places.load)
   ], { discard: true })
+
+/** All series exist from the first scrape on. */
+export const showWorker: Effect.Effect<void> = Effect.all([
+  Effect.forEach(Object.values(counters), (metric) => Metric.update(metric, 0), { discard: true }),
+  Metric.update(registered, 0),
+  showPlaces({ running: 0, reserved: 0, load: 0 })
+], { discard: true })
