@@ -9,10 +9,13 @@ const release = async (): Promise<void> => {
   holders -= 1
   if (holders > 0 || globalThis._ffiClientInstance === undefined) return
   disposal = dispose()
-  await disposal
-  // A client that was disposed of answers no more: whoever comes next gets a new one.
-  globalThis._ffiClientInstance = undefined
-  disposal = undefined
+  try {
+    await disposal
+  } finally {
+    // A client that was disposed of answers no more: whoever comes next gets a new one.
+    globalThis._ffiClientInstance = undefined
+    disposal = undefined
+  }
 }
 
 /**
