@@ -2,25 +2,30 @@ import { defineConfig } from "vitest/config"
 
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
 
-/** Real models run here, or the whole program: these have the machine for themselves, after all the others. */
-const speech = [
+/** These have the machine for themselves, after all the others. */
+const alone = [
+  // Real models run here.
   "packages/providers/test/**/*.test.ts",
-  "packages/cli/test/**/*.test.ts",
-  "test/e2e/**/*.test.ts",
-  // Media of real rooms, in real time.
+  "test/e2e/demo.test.ts",
+  // Media of real rooms, with times that count.
   "packages/transports/test/livekit/*.live.test.ts",
   "test/livekit/*.live.test.ts",
+  "test/e2e/livekit/{bargeIn,cutByText,takeover}.test.ts",
+  "test/soak/rooms.test.ts",
   // Processes that must have their turn in time.
-  "test/lease/hammer.test.ts",
-  "test/soak/rooms.test.ts"
+  "packages/cli/test/{drain,interrupt,leases,pipelines,registered,standby,writers}.test.ts",
+  "test/lease/hammer.test.ts"
 ]
+
+/** The whole program runs here, and calls that mostly wait: two files at a time. */
+const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
     name,
     include: [...include],
-    exclude: [...speech, "**/node_modules/**"],
+    exclude: [...alone, ...programs, "**/node_modules/**"],
     testTimeout: 30_000,
     sequence: { groupOrder: 0 }
   }
@@ -36,7 +41,18 @@ export default defineConfig({
       quick("cross", ["test/**/*.test.ts"]),
       {
         extends: true,
-        test: { name: "speech", include: speech, testTimeout: 300_000, maxWorkers: 1, sequence: { groupOrder: 1 } }
+        test: {
+          name: "programs",
+          include: programs,
+          exclude: [...alone, "**/node_modules/**"],
+          testTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        extends: true,
+        test: { name: "alone", include: alone, testTimeout: 300_000, maxWorkers: 1, sequence: { groupOrder: 2 } }
       }
     ]
   }

@@ -5,6 +5,8 @@ import { dirname, join } from "node:path"
 
 const bin = join(dirname(dirname(import.meta.dirname)), "packages/cli/bin/rspp.js")
 
+type Environment = Readonly<Record<string, string>>
+
 interface Said {
   readonly url: string
   readonly platform_key?: string
@@ -16,19 +18,36 @@ export class ControlPlaneProcess {
   readonly platformKey: string
   readonly #directory: string
   readonly #more: ReadonlyArray<string>
+  readonly #environment: Environment
   #child: ChildProcess
 
-  private constructor(directory: string, more: ReadonlyArray<string>, child: ChildProcess, said: Said) {
+  private constructor(
+    directory: string,
+    more: ReadonlyArray<string>,
+    environment: Environment,
+    child: ChildProcess,
+    said: Said
+  ) {
     this.#directory = directory
     this.#more = more
+    this.#environment = environment
     this.#child = child
     this.url = said.url
     this.platformKey = said.platform_key ?? ""
   }
 
   static async start(directory: string, ...more: ReadonlyArray<string>): Promise<ControlPlaneProcess> {
-    const [child, said] = await serve(directory, "127.0.0.1:0", more)
-    return new ControlPlaneProcess(directory, more, child, said)
+    return await ControlPlaneProcess.startWith({}, directory, ...more)
+  }
+
+  /** With more in its environment. */
+  static async startWith(
+    environment: Environment,
+    directory: string,
+    ...more: ReadonlyArray<string>
+  ): Promise<ControlPlaneProcess> {
+    const [child, said] = await serve(directory, "127.0.0.1:0", more, environment)
+    return new ControlPlaneProcess(directory, more, environment, child, said)
   }
 
   /** Kills it with SIGKILL; it is gone when this returns. */
@@ -42,7 +61,7 @@ export class ControlPlaneProcess {
 
   /** Starts it again, where it was. */
   async restart(): Promise<void> {
-    const [child] = await serve(this.#directory, new URL(this.url).host, this.#more)
+    const [child] = await serve(this.#directory, new URL(this.url).host, this.#more, this.#environment)
     this.#child = child
   }
 }
@@ -50,13 +69,14 @@ export class ControlPlaneProcess {
 const serve = async (
   cwd: string,
   listen: string,
-  more: ReadonlyArray<string>
+  more: ReadonlyArray<string>,
+  environment: Environment
 ): Promise<readonly [ChildProcess, Said]> => {
   const { HOME, PATH, TMPDIR } = process.env
   const args = [bin, "control-plane", "--database", "sqlite:control.sqlite", "--listen", listen, "--json", ...more]
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { HOME, PATH, TMPDIR },
+    env: { HOME, PATH, TMPDIR, ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
   const said = await new Promise<Said>((resolve, reject) => {

@@ -78,6 +78,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   StateStoreFailure: "unavailable",
   TransportFailure: "unavailable",
   AgentEndpointFailure: "unavailable",
+  DispatchFailure: "unavailable",
   RecorderFailure: "unavailable",
   TraceExportFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",

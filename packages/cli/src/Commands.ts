@@ -706,6 +706,7 @@ export const rspp = Command.make("rspp").pipe(
     room,
     Worker.worker,
     Worker.token,
+    Worker.dispatch,
     demo,
     replay,
     timeline,

@@ -14,6 +14,7 @@ import { Segmenter } from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
@@ -38,8 +39,7 @@ import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
-import { RuntimeReports, runtimeReports } from "./RuntimeReports.ts"
-import type { ReportsTo } from "./RuntimeReports.ts"
+import { RuntimeReports } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 import type { SharedSnapshots } from "./SnapshotAddress.ts"
 import { aboutSession } from "./SessionWatch.ts"
@@ -72,12 +72,14 @@ export interface CompositionOptions {
   readonly takeover?: Takeover
   /** Providers that are ready already; made for this call by default. */
   readonly ready?: Layer.Layer<ProviderManager | VoiceActivity | SentenceSegmenter>
+  /** Places of tenants, shared by the sessions of this process; of this call only by default. */
+  readonly ledger?: Layer.Layer<AdmissionLedger>
   /** Where the session's snapshots are published; made in this process by default. */
   readonly snapshots?: SharedSnapshots
   /** Who follows them there for all sessions of this process; for this call only by default. */
   readonly follower?: Layer.Layer<SnapshotFollower>
   /** A control plane that is told of this runtime and of its providers; nobody by default. */
-  readonly reports?: ReportsTo
+  readonly reports?: Layer.Layer<RuntimeReports>
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -200,7 +202,8 @@ const recorder = ({ durability, keys, store, timeline }: CompositionOptions) => 
 /** Everything that one call needs, from the runner down to the files. Every module of the program can be asked for. */
 export const call = (options: CompositionOptions) =>
   LocalRunner.layerNoDeps.pipe(
-    Layer.provideMerge(Session.layer),
+    Layer.provideMerge(Session.layerNoLedger),
+    Layer.provideMerge(options.ledger ?? AdmissionLedger.layer),
     Layer.provideMerge(nodes(options.nodes)),
     Layer.provideMerge(options.ready ?? providers(options.spec.pipeline.provider_bindings)),
     Layer.provideMerge(stateOf(options)),
@@ -209,7 +212,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
     Layer.provideMerge(SessionTracer.layer),
-    Layer.provideMerge(options.reports === undefined ? RuntimeReports.layerNoop : runtimeReports(options.reports)),
+    Layer.provideMerge(options.reports ?? RuntimeReports.layerNoop),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 

@@ -32,6 +32,8 @@ export interface RoomTakeoverOptions {
   readonly server: LiveKitKeys & { readonly url: string }
   readonly sessions: number
   readonly spec: NormalizedSpec
+  /** Whether a session can go on here, by the hash of the pipeline that it runs. */
+  readonly isWanted: (hash: string) => boolean
   /** Goes on with a session in its room, until it has ended. */
   readonly run: (claimed: ClaimedSession, place: Place) => Effect.Effect<void, JobFailure, Scope.Scope>
   readonly tell: (event: Readonly<Record<string, string | number | boolean>>, words: string | undefined) => void
@@ -45,7 +47,6 @@ export interface RoomTakeoverOptions {
  */
 export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOptions) {
   const { authority, leases, server, sessions, spec, states, tell, worker } = options
-  const { hash } = aboutSession(spec).pipeline
   const tokens = Context.get(yield* Layer.build(AccessTokens.layer(server)), AccessTokens)
   const itself = Context.get(
     yield* Layer.build(
@@ -100,7 +101,7 @@ export const roomTakeovers = Effect.fnUntraced(function*(options: RoomTakeoverOp
     abandonedAfter: abandonedAfterMs,
     sessions,
     room: yield* Semaphore.make(sessions),
-    isWanted: (about) => about?.room !== undefined && about.pipeline.hash === hash,
+    isWanted: (about) => about?.room !== undefined && options.isWanted(about.pipeline.hash),
     goOn: (lease) =>
       goOn(lease).pipe(endsAlone((message) => {
         const { authority_epoch, session_id } = lease

@@ -1,3 +1,4 @@
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -45,6 +46,14 @@ export const worker = Command.make(
       )
     ),
     leaseTtl,
+    controlPlane: optional(
+      Flag.String("control-plane").pipe(
+        Flag.withMetavar("URL"),
+        Flag.withDescription(
+          "Each room is a session of this control plane: its pipeline and snapshots come from there, and it is told of this runtime; the key is in RSPP_API_KEY"
+        )
+      )
+    ),
     drain: Flag.Int("drain").pipe(
       Flag.withDefault(60_000),
       Flag.withDescription("When stopped, let running sessions end within this time, in ms; default 60000")
@@ -111,5 +120,40 @@ export const token = Command.make(
       command: "rspp token --dev --room lobby --agent assistant",
       description: "For a caller; the agent comes when the room is made"
     }
+  ])
+)
+
+const room = Flag.String("room").pipe(Flag.withDescription("The room"))
+
+type Dispatches = typeof import("./command/Dispatches.ts")
+
+const ask = <F, A, E, R>(run: (client: Dispatches) => (flags: F) => Effect.Effect<A, E, R>) => (flags: F) =>
+  Effect.flatMap(Effect.promise(() => import("./command/Dispatches.ts")), (client) => run(client)(flags))
+
+export const dispatch = Command.make("dispatch").pipe(
+  Command.withDescription("Agents that a LiveKit server sends to rooms"),
+  Command.withSubcommands([
+    Command.make("create", {
+      ...serverFlags,
+      room,
+      agent: Flag.String("agent").pipe(Flag.withDescription("The --agent-name of the workers that it is for")),
+      metadata: optional(Flag.String("metadata").pipe(Flag.withDescription("What the job is told, as it is"))),
+      json
+    }, ask((client) => client.createDispatch)).pipe(
+      Command.withDescription(
+        "Send an agent to a room, which is made if there is none; a worker gets the job now, or nobody does"
+      )
+    ),
+    Command.make("list", { ...serverFlags, room, json }, ask((client) => client.listDispatches)).pipe(
+      Command.withDescription("List the agents that were sent to a room, and their jobs")
+    ),
+    Command.make("remove", {
+      ...serverFlags,
+      room,
+      dispatch: Argument.String("DISPATCH").pipe(Argument.withDescription("Its id, as create and list print it")),
+      json
+    }, ask((client) => client.removeDispatch)).pipe(
+      Command.withDescription("Take an agent back: its job is ended, and it leaves the room")
+    )
   ])
 )

@@ -72,10 +72,19 @@ describe.skipIf(missing !== undefined)(`rspp worker${missing === undefined ? "" 
       reserved: 0,
       load: 0.25
     })
+    // The server looks after an agent once it lists its job: then leaving without a word is a failure to it.
+    await until(async () =>
+      (await rspp(["dispatch", "list", "--room", room, "--json"], { cwd, env })).stdout.includes(job_id)
+    )
     await caller.leave()
     const session_id = `${room}.${job_id}`
-    expect(await one.said("ended")).toMatchObject({ job_id, session_id })
+    expect(await one.said("ended")).toMatchObject({ session_id, authority_epoch: 1, accepted_turns: 0 })
     expect(await one.said("succeeded")).toMatchObject({ job_id, room })
+    const log = own === undefined ? undefined : await until(async () => {
+      const lines = (await Effect.runPromise(own.log)).split("\n")
+      return lines.find((line) => line.includes("job ended") && line.includes(job_id))
+    })
+    expect(log ?? "JS_SUCCESS").toContain("JS_SUCCESS")
     const metrics = (await get(url, "/metrics")).text
     for (
       const line of [
@@ -108,7 +117,7 @@ describe.skipIf(missing !== undefined)(`rspp worker${missing === undefined ? "" 
   it("drains: takes no more jobs, says so, and ends with 0 when the caller has left", async () => {
     const agentName = fresh("agent")
     const room = fresh("room")
-    const one = worker("--agent-name", agentName, "--listen", "127.0.0.1:0")
+    const one = worker("--agent-name", agentName, "--listen", "127.0.0.1:0", "--leases", "sqlite:leases.sqlite")
     const { url } = await one.said("listening")
     await one.said("registered")
     const caller = await call(room)
@@ -177,6 +186,22 @@ describe.skipIf(missing !== undefined)(`rspp worker${missing === undefined ? "" 
     expect((await get(url, "/readyz")).status).toBe(200)
     expect((await get(url, "/metrics")).text).toContain("\nrspp_worker_reconnects_total 1\n")
     expect((await one.stop("SIGTERM")).code).toBe(0)
+  })
+
+  it("is sent to a room, listed there and taken back by rspp dispatch", async () => {
+    const agentName = fresh("agent")
+    const room = fresh("room")
+    const one = worker("--agent-name", agentName)
+    await one.said("registered")
+    const ask = (...args: ReadonlyArray<string>) => rspp(["dispatch", ...args, "--room", room], { cwd, env })
+    const made = await ask("create", "--agent", agentName, "--metadata", "about", "--json")
+    const { dispatch_id } = JSON.parse(made.stdout) as { readonly dispatch_id: string }
+    const { job_id } = await one.said("started")
+    await until(async () => (await ask("list")).stdout.includes(`${job_id} running as agent-${job_id}`))
+    expect((await ask("remove", dispatch_id)).stdout).toBe(`${dispatch_id}: taken back from ${room}\n`)
+    expect(await one.said("terminated")).toMatchObject({ job_id, room })
+    const wrong = await rspp(["dispatch", "list", "--room", room], { cwd, env: { ...env, LIVEKIT_API_KEY: "nobody" } })
+    expect([wrong.code, wrong.stderr]).toEqual([69, expect.stringContaining("Give the key and the secret")])
   })
 
   it("asks for a job itself, as a self-test", async () => {

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { InputOf, SessionInput } from "@rspp/contracts/SessionInput"
+import { dispatcherOf } from "@rspp/runtime/events/TaskDispatcher"
 import { InvocationRunner } from "@rspp/runtime/invocation/InvocationRunner"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import type { ProviderSet } from "@rspp/runtime/invocation/ProviderManager"
@@ -14,6 +15,7 @@ import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
 import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
 import { World } from "@rspp/simulation/World"
 import { Effect, Exit, Layer, Queue, Scope, Stream } from "effect"
+import { Scheduler } from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import { deafEar, oneSentence, shortVoice } from "./support/LiveSession.ts"
 
@@ -94,6 +96,38 @@ describe("a provider call", () => {
       runner.cancel("inv_1", "barge_in")
       yield* TestClock.adjust(1000)
       assert.lengthOf(yield* taken, 0, "a cancel of what has ended is nothing")
+    }))
+
+  it.live("begins at once when nobody else decides, and else when all have decided; a cancel before that ends it", () =>
+    Effect.gen(function*() {
+      const order: Array<string> = []
+      let called = 0
+      const llm: ProviderSet["llm"][number]["reply"] = () => {
+        order.push(`call ${++called}`)
+        return Stream.succeed("It is noon. ")
+      }
+      const { runner, taken } = yield* open({ llm })
+      const { scheduleFirst } = dispatcherOf(yield* Scheduler)
+      const decides = (id: string, more: () => void = () => {}) =>
+        scheduleFirst?.(() => {
+          order.push(`${id} decides`)
+          runner.start(command("llm", id))
+          more()
+          order.push(`${id} has decided`)
+        })
+      decides("inv_1")
+      decides("inv_2", () => runner.cancel("inv_2", "barge_in"))
+      decides("inv_3")
+      const inputs: Array<SessionInput> = []
+      while (ends(inputs).length < 3) {
+        yield* Effect.yieldNow
+        inputs.push(...(yield* taken))
+      }
+      const decided = ["inv_1", "inv_2", "inv_3"].flatMap((id) => [`${id} decides`, `${id} has decided`])
+      // The last of them has nobody to wait for.
+      assert.deepStrictEqual(order, [...decided.slice(0, 5), "call 1", ...decided.slice(5), "call 2"])
+      const outcomes = ends(inputs).map((end) => [end.provider_invocation_id, end.outcome_class]).sort()
+      assert.deepStrictEqual(outcomes, [["inv_1", "success"], ["inv_2", "cancelled"], ["inv_3", "success"]])
     }))
 
   it.effect("of a model whose text goes to nodes gives text alone, which they can read", () =>

@@ -100,13 +100,14 @@ describe("tasks of many sessions in one process", () => {
   it.live("have what need not be done to decide wait for what all of them decide, a few in each turn", () =>
     Effect.gen(function*() {
       const { scheduler, turns } = counted()
-      const { schedule, scheduleFirst, scheduleAfterFirst } = dispatcherOf(scheduler)
+      const { firstWaits, schedule, scheduleAfterFirst, scheduleFirst } = dispatcherOf(scheduler)
       const order: Array<string> = []
       const turnOf: Array<number> = []
       schedule(() => order.push("frame"))
       for (let i = 0; i < 10; i++) {
         scheduleFirst?.(() => {
           order.push(`decision ${i}`)
+          assert.strictEqual(firstWaits?.(), i < 9)
           scheduleAfterFirst?.(() => {
             order.push(`call ${i}`)
             turnOf.push(turns.count)

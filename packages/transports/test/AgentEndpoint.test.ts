@@ -67,6 +67,7 @@ describe("registering", () => {
   })
 
   it.each([
+    ["accepts connections and says nothing", { answers: false }, /within 300 ms|does not answer/u],
     ["registers nobody", { registers: false }, /did not register the worker within 300 ms/u],
     ["answers no ping", { pongs: false }, /did not register the worker within 300 ms/u],
     ["is overloaded", { refuses: 503 }, /cannot be opened: Unexpected server response: 503/u],
@@ -77,7 +78,7 @@ describe("registering", () => {
     const [first] = await one.told("disconnected")
     expect(first?.message).toMatch(message)
     expect(first?.message).not.toContain("eyJ")
-    Object.assign(double.manners, { registers: true, pongs: true, refuses: undefined })
+    Object.assign(double.manners, { registers: true, pongs: true, refuses: undefined, answers: true })
     expect(await one.told("registered")).toMatchObject([{ again: false, server_version: "double" }])
   })
 
@@ -311,6 +312,21 @@ describe("a job", () => {
     await double.heard("availability", 3)
     expect([one.closed, statuses().filter(([, status]) => status !== "JS_RUNNING")]).toEqual([["a"], []])
     expect(one.service.state()).toMatchObject({ running: 1, reserved: 1 })
+  })
+
+  it("that ends by itself when it is terminated is not interrupted, and not reported", async () => {
+    let end = "interrupted"
+    const one = await registered({
+      run: ({ terminated }) => Effect.andThen(terminated, Effect.sync(() => void (end = "by itself")))
+    })
+    double.offer("a")
+    double.assign("a")
+    await one.told("started")
+    double.terminate("a")
+    await one.told("terminated")
+    double.offer("b")
+    await double.heard("availability", 2)
+    expect([end, statuses()]).toEqual(["by itself", [["a", "JS_RUNNING", ""]]])
   })
 
   it("that closes slowly holds its place, and nothing else", async () => {

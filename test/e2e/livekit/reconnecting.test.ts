@@ -7,11 +7,7 @@ import { soundRecording } from "./support/Recording.ts"
 const cwd = filesHere()
 
 await liveKitSuite("a caller whose connection is lost and made again", (lobby) => {
-  const lose = async (
-    name: string,
-    what: "signal" | "full",
-    goneOn: (call: Call, from: number) => Promise<unknown>
-  ) => {
+  const lose = async (what: "signal" | "full", goneOn: (call: Call, from: number) => Promise<unknown>) => {
     await using call = await Call.open(lobby, cwd, what)
     const { agent, caller } = call
     let from = caller.facts.now

@@ -9,6 +9,7 @@ import { Screen } from "../Screen.ts"
 import { makePlacementId, parseLeases, sharedTtl } from "../LeaseDatabase.ts"
 import { parseControlServer } from "../ControlServerAddress.ts"
 import { endRegistered, registeredSession } from "../RegisteredSession.ts"
+import { runtimeReports } from "../RuntimeReports.ts"
 import { readSnapshots, usualScope } from "../SnapshotAddress.ts"
 import type { SharedSnapshots, SnapshotFlags } from "../SnapshotAddress.ts"
 import type { ControlServer } from "@rspp/control/http/ControlClient"
@@ -97,7 +98,7 @@ export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
       ...(registered === undefined ? {} : { tenant_id: registered.pinned.session.tenant_id }),
       ...(registered === undefined || leases === undefined
         ? {}
-        : { reports: { server: registered.server, placementId: leases.placementId } }),
+        : { reports: runtimeReports({ server: registered.server, placementId: leases.placementId }) }),
       speed: flags.speed ?? "real",
       live: !flags.json,
       timeline,

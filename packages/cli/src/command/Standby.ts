@@ -1,6 +1,7 @@
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { Deferred, Effect, FileSystem, Layer, Path, Semaphore } from "effect"
 import type { Stdio } from "effect"
@@ -79,6 +80,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     const states = yield* SessionStates
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
+    const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
     const context = yield* Effect.context<CallServices>()
     const about = aboutSession(spec)
     // One for all: a session that comes while its source is away has what another has read.
@@ -115,6 +117,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         leases,
         takeover: { lease, leases: authority, states, before },
         ready,
+        ledger,
         ...(nodes === undefined ? {} : { nodes }),
         ...(follower === undefined || snapshots === undefined ? {} : {
           follower,

@@ -2,6 +2,7 @@ import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { rsppVersion } from "@rspp/runtime/session/Session"
+import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { nativeClient } from "@rspp/transports/livekit/NativeClient"
 import { AgentEndpoint } from "@rspp/transports/livekit/worker/AgentEndpoint"
@@ -18,6 +19,7 @@ import { describeCall } from "../CallSummary.ts"
 import { CleanStop } from "../CleanStop.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control, providers } from "../Composition.ts"
+import { parseControlServer } from "../ControlServerAddress.ts"
 import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { listenAddress, listening } from "../ListenAddress.ts"
@@ -27,6 +29,8 @@ import { nextSignal } from "../NextSignal.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { registeredRooms, roomsOf } from "../RegisteredRooms.ts"
+import type { RoomSession } from "../RegisteredRooms.ts"
 import { joinCall } from "../RoomCall.ts"
 import { roomTakeovers } from "../RoomTakeover.ts"
 import type { Place } from "../RoomTakeover.ts"
@@ -47,6 +51,7 @@ export interface WorkerFlags extends LiveKitServerFlags {
   readonly leaseTtl: number | undefined
   readonly drain: number
   readonly listen: string | undefined
+  readonly controlPlane: string | undefined
   readonly simulate: string | undefined
   readonly json: boolean
 }
@@ -122,6 +127,15 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
   if (flags.leases === undefined && flags.leaseTtl !== undefined) {
     return yield* usage("--lease-ttl is of --leases", "Say where the leases are: --leases sqlite:PATH or postgres://…")
   }
+  if (flags.controlPlane !== undefined && flags.leases === undefined) {
+    return yield* usage(
+      "--control-plane needs to know where leases are held: it publishes snapshots for who has the session's lease",
+      "Add --leases with the database of the control plane."
+    )
+  }
+  const plane = flags.controlPlane === undefined
+    ? undefined
+    : yield* parseControlServer(flags.controlPlane, "--control-plane")
   const ttlMs = yield* sharedTtl(flags.leaseTtl)
   const address = flags.listen === undefined ? undefined : yield* listenAddress(flags.listen)
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
@@ -152,14 +166,21 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     yield* nativeClient
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
 
-    const about = (room: string, identity: string) => aboutSession(spec, { name: room, identity })
+    const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
+
+    const rooms = plane === undefined || leases === undefined
+      ? roomsOf(spec, ready)
+      : yield* registeredRooms(plane, leases.placementId, spec, ready)
     const shared = leases === undefined ? undefined : yield* sharedWith(leases)
     /** The lease of a session that begins here, for as long as the scope. */
-    const begun = Effect.fnUntraced(function*(session_id: string, { identity, room }: Place) {
+    const begun = Effect.fnUntraced(function*(session_id: string, { spec }: RoomSession, { identity, room }: Place) {
       if (shared === undefined) return undefined
       const { authority, leases: { placementId }, states } = shared
       const lease = yield* authority.hold(session_id, placementId, { regain: true, leaves: true })
-      return yield* claimSession(states, lease, { about: about(room, identity), begins: true })
+      return yield* claimSession(states, lease, {
+        about: aboutSession(spec, { name: room, identity }),
+        begins: true
+      })
     })
     const forgotten = (session_id: string, epoch: number) =>
       shared === undefined ? Effect.void : Effect.ignore(shared.states.forget(session_id, epoch))
@@ -167,18 +188,19 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
     const run = Effect.fnUntraced(function*(session_id: string, place: Place, taken?: ClaimedSession) {
       const { leaving, terminated, token, url } = place
       const directory = flags.timelines ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-" }))
-      const claimed = taken ?? (yield* begun(session_id, place))
+      const session = yield* rooms.of(session_id)
+      const claimed = taken ?? (yield* begun(session_id, session, place))
       const epoch = claimed?.lease.authority_epoch ?? 1
       const file = epoch === 1 ? `${session_id}.timeline` : `${session_id}.e${epoch}.timeline`
       const played = yield* Effect.raceFirst(
         joinCall({
           room: { url, token },
           leaving,
-          spec,
+          ...session,
           session_id,
           live: false,
           timeline: yield* timelineFile(paths.join(directory, file), session_id),
-          ready,
+          ledger,
           ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
           ...(claimed === undefined || shared === undefined ? {} : {
             leases: shared.leases,
@@ -188,6 +210,8 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
         }),
         terminated
       )
+      const notEnded = yield* rooms.ended(session_id)
+      if (notEnded !== undefined) screen.note(`${session_id} is over, and still counts: ${notEnded}`)
       // Ended by the server and not left to others: there is nothing to go on with.
       if (played === undefined) return yield* forgotten(session_id, epoch)
       const { accepted_turns, incomplete } = yield* describeCall(played, {})
@@ -211,7 +235,7 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
           version: rsppVersion,
           url,
           maxSessions: flags.sessions,
-          run: (job) => asJob(run(sessionIdOfJob(job.room, job.job_id), job)),
+          run: (job) => asJob(run(plane === undefined ? sessionIdOfJob(job.room, job.job_id) : job.room, job)),
           watch: (event) => {
             tell(event, wordsOf(event))
             if (event.event === "registered") registered.openUnsafe()
@@ -232,6 +256,8 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
       server: { url, ...keys },
       sessions: flags.sessions,
       spec,
+      // What a session of a control plane runs is that one's to say.
+      isWanted: (hash) => plane !== undefined || hash === aboutSession(spec).pipeline.hash,
       run: (claimed, place) => asJob(run(claimed.lease.session_id, place, claimed)),
       tell,
       onAway: ({ message }) => screen.note(message)

@@ -21,6 +21,8 @@ export interface TaskDispatcher {
   readonly scheduleFirst?: (task: () => void) => void
   /** As `scheduleFirst`, but after everything that was, of all sessions: what need not be done to have decided. */
   readonly scheduleAfterFirst?: (task: () => void) => void
+  /** Whether a task that comes first waits for the one that runs now. Absent: none does. */
+  readonly firstWaits?: () => boolean
 }
 
 /**
@@ -38,6 +40,7 @@ class LoopDispatcher implements TaskDispatcher {
   #at = 0
   #scheduled = false
   #first: Array<() => void> = []
+  #firstAt = 0
   #afterFirst: Array<() => void> = []
   #prompted = false
 
@@ -55,6 +58,8 @@ class LoopDispatcher implements TaskDispatcher {
     this.#first.push(task)
     this.#prompt()
   }
+
+  readonly firstWaits = (): boolean => this.#firstAt < this.#first.length
 
   readonly scheduleAfterFirst = (task: () => void): void => {
     this.#afterFirst.push(task)
@@ -79,9 +84,9 @@ class LoopDispatcher implements TaskDispatcher {
     let ran = 0
     for (;;) {
       if (this.#first.length > 0) {
-        const tasks = this.#first
+        while (this.#firstAt < this.#first.length) this.#first[this.#firstAt++]?.()
         this.#first = []
-        for (const task of tasks) task()
+        this.#firstAt = 0
       } else if (this.#afterFirst.length === 0) {
         return
       } else if (ran === afterFirstPerTurn) {

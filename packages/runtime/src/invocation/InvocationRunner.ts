@@ -434,7 +434,10 @@ const openRunner = Effect.fnUntraced(function*(
       })
       const work: Effect.Effect<void, CallFailure> = node?.run ?? results
       // What other sessions have to decide comes first: a provider's first step may take as long as some decisions.
-      const begun = tasks.scheduleAfterFirst === undefined ? work : Effect.andThen(turn(tasks.scheduleAfterFirst), work)
+      const { firstWaits, scheduleAfterFirst } = tasks
+      const begun = firstWaits === undefined || scheduleAfterFirst === undefined
+        ? work
+        : Effect.suspend(() => firstWaits() ? Effect.andThen(turn(scheduleAfterFirst), work) : work)
       // Only what the provider does can be interrupted: a call that is cancelled before its first step reports its end too.
       const begin = () => {
         const fiber = fork(

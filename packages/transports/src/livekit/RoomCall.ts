@@ -97,6 +97,8 @@ export class RoomCall {
   #subscribed = false
   #readingStatistics = false
   #statisticsMs = 0
+  /** What became of the caller before the call began. */
+  readonly #early: Array<CallerChange> = []
   /** The reason of a disconnection, also of one before the call began. */
   #lost: DisconnectReason | undefined
 
@@ -121,6 +123,8 @@ export class RoomCall {
     }
     this.#room.on(RoomEvent.Disconnected, gone)
     this.#off.push(() => this.#room.off(RoomEvent.Disconnected, gone))
+    this.#listen()
+    this.#lookAround()
   }
 
   /** The caller, while that participant is in the room. */
@@ -139,7 +143,9 @@ export class RoomCall {
     this.#onEnd = onEnd
     const lost = this.#lost ?? (this.#room.isConnected ? undefined : DisconnectReason.UNKNOWN_REASON)
     if (lost !== undefined) return this.#disconnected(lost)
-    this.#listen()
+    for (const change of this.#early.splice(0)) this.#changed(change)
+    if (this.#onEnd === undefined) return
+    if (this.#reconnecting) this.#tell("reconnecting")
     void this.#awaitListener()
     this.#lookAround()
   }
@@ -209,6 +215,20 @@ export class RoomCall {
       this.#lookAround()
       if (this.#caller.present) this.#tell("connected")
     }
+    // Its listeners are to subscribe anew, and what is said before they have is lost.
+    const republished = () => {
+      this.#subscribed = false
+      if (this.#linkedMs !== undefined) this.#linkedMs = this.#options.nowMs()
+      this.#output.hold("nobody listens")
+    }
+    const heard = () => {
+      this.#subscribed = true
+      this.#listened()
+    }
+    room.on(RoomEvent.LocalTrackRepublished, republished).on(RoomEvent.LocalTrackSubscribed, heard)
+    this.#off.push(() => {
+      room.off(RoomEvent.LocalTrackRepublished, republished).off(RoomEvent.LocalTrackSubscribed, heard)
+    })
     room.on(RoomEvent.ParticipantConnected, came).on(RoomEvent.ParticipantDisconnected, left)
       .on(RoomEvent.TrackPublished, published).on(RoomEvent.TrackUnpublished, unpublished)
       .on(RoomEvent.TrackSubscribed, subscribed).on(RoomEvent.TrackUnsubscribed, unsubscribed)
@@ -236,9 +256,9 @@ export class RoomCall {
   }
 
   #changed(change: CallerChange | undefined): void {
-    switch (change?.type) {
-      case undefined:
-        return
+    if (change === undefined) return
+    if (this.#onEnd === undefined) return void this.#early.push(change)
+    switch (change.type) {
       case "linked":
       case "back": {
         if (change.type === "back") this.returns += 1
@@ -257,7 +277,8 @@ export class RoomCall {
   }
 
   #publications(identity: string): void {
-    if (identity !== this.#caller.identity || !this.#caller.present || this.#microphone !== undefined) return
+    if (this.#onEnd === undefined || this.#microphone !== undefined) return
+    if (identity !== this.#caller.identity || !this.#caller.present) return
     const person = this.#room.remoteParticipants.get(identity)
     for (const publication of person?.trackPublications.values() ?? []) {
       if (!isMicrophone(publication)) continue
@@ -365,9 +386,9 @@ export class RoomCall {
   }
 
   #tell(state: ConnectionState): void {
-    if (state === this.#told) return
+    if (state === this.#told || this.#ingress === undefined) return
     this.#told = state
-    this.#ingress?.connection(state)
+    this.#ingress.connection(state)
   }
 
   #disconnected(reason: DisconnectReason): void {

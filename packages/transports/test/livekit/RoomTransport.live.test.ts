@@ -200,6 +200,22 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
         assert.deepStrictEqual(statesOf(recorder), ["connected", "disconnected", "audio_ended", "ended"])
       }), { callerReturnMs: 300 }))
 
+  it.live("knows a caller who came and left before the session was ready", () =>
+    inRoom(({ call, recorder, transport, until }) =>
+      Effect.gen(function*() {
+        const session = yield* transport.open({ session_id: "s1" })
+        const watcher = yield* call("watcher", "agent")
+        const caller = yield* call("caller")
+        // The server tells the others a while after.
+        yield* until(() => watcher.room.remoteParticipants.has("caller"))
+        yield* Effect.promise(() => caller.leave())
+        yield* until(() => !watcher.room.remoteParticipants.has("caller"))
+        yield* Effect.sleep(100)
+        yield* session.run(recorder.ingress)
+        assert.deepStrictEqual(statesOf(recorder), ["connected", "audio_ended", "ended"])
+      })
+    ))
+
   it.live("ends in good order when the room is deleted", () =>
     inRoom(({ call, recorder, room, transport, until }) =>
       Effect.gen(function*() {

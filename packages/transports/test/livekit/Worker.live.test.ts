@@ -1,8 +1,9 @@
 // A worker at a real livekit-server. What such a server does not do on demand is in AgentEndpoint.test.ts.
+import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { Dispatch } from "@rspp/transports/livekit/Dispatch"
 import type { DispatchedAgent } from "@rspp/transports/livekit/Dispatch"
 import { JobFailure } from "@rspp/transports/livekit/worker/Job"
-import { Room } from "@livekit/rtc-node"
+import { dispose, Room } from "@livekit/rtc-node"
 import { Context, Effect, Exit, Layer, Redacted } from "effect"
 import { RoomServiceClient } from "livekit-server-sdk"
 import { afterAll, afterEach, describe, expect, it } from "vitest"
@@ -37,6 +38,7 @@ afterEach(async () => {
   for (const one of workers.splice(0)) await one.stop()
 })
 afterAll(async () => {
+  await dispose()
   if (!("missing" in server)) await server.stop()
 })
 
@@ -213,6 +215,55 @@ describe.skipIf(missing !== undefined)(
       const job_id = one.jobs[1]?.job_id
       expect(await one.told("terminated")).toEqual([{ event: "terminated", job_id, room }])
       expect([one.closed, one.service.state().running]).toEqual([[job_id], 1])
+    })
+
+    describe("two jobs in one room", () => {
+      const both = async (identity: (nth: number) => string) => {
+        const agentName = fresh("agent")
+        const room = fresh("room")
+        let nth = 0
+        const one = await worker({ agentName, identity: () => identity(nth++) })
+        for (const at of [1, 2]) {
+          await dispatch(room, agentName)
+          await one.told("started", at)
+          const job_id = one.jobs[at - 1]?.job_id ?? ""
+          await until(async () => (await listed(room, job_id)) !== undefined)
+        }
+        const [first, second] = one.jobs
+        if (first === undefined || second === undefined) throw new Error("there are not two jobs")
+        return { one, first, second }
+      }
+      const rooms: Array<Room> = []
+      const join = async (url: string, token: Redacted.Redacted<string>) => {
+        const room = new Room()
+        rooms.push(room)
+        await room.connect(url, Redacted.value(token), { autoSubscribe: false, dynacast: false })
+      }
+      afterEach(async () => {
+        for (const room of rooms.splice(0)) await room.disconnect()
+      })
+
+      it("with one identity: the server ends the second when the second takes the first's place", async () => {
+        const { first, one, second } = await both(() => "agent")
+        await join(first.url, first.token)
+        await join(second.url, second.token)
+        expect(await one.told("terminated")).toMatchObject([{ job_id: second.job_id }])
+      })
+
+      it("with identities of their own: who joins as the first with a token of its own takes its place, and the first's job ends", async () => {
+        const { first, one, second } = await both((nth) => `agent-${nth}`)
+        await join(first.url, first.token)
+        const tokens = AccessTokens.layer({ apiKey: place.apiKey, apiSecret: Redacted.make(place.apiSecret) })
+        const token = await Effect.runPromise(
+          Effect.flatMap(
+            AccessTokens,
+            (minter) => minter.join({ room: first.room, identity: first.identity, kind: "agent" })
+          ).pipe(Effect.provide(tokens))
+        )
+        await join(second.url, token)
+        expect(await one.told("terminated")).toMatchObject([{ job_id: first.job_id }])
+        expect(one.service.state().running).toBe(1)
+      })
     })
 
     it.skipIf(own === undefined)("tells the server that a job failed, and why", async () => {

@@ -14,6 +14,7 @@ import {
 } from "@livekit/protocol"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { createServer } from "node:http"
+import type { Duplex } from "node:stream"
 import type { Place } from "./TestWorker.ts"
 import { until } from "./TestWorker.ts"
 
@@ -29,6 +30,8 @@ export interface Manners {
   pongs: boolean
   /** Status of a handshake that it refuses. */
   refuses: number | undefined
+  /** It answers handshakes at all. */
+  answers: boolean
 }
 
 export interface EndpointDouble extends Place {
@@ -56,14 +59,17 @@ export interface EndpointDouble extends Place {
 const wireJob = (id: string, room: string) => new WireJob({ id, room: new Room({ name: room }), agentName: "double" })
 
 export const startDouble = async (): Promise<EndpointDouble> => {
-  const manners: Manners = { registers: true, pongs: true, refuses: undefined }
+  const manners: Manners = { registers: true, pongs: true, refuses: undefined, answers: true }
   const said: Array<Said> = []
   const authorizations: Array<string> = []
   const sockets: Array<NodeWS.WebSocket> = []
+  const raw: Array<Duplex> = []
   const http = createServer()
   const server = new NodeWS.WebSocketServer({ noServer: true })
   http.on("upgrade", (request, socket, head) => {
     authorizations.push(request.headers.authorization ?? "")
+    raw.push(socket)
+    if (!manners.answers) return void socket.on("error", () => {})
     if (manners.refuses !== undefined) {
       return void socket.end(`HTTP/1.1 ${manners.refuses} No\r\nconnection: close\r\n\r\n`)
     }
@@ -125,6 +131,7 @@ export const startDouble = async (): Promise<EndpointDouble> => {
     drop: (code) => code === undefined ? newest().terminate() : newest().close(code),
     stop: async () => {
       for (const socket of sockets) socket.terminate()
+      for (const socket of raw) socket.destroy()
       server.close()
       http.closeAllConnections()
       await new Promise((resolve) => http.close(resolve))

@@ -25,13 +25,14 @@ const openUtterances = 16
  */
 export class CallerWords {
   readonly #text: (handleId: string) => string | undefined
-  readonly #sessionId: string
+  readonly #placement: string
   readonly #open = new Map<string, string>()
   /** Recognitions that are over, as far as this is concerned. */
   readonly #closed = new Set<string>()
 
-  constructor(sessionId: string, text: (handleId: string) => string | undefined) {
-    this.#sessionId = sessionId
+  /** `placement` makes the ids of utterances unique in a room; `text` gives the words behind a handle. */
+  constructor(placement: string, text: (handleId: string) => string | undefined) {
+    this.#placement = placement
     this.#text = text
   }
 
@@ -85,6 +86,6 @@ export class CallerWords {
   }
 
   #idOf(recognition: string): string {
-    return `SG_${this.#sessionId}_${recognition}`
+    return `SG_${this.#placement}_${recognition}`
   }
 }

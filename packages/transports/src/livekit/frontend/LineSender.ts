@@ -1,6 +1,3 @@
-import { TrackSource } from "@livekit/rtc-node"
-import type { RemoteParticipant, TextStreamWriter } from "@livekit/rtc-node"
-import type { RoomPlace } from "../RoomExtension.ts"
 import type { Said } from "./CallerWords.ts"
 import type { Line } from "./TranscriptOutbox.ts"
 
@@ -10,10 +7,35 @@ export const segmentAttribute = "lk.segment_id"
 export const finalAttribute = "lk.transcription_final"
 export const trackAttribute = "lk.transcribed_track_id"
 
+/** Somebody who speaks in a room. */
+export interface Speaker {
+  readonly identity: string
+  /** The track of its microphone, if it has one. */
+  readonly trackSid: string | undefined
+}
+
+/** A text stream that is being written. */
+export interface LineStream {
+  readonly write: (text: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** Where lines go. */
+export interface LinePlace {
+  /** Whose words the caller's are; undefined: nobody is linked. */
+  readonly caller: () => Speaker | undefined
+  readonly agent: () => Speaker | undefined
+  readonly open: (options: {
+    readonly topic: string
+    readonly senderIdentity: string
+    readonly attributes: Record<string, string>
+  }) => Promise<LineStream>
+}
+
 interface OpenReply {
   readonly replyId: string
   /** Absent after its stream broke. */
-  readonly writer: TextStreamWriter | undefined
+  readonly stream: LineStream | undefined
   /** All that was said of it. */
   readonly text: string
 }
@@ -25,16 +47,13 @@ interface OpenReply {
  * of what they have of the segment; one of the caller only when it is final. What fails then is counted.
  */
 export class LineSender {
-  readonly #place: RoomPlace
-  readonly #speaker: () => RemoteParticipant | undefined
+  readonly #place: LinePlace
   #reply: OpenReply | undefined
   #failed = 0
   #why = ""
 
-  /** `speaker`: who the caller's words are shown as. */
-  constructor(place: RoomPlace, speaker: () => RemoteParticipant | undefined) {
+  constructor(place: LinePlace) {
     this.#place = place
-    this.#speaker = speaker
   }
 
   /** Lines that could not be sent, and why the last of them could not. */
@@ -58,15 +77,10 @@ export class LineSender {
   }
 
   async #caller({ final, text, utteranceId }: Said): Promise<void> {
-    const speaker = this.#speaker()
-    if (speaker === undefined) throw new Error("nobody is linked whose words these could be")
-    const microphone = [...speaker.trackPublications.values()].find(({ source }) =>
-      source === TrackSource.SOURCE_MICROPHONE
-    )
     const whole = async () => {
-      const writer = await this.#open(speaker.identity, utteranceId, final, microphone?.sid)
-      if (text !== "") await writer.write(text)
-      await writer.close()
+      const stream = await this.#open(this.#place.caller(), utteranceId, final)
+      if (text !== "") await stream.write(text)
+      await stream.close()
     }
     try {
       await whole()
@@ -78,43 +92,39 @@ export class LineSender {
 
   async #agent({ end, replyId, text }: Extract<Line, { readonly who: "agent" }>): Promise<void> {
     if (this.#reply !== undefined && this.#reply.replyId !== replyId) await this.#close()
-    const before = this.#reply
-    const reply = { replyId, text: (before?.text ?? "") + text }
-    this.#reply = { ...reply, writer: before?.writer }
-    try {
-      if (text !== "" || before?.writer === undefined) await this.#write(reply, before?.writer, text)
-    } catch {
-      this.#reply = { ...reply, writer: undefined }
-      await this.#write(reply, undefined, reply.text)
-    }
+    const open = this.#reply?.stream
+    const said = (this.#reply?.text ?? "") + text
+    // Until the words are in a stream, that stream is not to be gone on with.
+    this.#reply = { replyId, text: said, stream: undefined }
+    const stream = await this.#more(open, replyId, said, text).catch(() => this.#more(undefined, replyId, said, text))
+    this.#reply = { replyId, text: said, stream }
     if (end) await this.#close()
   }
 
-  async #write(reply: Omit<OpenReply, "writer">, open: TextStreamWriter | undefined, text: string): Promise<void> {
-    const agent = this.#place.room.localParticipant?.identity ?? ""
-    const writer = open ?? await this.#open(agent, reply.replyId, false, this.#place.agentTrackSid())
-    this.#reply = { ...reply, writer }
+  /** The stream that has all that was said now: the open one with `text` added, or a new one. */
+  async #more(open: LineStream | undefined, replyId: string, said: string, text: string): Promise<LineStream> {
+    const stream = open ?? await this.#open(this.#place.agent(), replyId, false)
     // A new stream takes the place of what front ends have of the segment.
-    const rest = open === undefined ? reply.text : text
-    if (rest !== "") await writer.write(rest)
+    const rest = open === undefined ? said : text
+    if (rest !== "") await stream.write(rest)
+    return stream
   }
 
   async #close(): Promise<void> {
-    const writer = this.#reply?.writer
+    const stream = this.#reply?.stream
     this.#reply = undefined
-    await writer?.close()
+    await stream?.close()
   }
 
-  #open(senderIdentity: string, segment: string, final: boolean, track: string | undefined): Promise<TextStreamWriter> {
-    const { localParticipant } = this.#place.room
-    if (localParticipant === undefined) throw new Error("the room is not connected")
-    return localParticipant.streamText({
+  async #open(speaker: Speaker | undefined, segment: string, final: boolean): Promise<LineStream> {
+    if (speaker === undefined) throw new Error("nobody is there whose words these could be")
+    return await this.#place.open({
       topic: transcriptionTopic,
-      senderIdentity,
+      senderIdentity: speaker.identity,
       attributes: {
         [segmentAttribute]: segment,
         [finalAttribute]: String(final),
-        ...(track === undefined ? {} : { [trackAttribute]: track })
+        ...(speaker.trackSid === undefined ? {} : { [trackAttribute]: speaker.trackSid })
       }
     })
   }

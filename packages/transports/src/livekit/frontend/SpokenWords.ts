@@ -79,16 +79,16 @@ export const wordEnds = (text: string): ReadonlyArray<number> => {
  */
 export class SpokenWords {
   readonly #text: (handleId: string) => string | undefined
-  readonly #sessionId: string
+  readonly #placement: string
   readonly #sentences = new Map<string, Sentence>()
   /** The segment that a voice works on, by invocation. */
   readonly #voices = new Map<string, string>()
   readonly #replies = new Map<string, Reply>()
   #playing: Playing | undefined
 
-  /** `text` gives the words behind a handle; the session id makes the ids of replies unique in a room. */
-  constructor(sessionId: string, text: (handleId: string) => string | undefined) {
-    this.#sessionId = sessionId
+  /** `placement` makes the ids of replies unique in a room; `text` gives the words behind a handle. */
+  constructor(placement: string, text: (handleId: string) => string | undefined) {
+    this.#placement = placement
     this.#text = text
   }
 
@@ -218,7 +218,7 @@ export class SpokenWords {
       return []
     }
     this.#replies.set(turnId, {
-      id: `SG_${this.#sessionId}_${turnId}`,
+      id: `SG_${this.#placement}_${turnId}`,
       begun: false,
       closed: false,
       atEgress: new Set([segmentId])

@@ -1,19 +1,39 @@
+import { TrackSource } from "@livekit/rtc-node"
 import type { RemoteParticipant } from "@livekit/rtc-node"
 import { named } from "@rspp/runtime/determinism/FiberName"
 import { Bell } from "@rspp/runtime/events/Bell"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { RoomExtension } from "../RoomExtension.ts"
+import type { RoomExtension, RoomPlace } from "../RoomExtension.ts"
 import { CallerWords } from "./CallerWords.ts"
 import type { Said } from "./CallerWords.ts"
 import { LineSender } from "./LineSender.ts"
+import type { LinePlace } from "./LineSender.ts"
 import { SpokenWords } from "./SpokenWords.ts"
 import type { Spoken } from "./SpokenWords.ts"
 import { TranscriptOutbox } from "./TranscriptOutbox.ts"
 
 /** What is left when a session ends is sent for this long, ms. */
 export const lastLinesMs = 500
+
+const microphoneOf = ({ trackPublications }: RemoteParticipant): string | undefined =>
+  [...trackPublications.values()].find(({ source }) => source === TrackSource.SOURCE_MICROPHONE)?.sid
+
+const linePlace = ({ agentTrackSid, room }: RoomPlace, speaker: () => RemoteParticipant | undefined): LinePlace => ({
+  caller: () => {
+    const person = speaker()
+    return person === undefined ? undefined : { identity: person.identity, trackSid: microphoneOf(person) }
+  },
+  agent: () => {
+    const identity = room.localParticipant?.identity
+    return identity === undefined ? undefined : { identity, trackSid: agentTrackSid() }
+  },
+  open: async (options) => {
+    if (room.localParticipant === undefined) throw new Error("the room is not connected")
+    return await room.localParticipant.streamText(options)
+  }
+})
 
 /**
  * Shows what both sides say to front ends, as text streams on topic `lk.transcription`.
@@ -60,9 +80,11 @@ export const transcription = (): RoomExtension => {
       speaker = participant
     },
     observer: {
-      opened: ({ session_id }, text) => {
-        caller = new CallerWords(session_id, text)
-        agent = new SpokenWords(session_id, text)
+      opened: ({ session_id, wall_clock_start_ms }, text) => {
+        // A session that is taken over without its state counts its turns anew: pages are not to mix them up.
+        const placement = `${session_id}_${wall_clock_start_ms.toString(36)}`
+        caller = new CallerWords(placement, text)
+        agent = new SpokenWords(placement, text)
       },
       input: (record) => {
         recordMs = record.runtime_timestamp_ms
@@ -79,7 +101,7 @@ export const transcription = (): RoomExtension => {
         recordedAt = monotonicMs()
         const rung = yield* Bell.make
         bell = rung
-        const sender = new LineSender(place, () => place.caller() ?? speaker)
+        const sender = new LineSender(linePlace(place, () => place.caller() ?? speaker))
         let closing = false
         const send = Effect.gen(function*() {
           for (;;) {
