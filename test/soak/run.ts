@@ -49,7 +49,7 @@ const record = await soak({
   seconds,
   directory,
   tell: (line) => void (given.json || console.log(line))
-}).finally(server.stop)
+}).finally(() => server.stop())
 const wrong = judge(record)
 if (given.json) console.log(JSON.stringify({ ...record, wrong }))
 else {

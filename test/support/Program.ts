@@ -2,7 +2,8 @@ import { spawn } from "node:child_process"
 import { dirname, join } from "node:path"
 
 const root = dirname(dirname(import.meta.dirname))
-const bin = join(root, "packages/cli/bin/rspp.js")
+/** The program, as its users start it. */
+export const program = join(root, "packages/cli/bin/rspp.js")
 
 /** The recordings that come with the repository, and the words in each. */
 export const recordings = {
@@ -31,7 +32,7 @@ export interface Ended {
 export const rspp = (cwd: string, ...args: ReadonlyArray<string>): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const { HOME, PATH, TMPDIR } = process.env
-    const child = spawn(process.execPath, [bin, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       cwd,
       env: { HOME, PATH, TMPDIR },
       stdio: ["ignore", "pipe", "pipe"]

@@ -83,14 +83,10 @@ await liveKitSuite("a session goes to another worker", (lobby) => {
       const killedMs = Date.now()
       old.signal("SIGKILL")
       const { first, last, taken } = await goesOn(caller, successor, from)
-      const takenMs = Date.now()
       expect(taken).toMatchObject({ authority_epoch: 2, turns: 1 })
       // The wall-clock times of this process and of the caller's are of one machine.
-      expect(takenMs - killedMs).toBeGreaterThan(0)
       expect(first.wallMs - killedMs).toBeLessThanOrEqual(2 * ttlMs)
-      for (const heard of caller.all("heard", from)) {
-        if (heard.track === oldTrack) expect(heard.endedMs).toBeLessThanOrEqual(first.beganMs)
-      }
+      expect(heardAfter(caller, oldTrack, first)).toEqual([])
       expect(last.endedMs - last.beganMs).toBeGreaterThan(500)
       expect(await caller.leave()).toBe(0)
       const ended = await successor.next("ended")

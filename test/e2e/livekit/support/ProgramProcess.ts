@@ -1,10 +1,8 @@
 import { spawn } from "node:child_process"
 import type { ChildProcessByStdio } from "node:child_process"
 import type { Readable } from "node:stream"
-import { fileURLToPath } from "node:url"
+import { program } from "../../../support/Program.ts"
 import type { Ended } from "../../../support/Program.ts"
-
-const program = fileURLToPath(new URL("../../../../packages/cli/bin/rspp.js", import.meta.url))
 
 /**
  * The program as its users start it, in a process of its own, while it runs. With `await using` it never outlives a test.
