@@ -404,9 +404,10 @@ export class RoomCall {
     if (ingress === undefined || onEnd === undefined) return
     this.notice(message)
     this.audio.stop(true)
-    this.#output.close(roomFailure(`The call has ended. ${message}`))
     ingress.audioEnded()
     this.#tell("ended")
+    // Told before: captures that wait fail now, which is no fault of a call that has ended.
+    this.#output.close(roomFailure(`The call has ended. ${message}`))
     this.stop()
     onEnd({ kind: "ended" })
   }

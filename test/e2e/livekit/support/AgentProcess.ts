@@ -31,7 +31,8 @@ export class AgentProcess extends ProgramProcess {
   /** Waits for its end, which must be a good one; says what came of the call. */
   async summary(): Promise<CallSummary> {
     const { stdout } = await this.good()
-    return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as CallSummary
+    // All of it: a machine reads it, and nothing else may be there.
+    return JSON.parse(stdout) as CallSummary
   }
 
   /** Waits for its end, which must be a good one. */
