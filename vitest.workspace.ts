@@ -8,17 +8,20 @@ const alone = [
   "packages/providers/test/**/*.test.ts",
   "test/e2e/demo.test.ts",
   // Media of real rooms, with times that count.
-  "packages/transports/test/livekit/*.live.test.ts",
-  "test/livekit/*.live.test.ts",
-  "test/e2e/livekit/{bargeIn,cutByText,takeover}.test.ts",
+  "packages/transports/test/livekit/Room.conformance.live.test.ts",
+  "test/e2e/livekit/{bargeIn,cutByText}.test.ts",
   "test/soak/rooms.test.ts",
   // Processes that must have their turn in time.
-  "packages/cli/test/{drain,interrupt,leases,pipelines,registered,standby,writers}.test.ts",
+  "packages/cli/test/interrupt.test.ts",
   "test/lease/hammer.test.ts"
 ]
 
 /** The whole program runs here, and calls that mostly wait: two files at a time. */
-const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
+const programs = [
+  "packages/cli/test/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  "{packages/transports/test,test}/livekit/*.live.test.ts"
+]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,

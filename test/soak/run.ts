@@ -43,13 +43,20 @@ if ("missing" in server) {
 }
 if (given.keep !== undefined) mkdirSync(given.keep, { recursive: true })
 const directory = given.keep ?? mkdtempSync(join(tmpdir(), "rspp-soak-"))
-const record = await soak({
-  server,
-  rooms,
-  seconds,
-  directory,
-  tell: (line) => void (given.json || console.log(line))
-}).finally(() => server.stop())
+const held = async () => {
+  try {
+    return await soak({
+      server,
+      rooms,
+      seconds,
+      directory,
+      tell: (line) => void (given.json || console.log(line))
+    })
+  } finally {
+    await server.stop()
+  }
+}
+const record = await held()
 const wrong = judge(record)
 if (given.json) console.log(JSON.stringify({ ...record, wrong }))
 else {
