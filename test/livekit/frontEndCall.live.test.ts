@@ -14,6 +14,9 @@ import { assert, it } from "vitest"
 import { roomSession, tone } from "../support/RoomSession.ts"
 import { scriptedSpec } from "../support/ScriptedCall.ts"
 
+const timesOf = (states: ReadonlyArray<string>, which: string): number =>
+  states.filter((state) => state === which).length
+
 const times = { recogniserMs: 120, modelMs: 20, voiceMs: 5 }
 
 /** An agent in a room: a session with scripted providers, and what front ends expect. */
@@ -69,13 +72,17 @@ await onServer("A call as front ends see it", (server) => {
         await user.say(tone(440, 1000))
         await until(
           "the agent has answered",
-          () => watcher.states.at(-1) === "listening" && told(watcher, "agent").length === 1
+          () =>
+            timesOf(watcher.states, "speaking") === 1 && watcher.states.at(-1) === "listening" &&
+            told(watcher, "agent").length === 1
         )
         const { streamId } = await user.room.localParticipant!.sendText("and now?", { topic: "lk.chat" })
         assert.isNotEmpty(streamId)
         await until(
           "the agent has answered again",
-          () => watcher.states.at(-1) === "listening" && told(watcher, "agent").length === 2
+          () =>
+            timesOf(watcher.states, "speaking") === 2 && watcher.states.at(-1) === "listening" &&
+            told(watcher, "agent").length === 2
         )
 
         assert.deepStrictEqual(told(watcher, "agent"), ["It is late. Go to bed.", "Very well."])

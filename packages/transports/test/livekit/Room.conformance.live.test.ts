@@ -82,6 +82,7 @@ transportConformance("RoomTransport, over a real livekit-server,", {
   run: (effect) => effect,
   toleranceMs: 150,
   lossless: false,
+  mayComeBack: true,
   marks: tones,
   cannot: { time: "the jitter buffer and the load of the machine decide when a frame comes" },
   ...("missing" in server ? { missing: server.missing } : {})

@@ -212,7 +212,8 @@ describe.skipIf(found === undefined)(`RoomTransport, ${title}`, () => {
         yield* until(() => !watcher.room.remoteParticipants.has("caller"))
         yield* Effect.sleep(100)
         yield* session.run(recorder.ingress)
-        assert.deepStrictEqual(statesOf(recorder), ["connected", "audio_ended", "ended"])
+        // It might have come back.
+        assert.deepStrictEqual(statesOf(recorder), ["connected", "disconnected", "audio_ended", "ended"])
       })
     ))
 
