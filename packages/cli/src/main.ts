@@ -24,9 +24,6 @@ const version = "0.1.0"
 // A terminal that goes away (an ssh session that breaks off) ends a call as properly as Ctrl-C does.
 process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
-// LiveKit's native client writes its log to standard output otherwise, which is for what commands print.
-process.env["NODE_ENV"] ??= "production"
-
 let stoppedCleanly = false
 
 rspp.pipe(
