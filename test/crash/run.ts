@@ -8,33 +8,16 @@ import { RandomStreams } from "@rspp/simulation/RandomStreams"
 import { mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { examine, killRecording, latestMs } from "./Crash.ts"
+import { optionsOf } from "../support/Options.ts"
 
-const usage = (message: string): never => {
-  console.error(message)
-  process.exit(2)
-}
-const options = () => {
-  try {
-    return parseArgs({
-      options: {
-        runs: { type: "string", default: "1000" },
-        seed: { type: "string", default: "1" },
-        // Most of a run is waiting for the kill.
-        jobs: { type: "string", default: String(2 * availableParallelism()) },
-        json: { type: "boolean", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-const given = options()
-const whole = (name: "runs" | "seed" | "jobs"): number => {
-  const value = Number(given[name])
-  return Number.isInteger(value) && value >= 1 ? value : usage(`--${name} wants a whole number of at least 1`)
-}
+const { given, whole } = optionsOf({
+  runs: { type: "string", default: "1000" },
+  seed: { type: "string", default: "1" },
+  // Most of a run is waiting for the kill.
+  jobs: { type: "string", default: String(2 * availableParallelism()) },
+  json: { type: "boolean", default: false }
+})
 const runs = whole("runs")
 const jobs = whole("jobs")
 const stream = new RandomStreams(whole("seed")).of("crash")

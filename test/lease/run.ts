@@ -9,39 +9,22 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import type { Verdict } from "./Checker.ts"
 import { check, readLogs } from "./Checker.ts"
 import { hammer } from "./Hammer.ts"
+import { optionsOf } from "../support/Options.ts"
 
-const usage = (message: string): never => {
-  console.error(message)
-  process.exit(2)
-}
-const options = () => {
-  try {
-    return parseArgs({
-      options: {
-        seconds: { type: "string", default: "600" },
-        processes: { type: "string", default: "8" },
-        sessions: { type: "string", default: "200" },
-        ttl: { type: "string", default: "10000" },
-        "turn-every": { type: "string", default: "1500" },
-        seed: { type: "string", default: "1" },
-        keep: { type: "string" },
-        check: { type: "string" },
-        json: { type: "boolean", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-const given = options()
-const whole = (name: "seconds" | "processes" | "sessions" | "ttl" | "seed" | "turn-every"): number => {
-  const value = Number(given[name])
-  return Number.isInteger(value) && value >= 1 ? value : usage(`--${name} wants a whole number of at least 1`)
-}
+const { given, whole } = optionsOf({
+  seconds: { type: "string", default: "600" },
+  processes: { type: "string", default: "8" },
+  sessions: { type: "string", default: "200" },
+  ttl: { type: "string", default: "10000" },
+  "turn-every": { type: "string", default: "1500" },
+  seed: { type: "string", default: "1" },
+  keep: { type: "string" },
+  check: { type: "string" },
+  json: { type: "boolean", default: false }
+})
 
 /** Violations that are shown; the rest are counted. */
 const shown = 20

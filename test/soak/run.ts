@@ -8,33 +8,16 @@ import { liveKitServer } from "@rspp/transports/test/support/LiveKitServer"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { judge } from "./Judge.ts"
 import { soak } from "./Soak.ts"
+import { optionsOf } from "../support/Options.ts"
 
-const usage = (message: string): never => {
-  console.error(message)
-  process.exit(2)
-}
-const options = () => {
-  try {
-    return parseArgs({
-      options: {
-        seconds: { type: "string", default: "600" },
-        rooms: { type: "string", default: "10" },
-        keep: { type: "string" },
-        json: { type: "boolean", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-const given = options()
-const whole = (name: "seconds" | "rooms"): number => {
-  const value = Number(given[name])
-  return Number.isInteger(value) && value >= 1 ? value : usage(`--${name} wants a whole number of at least 1`)
-}
+const { given, whole } = optionsOf({
+  seconds: { type: "string", default: "600" },
+  rooms: { type: "string", default: "10" },
+  keep: { type: "string" },
+  json: { type: "boolean", default: false }
+})
 const [seconds, rooms] = [whole("seconds"), whole("rooms")]
 const server = await liveKitServer()
 if ("missing" in server) {
