@@ -21,8 +21,11 @@ export interface CallerInput {
 const usage = (message: string) =>
   new CliFailure({ exit: "usage", message, hint: "Run the command with --help to see what there is." })
 
-/** Reads what the caller says: a recording (a file or standard input), or a script of several. */
-export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) {
+/**
+ * Reads what the caller says: a recording (a file or standard input), or a script of several. `ofMany`: the flags are of
+ * many callers, and standard input is only one.
+ */
+export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags, ofMany = false) {
   const { input, rawChannels, rawRate, script } = flags
   if (input !== undefined && script !== undefined) return yield* usage("--input and --script exclude each other")
   if (rawRate === undefined && rawChannels !== undefined) return yield* usage("--raw-channels needs --raw-rate")
@@ -30,7 +33,9 @@ export const readCaller = Effect.fn("readCaller")(function*(flags: CallerFlags) 
     return yield* usage("--raw-rate describes --input, which is missing")
   }
   if (script !== undefined) return yield* loadCallScript(script)
-  if (input === undefined) return yield* usage("there is no caller: give --input FILE or --script FILE")
+  if (input === undefined) {
+    return yield* usage(`there is no caller: give --input FILE ${ofMany ? "" : "(or -) "}or --script FILE`)
+  }
   const options = rawRate === undefined ? {} : { raw: { sampleRateHz: rawRate, channels: rawChannels ?? 1 } }
   const recording = yield* input === "-"
     ? Effect.flatMap(Stdio.Stdio, ({ stdin }) => readAudioStream(stdin, "standard input", options))

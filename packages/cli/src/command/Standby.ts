@@ -69,7 +69,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
   const placements = flags.placed ? yield* placedRuntimes(leases) : undefined
   // A caller that is the same for every session is wrong now, and not when it is needed.
   const named = [flags.input, flags.script].some((path) => path?.includes(placeholder))
-  if (!named) yield* readCaller(flags)
+  if (!named) yield* readCaller(flags, true)
   if (flags.timelines !== undefined) yield* makeDirectories(flags.timelines)
 
   const tell = (event: Readonly<Record<string, string | number>>, words: string) =>
