@@ -16,21 +16,38 @@ const alone = [
   "test/lease/hammer.test.ts"
 ]
 
-/** The whole program runs here, and calls that mostly wait: two files at a time. */
-const programs = [
-  "packages/cli/test/**/*.test.ts",
-  "test/e2e/**/*.test.ts",
-  "{packages/transports/test,test}/livekit/*.live.test.ts"
-]
+/** The whole program runs here, and waits for itself: more files at a time than there are cores. */
+const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
+
+/** Calls through WebRTC, of several processes, in real time: they mostly wait. One that fails is tried once more, and says so. */
+const rooms = ["test/e2e/livekit/*.test.ts", "{packages/transports/test,test}/livekit/*.live.test.ts"]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
     name,
     include: [...include],
-    exclude: [...alone, ...programs, "**/node_modules/**"],
+    exclude: [...alone, ...programs, ...rooms, "**/node_modules/**"],
     testTimeout: 30_000,
     sequence: { groupOrder: 0 }
+  }
+})
+
+const together = (
+  name: string,
+  include: ReadonlyArray<string>,
+  exclude: ReadonlyArray<string>,
+  more: { readonly retry?: number } = {}
+) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [...include],
+    exclude: [...alone, ...exclude, "**/node_modules/**"],
+    testTimeout: 300_000,
+    maxWorkers: 3,
+    sequence: { groupOrder: 1 },
+    ...more
   }
 })
 
@@ -42,17 +59,8 @@ export default defineConfig({
       quick("contracts", ["contracts/test/**/*.test.ts"]),
       quick("packages", ["packages/*/test/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
-      {
-        extends: true,
-        test: {
-          name: "programs",
-          include: programs,
-          exclude: [...alone, "**/node_modules/**"],
-          testTimeout: 300_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 }
-        }
-      },
+      together("programs", programs, rooms),
+      together("rooms", rooms, [], { retry: 1 }),
       {
         extends: true,
         test: { name: "alone", include: alone, testTimeout: 300_000, maxWorkers: 1, sequence: { groupOrder: 2 } }

@@ -25,13 +25,16 @@ export interface SoakOptions {
 /** How long the last calls may take after the time is over, and the agents until their process has ended, ms. */
 const lastCallMs = 60_000
 
+/** How long a session may take to end when its caller has left, ms. */
+const lastSessionMs = 30_000
+
 /** Recordings that one process of the program is given at once. */
 const batch = 50
 
 const started = (script: string, args: ReadonlyArray<string>, flags: ReadonlyArray<string> = []): ChildProcess =>
   spawn(process.execPath, [...flags, join(here, script), ...args], {
     env: { ...process.env, NODE_ENV: "production" },
-    stdio: ["ignore", "pipe", "inherit"]
+    stdio: ["pipe", "pipe", "inherit"]
   })
 
 const reading = async <A>(child: ChildProcess, each: (said: A) => void): Promise<void> => {
@@ -79,9 +82,9 @@ export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
   const ended: Array<string> = []
   const called: Array<string> = []
   const failures: Array<string> = []
-  const args = [server.url, server.apiKey, server.apiSecret, String(rooms), String(seconds)]
+  const args = [server.url, server.apiKey, server.apiSecret, String(rooms)]
   const agents = started("agents.child.ts", [...args, directory], ["--expose-gc"])
-  const callers = started("callers.child.ts", args)
+  const callers = started("callers.child.ts", [...args, String(seconds)])
   try {
     const listening = [
       reading<AgentsSaid>(agents, (line) => {
@@ -108,6 +111,11 @@ export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
     if ((await endOf(callers, seconds * 1000 + lastCallMs)) === null) {
       failures.push(`callers were still calling ${lastCallMs / 1000} s after the time was over`)
     }
+    // A caller who has left might come back for a while: its session ends after that.
+    for (let waited = 0; waited < lastSessionMs && called.some((room) => !ended.includes(room)); waited += 100) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    agents.stdin?.end()
     const exitCode = await endOf(agents, lastCallMs)
     await Promise.all(listening)
     const files = readdirSync(directory).filter((name) => name.endsWith(".timeline")).sort().map((name) =>

@@ -1,7 +1,7 @@
-// The agents of the soak: so many rooms at once in one process, session after session, until the time is over; then the
-// process is to end by itself.
+// The agents of the soak: so many rooms at once in one process, session after session, until standard input ends: nobody
+// calls any more. Then the process is to end by itself.
 //
-//   node --expose-gc test/soak/agents.child.ts URL KEY SECRET LINES SECONDS DIRECTORY
+//   node --expose-gc test/soak/agents.child.ts URL KEY SECRET LINES DIRECTORY
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Session } from "@rspp/runtime/session/Session"
 import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
@@ -17,10 +17,9 @@ import { scriptedSpec } from "../support/ScriptedCall.ts"
 import type { AgentsSaid, Sample } from "./Samples.ts"
 import { isAtRest, roomOf } from "./Samples.ts"
 
-const [url = "", key = "", secret = "", lines = "1", seconds = "10", directory = "."] = process.argv.slice(2)
+const [url = "", key = "", secret = "", lines = "1", directory = "."] = process.argv.slice(2)
 const say = (what: AgentsSaid) => console.log(JSON.stringify(what))
 const started = performance.now()
-const until = started + Number(seconds) * 1000
 const everyMs = 5000
 
 let sessions = 0
@@ -100,21 +99,24 @@ const call = Effect.fnUntraced(function*(line: number, n: number) {
 })
 
 const line = Effect.fnUntraced(function*(n: number) {
-  for (let index = 0; performance.now() < until; index++) yield* call(n, index)
+  for (let index = 0;; index++) yield* call(n, index)
 })
 
 const sampling = Effect.forever(
   Effect.andThen(Effect.sleep(everyMs), Effect.sync(() => say({ said: "sample", sample: sample() })))
 )
+/** Nobody calls any more. Sessions that wait for a caller then are interrupted. */
+const lastCall = Effect.callback<void>((resume) => {
+  process.stdin.resume().once("end", () => resume(Effect.void))
+})
 await Effect.runPromise(
-  Effect.raceFirst(
-    Effect.forEach(Array.from({ length: Number(lines) }, (_, n) => n), line, {
-      concurrency: "unbounded",
-      discard: true
-    }),
-    sampling
-  ).pipe(Effect.provide(NodeServices.layer))
+  Effect.raceAllFirst([
+    lastCall,
+    sampling,
+    ...Array.from({ length: Number(lines) }, (_, n) => line(n))
+  ]).pipe(Effect.provide(NodeServices.layer))
 )
+process.stdin.destroy()
 // What is closed in the background has its turn: some seconds at most.
 let idle = sample()
 for (let tries = 0; tries < 50 && !isAtRest(idle); tries++) {
