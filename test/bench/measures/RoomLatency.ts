@@ -13,7 +13,7 @@ import { scriptedSpec } from "../../support/ScriptedCall.ts"
 import type { Figure, Measure } from "../Figure.ts"
 import { percentile } from "../Figure.ts"
 
-const rounds = 100
+const rounds = 60
 /** What a question and a cut last, ms. */
 const questionMs = 400
 const cutMs = 200
