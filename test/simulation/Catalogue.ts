@@ -1,3 +1,5 @@
+import { basename } from "node:path"
+
 /** A scenario that the kernel shows: every test of its file holds it. */
 export interface Held {
   readonly id: string
@@ -6,6 +8,8 @@ export interface Held {
   readonly file: string
   /** What of it a later issue widens. */
   readonly widens?: string
+  /** Tests that hold it with real processes, servers and networks, by their paths in `test/`. */
+  readonly real?: ReadonlyArray<string>
 }
 
 /** A scenario that the kernel cannot show yet, or not the whole of it. */
@@ -42,7 +46,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S04",
       sentence: "the fence clears the transport queue; audible tail ≤ the declared transport queue",
       file: "S04-fence-clears-the-transport.ts",
-      widens: "the queue of a real room: issue 7"
+      real: ["e2e/livekit/cutByText.test.ts", "e2e/livekit/bargeIn.test.ts"]
     },
     {
       id: "S05",
@@ -69,7 +73,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S10",
       sentence: "the reply is truncated to what delivery reports say was heard, with the uncertainty stated",
       file: "S10-what-was-heard.ts",
-      widens: "what a device holds behind the transport's queue is not known: a real room, issue 7"
+      widens: "what a device holds behind the transport's queue is not known"
     },
     {
       id: "S11",
@@ -102,7 +106,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       id: "S16",
       sentence: "admission reserves before it accepts",
       file: "S16-two-at-once.ts",
-      widens: "calls that come to one process: jobs that a LiveKit server hands out: issue 7"
+      real: ["e2e/livekit/admission.test.ts"]
     },
     {
       id: "S17",
@@ -120,7 +124,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence:
         "another runtime holds a new epoch within one TTL and speaks within two, and the old one can emit nothing",
       file: "S19-taken-over.ts",
-      widens: "runtimes are processes of the seeded world: real ones with a real room: issue 7"
+      real: ["e2e/livekit/takeover.test.ts"]
     },
     { id: "S20", sentence: "finalizers run whatever fails before them", file: "S20-finalizers-run.ts" },
     {
@@ -173,7 +177,11 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence:
         "transport disconnect or stall: `reconnecting`, `disconnected`, `stall`, `silence`, `ended`; if it ends the turn, `transport_disconnect_or_stall`",
       file: "F6-transport.ts",
-      widens: "a real room: issue 7"
+      real: [
+        "e2e/livekit/reconnecting.test.ts",
+        "e2e/livekit/serverRestart.test.ts",
+        "e2e/livekit/vanishing.test.ts"
+      ]
     },
     {
       id: "F7",
@@ -185,8 +193,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
       sentence:
         "failover: `lease_rotated`, `migration_start`, `migration_finish`, `session_handoff`, and `stale_epoch_reject` for the old writer; old placement: `authority_loss`",
       file: "F8-old-writer.ts",
-      widens:
-        "placements are processes of the seeded world: real ones, and who routes the caller to the next one: issues 6 and 7"
+      real: ["e2e/livekit/takeover.test.ts"]
     },
     {
       id: "X1",
@@ -212,11 +219,13 @@ export const page = (): string => {
   const { held, open } = catalogue
   const issues = (numbers: ReadonlyArray<number>) => numbers.map(String).join(" and ")
   const rows = [
-    ...held.map(({ file, id, sentence, widens }) => ({
+    ...held.map(({ file, id, real, sentence, widens }) => ({
       id,
       row: `| ${id} | ${cell(sentence)} | ${link(file)} | held${
-        widens === undefined ? "" : `; to be widened by ${cell(widens)}`
-      } |`
+        real === undefined
+          ? ""
+          : `; in real rooms by ${real.map((path) => `[${basename(path)}](../test/${path})`).join(", ")}`
+      }${widens === undefined ? "" : `; to be widened by ${cell(widens)}`} |`
     })),
     ...open.map((one) => ({
       id: one.id,
