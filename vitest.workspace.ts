@@ -2,24 +2,25 @@ import { defineConfig } from "vitest/config"
 
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
 
-/** These have the machine for themselves, after all the others. */
+/**
+ * These have the machine for themselves, after all the others: real models, media with times that count, and calls in real
+ * time. One that fails is tried once more, and says so.
+ */
 const alone = [
-  // Real models run here.
   "packages/providers/test/**/*.test.ts",
   "test/e2e/demo.test.ts",
-  // Media of real rooms, with times that count.
+  "packages/cli/test/{drain,interrupt,leases,pipelines,registered,standby,worker,writers}.test.ts",
   "packages/transports/test/livekit/Room.conformance.live.test.ts",
   "test/e2e/livekit/{bargeIn,cutByText}.test.ts",
-  "test/soak/rooms.test.ts",
   // Processes that must have their turn in time.
-  "packages/cli/test/interrupt.test.ts",
-  "test/lease/hammer.test.ts"
+  "test/lease/hammer.test.ts",
+  "test/soak/rooms.test.ts"
 ]
 
-/** The whole program runs here, and waits for itself: more files at a time than there are cores. */
+/** The whole program runs here. */
 const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
 
-/** Calls through WebRTC, of several processes, in real time: they mostly wait. One that fails is tried once more, and says so. */
+/** Calls through WebRTC, of several processes: they mostly wait. One that fails is tried once more, and says so. */
 const rooms = ["test/e2e/livekit/*.test.ts", "{packages/transports/test,test}/livekit/*.live.test.ts"]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
@@ -45,7 +46,7 @@ const together = (
     include: [...include],
     exclude: [...alone, ...exclude, "**/node_modules/**"],
     testTimeout: 300_000,
-    maxWorkers: 3,
+    maxWorkers: 2,
     sequence: { groupOrder: 1 },
     ...more
   }
@@ -63,7 +64,14 @@ export default defineConfig({
       together("rooms", rooms, [], { retry: 1 }),
       {
         extends: true,
-        test: { name: "alone", include: alone, testTimeout: 300_000, maxWorkers: 1, sequence: { groupOrder: 2 } }
+        test: {
+          name: "alone",
+          include: alone,
+          testTimeout: 300_000,
+          maxWorkers: 1,
+          retry: 1,
+          sequence: { groupOrder: 2 }
+        }
       }
     ]
   }
