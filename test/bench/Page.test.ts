@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Figure } from "./Figure.ts"
 import { isKept, percentile } from "./Figure.ts"
-import { line, number, page, pagePath } from "./Page.ts"
+import { line, number, page, pagePath, renewed } from "./Page.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -53,6 +53,20 @@ describe("the page of results", () => {
     })
     assert.include(text, "## turns\n\n**Not measured**: the benchmark turns broke (exit 1).")
     assert.include(text, "Measured after the rest: `--only live`, commit b, 2026-01-02.")
+  })
+
+  it("renews a section in its place, and takes in one that was not there", () => {
+    const about = { commit: "a", date: "2026-01-01", node: "v24", machine: "m", load: [0], command: "run" }
+    const of = (name: string, value: number) => ({ name, about: "", free: 1, figures: [{ name, value, unit: "ms" }] })
+    const whole = { ...about, results: [of("turns", 1), of("import", 1)] }
+    const later = { ...about, commit: "b", results: [of("turns", 2), of("rooms", 2)] }
+    const { commit, results } = renewed(whole, later, ["turns", "rooms", "import"])
+    assert.strictEqual(commit, "a")
+    assert.deepStrictEqual(results.map(({ alone, name }) => [name, alone?.commit]), [
+      ["turns", "b"],
+      ["rooms", "b"],
+      ["import", undefined]
+    ])
   })
 
   it("rounds without losing what is small", () => {

@@ -103,3 +103,10 @@ export const page = ({ command, commit, date, load, machine, node, results }: Re
     "\"Bare loop\" is the same work in plain queues and promises, without order, bounds, fences or records, measured in the same process; the ratio is the figure divided by it. Times are wall times unless a line says CPU. The bounds are those of the issue that asked for the figures; what misses its bound says so. Figures are read here, never in tests.",
     ...results.map(section)
   ].join("\n\n") + "\n"
+
+/** The results with some of them measured anew, and those that were not there before; in the order of their names. */
+export const renewed = (whole: Results, { commit, date, results }: Results, order: ReadonlyArray<string>): Results => {
+  const own = new Map(results.map((result) => [result.name, { ...result, alone: { commit, date } }]))
+  const all = [...whole.results.filter(({ name }) => !own.has(name)), ...own.values()]
+  return { ...whole, results: all.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)) }
+}

@@ -12,7 +12,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Figure, Measure } from "./Figure.ts"
 import type { Result, Results } from "./Page.ts"
-import { line, page, pagePath, percent } from "./Page.ts"
+import { line, page, pagePath, percent, renewed } from "./Page.ts"
 
 /** By name, in the order in which they run. */
 const measures: Readonly<Record<string, () => Promise<{ readonly default: Measure }>>> = {
@@ -94,12 +94,6 @@ const usage = `node test/bench/run.ts [--only NAME] [--json] [--write-page]
   --write-page   also write ${pagePath} from them; with --only: renew that section of it
 `
 
-/** The results of a whole run with those sections in their place that were measured after it. */
-const renewed = (whole: Results, { commit, date, results }: Results): Results => {
-  const own = new Map(results.map((result) => [result.name, { ...result, alone: { commit, date } }]))
-  return { ...whole, results: whole.results.map((result) => own.get(result.name) ?? result) }
-}
-
 const main = async (): Promise<number> => {
   const only = valueOf("--only")
   const names = Object.keys(measures)
@@ -158,7 +152,7 @@ const main = async (): Promise<number> => {
   if (writes) {
     mkdirSync(`${root}docs`, { recursive: true })
     mkdirSync(`${root}.rspp`, { recursive: true })
-    const whole = only === undefined || kept === undefined ? all : renewed(kept, all)
+    const whole = only === undefined || kept === undefined ? all : renewed(kept, all, names)
     writeFileSync(`${root}${keptPath}`, JSON.stringify(whole))
     writeFileSync(`${root}${pagePath}`, page(whole))
     process.stderr.write(`wrote ${pagePath}\n`)
