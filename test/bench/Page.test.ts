@@ -89,7 +89,7 @@ describe("the page of results", () => {
 
   it.skipIf(!existsSync(join(root, pagePath)))("in the repository is of a run of all benchmarks", () => {
     const text = readFileSync(join(root, pagePath), "utf8")
-    for (const name of ["frames", "turns", "cancel", "live", "soak", "simulation", "replay", "import"]) {
+    for (const name of ["frames", "turns", "cancel", "live", "soak", "simulation", "replay", "rooms", "import"]) {
       assert.include(text, `\n## ${name}\n`)
     }
   })
