@@ -15,6 +15,18 @@ export const pipelineFlags = {
   )
 }
 
+/** What the session is called, and where it is recorded. */
+export const recordingFlags = {
+  timeline: optional(
+    Flag.String("timeline").pipe(
+      Flag.withDescription("Record the session to this file or directory; an existing file is never overwritten")
+    )
+  ),
+  session: optional(
+    Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
+  )
+}
+
 /** What `--input` is when it is no WAV file. */
 export const rawFlags = {
   rawRate: optional(

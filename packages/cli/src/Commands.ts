@@ -3,7 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { leaseTtl, pipelineFlags, rawFlags, snapshotFlags } from "./CallFlags.ts"
+import { leaseTtl, pipelineFlags, rawFlags, recordingFlags, snapshotFlags } from "./CallFlags.ts"
 import { exitCodeHelp } from "./ExitCode.ts"
 import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
@@ -43,11 +43,7 @@ const run = Command.make(
         Flag.withDescription("Write the whole call to this WAV file: caller left, agent right")
       )
     ),
-    timeline: optional(
-      Flag.String("timeline").pipe(
-        Flag.withDescription("Record the session to this file or directory; an existing file is never overwritten")
-      )
-    ),
+    ...recordingFlags,
     store: optional(
       Flag.String("store").pipe(
         Flag.withDescription("Ship the recording there while it is written: dir:PATH, sqlite:PATH or postgres://…")
@@ -81,9 +77,6 @@ const run = Command.make(
       Flag.String("keys").pipe(
         Flag.withDescription("A directory for keys: the recording's payloads are sealed under a key of its own in it")
       )
-    ),
-    session: optional(
-      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
     ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
     ...rawFlags,

@@ -41,3 +41,16 @@ export const liveKitUrl = ({ dev, url }: LiveKitServerFlags): Effect.Effect<stri
     })
   )
 }
+
+/** The same, for commands that cannot do without. */
+export const requiredLiveKitUrl = (flags: LiveKitServerFlags): Effect.Effect<string, CliFailure> =>
+  Effect.flatMap(liveKitUrl(flags), (url) =>
+    url === undefined
+      ? Effect.fail(
+        new CliFailure({
+          exit: "usage",
+          message: "the address of the LiveKit server is missing",
+          hint: "Give --url, or set LIVEKIT_URL."
+        })
+      )
+      : Effect.succeed(url))

@@ -1,7 +1,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { pipelineFlags } from "./CallFlags.ts"
+import { pipelineFlags, recordingFlags } from "./CallFlags.ts"
 import { json, optional } from "./Flags.ts"
 
 // LiveKit rooms on the command line. What a command does is loaded when it runs.
@@ -20,14 +20,7 @@ const join = Command.make(
       )
     ),
     ...pipelineFlags,
-    timeline: optional(
-      Flag.String("timeline").pipe(
-        Flag.withDescription("Record the session to this file or directory; an existing file is never overwritten")
-      )
-    ),
-    session: optional(
-      Flag.String("session").pipe(Flag.withDescription("The session's id; default: a new one, by the time"))
-    ),
+    ...recordingFlags,
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/RoomJoin.ts")), ({ joinRoom }) => joinRoom(flags))

@@ -1,8 +1,7 @@
 import { Dispatch } from "@rspp/transports/livekit/Dispatch"
 import type { DispatchedAgent } from "@rspp/transports/livekit/Dispatch"
 import { Effect } from "effect"
-import { CliFailure } from "../CliFailure.ts"
-import { liveKitKeys, liveKitUrl } from "../LiveKitKeys.ts"
+import { liveKitKeys, requiredLiveKitUrl } from "../LiveKitKeys.ts"
 import type { LiveKitServerFlags } from "../LiveKitKeys.ts"
 import { Screen } from "../Screen.ts"
 
@@ -12,14 +11,7 @@ export interface DispatchFlags extends LiveKitServerFlags {
 }
 
 const dispatcher = Effect.fnUntraced(function*(flags: DispatchFlags) {
-  const url = yield* liveKitUrl(flags)
-  if (url === undefined) {
-    return yield* new CliFailure({
-      exit: "usage",
-      message: "the address of the LiveKit server is missing",
-      hint: "Give --url, or set LIVEKIT_URL."
-    })
-  }
+  const url = yield* requiredLiveKitUrl(flags)
   return Dispatch.layer({ url, ...(yield* liveKitKeys(flags)) })
 })
 

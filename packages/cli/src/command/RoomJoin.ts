@@ -2,6 +2,7 @@ import { Effect, FileSystem, Path, Redacted } from "effect"
 import { describeCall, judgeEvidence, showCall } from "../CallSummary.ts"
 import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
+import { requiredLiveKitUrl } from "../LiveKitKeys.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
@@ -19,26 +20,25 @@ export interface RoomJoinFlags {
   readonly json: boolean
 }
 
-const given = (flag: string | undefined, variable: string, name: string) => {
-  const value = flag ?? process.env[variable]
-  return value !== undefined && value !== ""
-    ? Effect.succeed(value)
-    : Effect.fail(
+/** The agent's token, as it is given. */
+const tokenOf = ({ token = process.env["LIVEKIT_TOKEN"] ?? "" }: RoomJoinFlags) =>
+  token === ""
+    ? Effect.fail(
       new CliFailure({
         exit: "usage",
-        message: `${name} is missing`,
-        hint: `Give --${variable.slice("LIVEKIT_".length).toLowerCase()}, or set ${variable}.`
+        message: "the agent's token for the room is missing",
+        hint: "Give --token, or set LIVEKIT_TOKEN; rspp token mints one."
       })
     )
-}
+    : Effect.succeed(token)
 
 /** `rspp room join`: one session in one LiveKit room, until the caller leaves. */
 export const joinRoom = Effect.fn("rspp.room.join")(function*(flags: RoomJoinFlags) {
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const url = yield* given(flags.url, "LIVEKIT_URL", "the address of the LiveKit server")
-  const token = yield* given(flags.token, "LIVEKIT_TOKEN", "the agent's token for the room")
+  const url = yield* requiredLiveKitUrl({ url: flags.url, dev: false })
+  const token = yield* tokenOf(flags)
   const nodes = flags.nodes === undefined ? undefined : yield* loadNodes(flags.nodes)
   const spec = yield* Effect.provide(loadPipeline(flags.pipeline, nodes?.file.nodes.map(({ id }) => id)), control)
   const session_id = yield* sessionIdOf(flags.session)

@@ -23,7 +23,7 @@ import { parseControlServer } from "../ControlServerAddress.ts"
 import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
 import { listenAddress, listening } from "../ListenAddress.ts"
-import { liveKitKeys, liveKitUrl } from "../LiveKitKeys.ts"
+import { liveKitKeys, requiredLiveKitUrl } from "../LiveKitKeys.ts"
 import type { LiveKitServerFlags } from "../LiveKitKeys.ts"
 import { nextSignal } from "../NextSignal.ts"
 import { loadNodes } from "../NodesFile.ts"
@@ -110,10 +110,7 @@ export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) 
   const cleanStop = yield* CleanStop
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const url = yield* liveKitUrl(flags)
-  if (url === undefined) {
-    return yield* usage("the address of the LiveKit server is missing", "Give --url, or set LIVEKIT_URL.")
-  }
+  const url = yield* requiredLiveKitUrl(flags)
   const keys = yield* liveKitKeys(flags)
   if (flags.sessions < 1) {
     return yield* usage(`--sessions ${flags.sessions} is not allowed`, "--sessions is at least 1.")
