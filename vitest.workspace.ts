@@ -4,14 +4,14 @@ import { defineConfig } from "vitest/config"
 
 /**
  * These have the machine for themselves, after all the others: real models, media with times that count, and calls in real
- * time. One that fails is tried once more, and says so.
+ * time.
  */
 const alone = [
   "packages/providers/test/**/*.test.ts",
   "test/e2e/demo.test.ts",
   "packages/cli/test/{drain,interrupt,leases,pipelines,registered,standby,worker,writers}.test.ts",
   "packages/transports/test/livekit/Room.conformance.live.test.ts",
-  "test/e2e/livekit/{bargeIn,cutByText}.test.ts",
+  "test/e2e/livekit/{bargeIn,cutByText,takeover}.test.ts",
   // Processes that must have their turn in time.
   "test/lease/hammer.test.ts",
   "test/soak/rooms.test.ts"
@@ -20,7 +20,7 @@ const alone = [
 /** The whole program runs here. */
 const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
 
-/** Calls through WebRTC, of several processes: they mostly wait. One that fails is tried once more, and says so. */
+/** Calls through WebRTC, of several processes: they mostly wait. */
 const rooms = ["test/e2e/livekit/*.test.ts", "{packages/transports/test,test}/livekit/*.live.test.ts"]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
@@ -37,8 +37,7 @@ const quick = (name: string, include: ReadonlyArray<string>) => ({
 const together = (
   name: string,
   include: ReadonlyArray<string>,
-  exclude: ReadonlyArray<string>,
-  more: { readonly retry?: number } = {}
+  exclude: ReadonlyArray<string>
 ) => ({
   extends: true as const,
   test: {
@@ -47,8 +46,7 @@ const together = (
     exclude: [...alone, ...exclude, "**/node_modules/**"],
     testTimeout: 300_000,
     maxWorkers: 2,
-    sequence: { groupOrder: 1 },
-    ...more
+    sequence: { groupOrder: 1 }
   }
 })
 
@@ -61,7 +59,7 @@ export default defineConfig({
       quick("packages", ["packages/*/test/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
       together("programs", programs, rooms),
-      together("rooms", rooms, [], { retry: 1 }),
+      together("rooms", rooms, []),
       {
         extends: true,
         test: {
@@ -69,7 +67,6 @@ export default defineConfig({
           include: alone,
           testTimeout: 300_000,
           maxWorkers: 1,
-          retry: 1,
           sequence: { groupOrder: 2 }
         }
       }
