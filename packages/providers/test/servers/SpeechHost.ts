@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
-import type { CallEnd, Fault, ProtocolServer, SeenCall } from "./ProtocolServer.ts"
+import type { Fault, ProtocolServer, SeenCall } from "./ProtocolServer.ts"
 
 /** What makes the sound of a speech server: 16 kHz mono. */
 export interface SpeechEngine {
@@ -54,6 +54,8 @@ export const bytesOf = (samples: Int16Array): Buffer =>
 
 /** Text in base64, as the vendors send audio. */
 export const base64Of = (samples: Int16Array): string => bytesOf(samples).toString("base64")
+
+type CallEnd = NonNullable<SeenCall["ended"]>
 
 /** A {@link SeenCall} that is being served. */
 export interface Call extends SeenCall {
