@@ -92,7 +92,9 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
         Stream.pipeThroughChannel(Sse.decode({ maxEventSize: maxEventChars })),
         Stream.mapError(() => failures.broken),
         Stream.mapEffect(meaningOf),
-        Stream.tap(({ last = false }) => Effect.sync(() => void (finished ||= last)))
+        // What comes after the end, such as the end once more, is read and belongs to nothing.
+        Stream.filter(() => !finished),
+        Stream.tap(({ last = false }) => Effect.sync(() => void (finished = last)))
       )
       return Stream.transformPull(meanings, (pull) =>
         Effect.succeed(boundedPull(pull, failures, stallMs, () => finished))).pipe(
