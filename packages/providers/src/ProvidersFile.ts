@@ -49,12 +49,13 @@ export interface SecretSource {
  */
 export const resolveSettings = (
   provider_id: string,
-  { adapter: _, ...settings }: ProviderDeclaration,
+  declaration: ProviderDeclaration,
   source: SecretSource
 ): Effect.Effect<Readonly<Record<string, string | number | boolean>>, ProviderUnavailable> =>
   Effect.gen(function*() {
     const resolved: Record<string, string | number | boolean> = {}
-    for (const [name, value] of Object.entries(settings)) {
+    for (const [name, value] of Object.entries(declaration)) {
+      if (name === "adapter") continue
       const reference = referenceOf(value)
       if (reference === undefined) {
         if (isSecret(name)) {

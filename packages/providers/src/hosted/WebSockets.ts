@@ -21,6 +21,6 @@ export const layer: Layer.Layer<Socket.WebSocketConstructor> = Layer.succeed(
       followRedirects: false,
       ...(headers === undefined ? {} : { headers: { ...headers } })
     })
-    return socket as Socket.WebSocketLike
+    return socket
   }
 )

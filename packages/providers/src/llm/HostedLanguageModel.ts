@@ -81,6 +81,7 @@ export const hostedLanguageModel = (provider_id: string, settings: LanguageModel
               headMs: first_result_ms,
               meaningOf: protocol.meanings(new RunningUsage()),
               request: protocol.request(conversationOf(messages, settings.system)),
+              stallMs: settings.stall_ms,
               ...(refused === undefined ? {} : { refused })
             })
           )
