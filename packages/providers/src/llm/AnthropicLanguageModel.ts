@@ -109,7 +109,11 @@ const report = (usage: RunningUsage, said: typeof Usage.Type | undefined): Effec
   })
 }
 
-const meaningOf = (data: string, failures: Failures, usage: RunningUsage): Effect.Effect<Meaning<string>, ProviderFailure> => {
+const meaningOf = (
+  data: string,
+  failures: Failures,
+  usage: RunningUsage
+): Effect.Effect<Meaning<string>, ProviderFailure> => {
   const event = Option.getOrUndefined(decodeEvent(data))
   if (event === undefined) return Effect.fail(failures.malformed)
   switch (event.type) {
@@ -201,8 +205,10 @@ export const adapter = adapterOf({
         ),
       meanings: (usage) => ({ data }) => meaningOf(data, failures, usage),
       refused: ({ body, retryAfterMs }) =>
-        Option.getOrUndefined(Option.flatMap(decodeRefusal(body), ({ error }) =>
-          Option.fromUndefinedOr(failureOf(error.type, failures, retryAfterMs))))
+        Option.getOrUndefined(
+          Option.flatMap(decodeRefusal(body), ({ error }) =>
+            Option.fromUndefinedOr(failureOf(error.type, failures, retryAfterMs)))
+        )
     })
   }
 })

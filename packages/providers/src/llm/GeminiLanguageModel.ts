@@ -134,7 +134,11 @@ const endOf = (chunk: typeof Chunk.Type, failures: Failures): Effect.Effect<bool
   )
 }
 
-const meaningOf = (data: string, failures: Failures, usage: RunningUsage): Effect.Effect<Meaning<string>, ProviderFailure> => {
+const meaningOf = (
+  data: string,
+  failures: Failures,
+  usage: RunningUsage
+): Effect.Effect<Meaning<string>, ProviderFailure> => {
   const chunk = Option.getOrUndefined(decodeChunk(data))
   if (chunk === undefined) return Effect.fail(failures.malformed)
   if (chunk.error !== undefined) return Effect.fail(failureOf(chunk.error, failures))
@@ -209,8 +213,9 @@ export const adapter = adapterOf({
         ),
       meanings: (usage) => ({ data }) => meaningOf(data, failures, usage),
       refused: ({ body }) =>
-        Option.getOrUndefined(Option.map(decodeRefusal(body), (said) =>
-          failureOf("error" in said ? said.error : said[0].error, failures)))
+        Option.getOrUndefined(
+          Option.map(decodeRefusal(body), (said) => failureOf("error" in said ? said.error : said[0].error, failures))
+        )
     })
   }
 })

@@ -33,7 +33,10 @@ const Settings = Schema.Struct({
 const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 /** What servers say of an error, in a stream and instead of one: numbers and words where they like. */
-const ErrorBody = Schema.Struct({ code: nullable(Schema.Union([Schema.String, Schema.Finite])), type: nullable(Schema.String) })
+const ErrorBody = Schema.Struct({
+  code: nullable(Schema.Union([Schema.String, Schema.Finite])),
+  type: nullable(Schema.String)
+})
 
 /** One event of a streamed chat completion: as much of it as is used. */
 const Chunk = Schema.Struct({
@@ -77,7 +80,11 @@ const errorInBand = (said: unknown, failures: Failures): ProviderFailure => {
       : failures.of("infrastructure_failure", true, "the language model server broke its reply off with an error"))
 }
 
-const meaningOf = (data: string, failures: Failures, usage: RunningUsage): Effect.Effect<Meaning<string>, ProviderFailure> => {
+const meaningOf = (
+  data: string,
+  failures: Failures,
+  usage: RunningUsage
+): Effect.Effect<Meaning<string>, ProviderFailure> => {
   if (data === "[DONE]") return Effect.succeed({ last: true })
   const chunk = Option.getOrUndefined(decodeChunk(data))
   if (chunk === undefined) return Effect.fail(failures.malformed)
@@ -150,8 +157,9 @@ export const adapter = adapterOf({
         ),
       meanings: (usage) => ({ data }) => meaningOf(data, failures, usage),
       refused: ({ body }) =>
-        Option.getOrUndefined(Option.flatMap(decodeRefusal(body), ({ error }) =>
-          Option.fromUndefinedOr(blockedBy(error, failures))))
+        Option.getOrUndefined(
+          Option.flatMap(decodeRefusal(body), ({ error }) => Option.fromUndefinedOr(blockedBy(error, failures)))
+        )
     })
   }
 })
