@@ -61,11 +61,12 @@ export const hedged = <A>(
       return yield* yield* Fiber.await(loser.first)
     })
     let decided = false
-    return Effect.suspend(() => {
+    const next = () => {
       if (decided) return chosen
       decided = true
       return decide
-    })
-  })
+    }
+    return next
+  }).pipe(Effect.map(Effect.suspend))
   return Stream.scoped(Stream.fromPull(pull))
 }

@@ -45,7 +45,7 @@ interface Pace {
  */
 const quickest = (model: string): Pace => {
   if (/^claude-(?:fable|mythos|opus-5-5)/u.test(model)) return { output_config: { effort: "low" } }
-  if (/^claude-sonnet-5-5/u.test(model)) return { thinking: { type: "between_tools" } }
+  if (model.startsWith("claude-sonnet-5-5")) return { thinking: { type: "between_tools" } }
   return /^claude-(?:haiku|opus|sonnet)-/u.test(model) ? { thinking: { type: "disabled" } } : {}
 }
 

@@ -39,8 +39,8 @@ interface Thinking {
  * known is left as it is.
  */
 const quickest = (model: string): Thinking | undefined => {
-  if (/^gemini-2\.5-flash/u.test(model)) return { thinkingBudget: 0 }
-  if (/^gemini-2\.5-pro/u.test(model)) return { thinkingBudget: 128 }
+  if (model.startsWith("gemini-2.5-flash")) return { thinkingBudget: 0 }
+  if (model.startsWith("gemini-2.5-pro")) return { thinkingBudget: 128 }
   if (/^gemini-3[\d.]*-flash-lite/u.test(model)) return { thinkingLevel: "MINIMAL" }
   return /^gemini-[3-9]/u.test(model) ? { thinkingLevel: "LOW" } : undefined
 }
