@@ -12,9 +12,6 @@ import * as Stream from "effect/Stream"
 import type { Failures } from "./Failures.ts"
 import { retryAfterOf } from "./Failures.ts"
 
-/** Longest silence between two events of an answer, ms; the first one is bounded by the session. */
-export const maxStallMs = 15_000
-
 /** Longest wait for the end of the body after the answer's regular end, ms. */
 const maxReadOutMs = 500
 
@@ -34,6 +31,8 @@ export interface ServerEventsOptions<A> {
   readonly failures: Failures
   /** How long the head of the answer may take, ms. */
   readonly headMs: number
+  /** The longest silence between two events, ms. */
+  readonly stallMs: number
   readonly meaningOf: (event: Sse.Event) => Effect.Effect<Meaning<A>, ProviderFailure>
 }
 
@@ -50,22 +49,25 @@ export const refusalOf = (
 }
 
 /** Sends a request and gives the head of its answer, within `headMs`; measured, interruptible, and without causes. */
-export const answerTo = ({ client, failures, headMs, request }: Omit<ServerEventsOptions<never>, "meaningOf">) =>
+export const answerTo = (
+  { client, failures, headMs, request }: Omit<ServerEventsOptions<never>, "meaningOf" | "stallMs">
+) =>
   measured(client.execute(request)).pipe(
     Effect.mapError(() => failures.unreachable),
     Effect.timeoutOrElse({ duration: headMs, orElse: () => Effect.fail(failures.stalled(headMs)) })
   )
 
-/** Each pull within its bound: {@link maxStallMs}, and once `isOver` no longer than it takes to read the rest out. */
+/** Each pull within its bound: `stallMs`, and once `isOver` no longer than it takes to read the rest out. */
 export const boundedPull = <A>(
   pull: Pull.Pull<A, ProviderFailure>,
   failures: Failures,
+  stallMs: number,
   isOver: () => boolean
 ): Pull.Pull<A, ProviderFailure> =>
   Effect.suspend(() =>
     Effect.timeoutOrElse(measured(pull), {
-      duration: isOver() ? maxReadOutMs : maxStallMs,
-      orElse: () => Effect.fail(failures.stalled(maxStallMs))
+      duration: isOver() ? maxReadOutMs : stallMs,
+      orElse: () => Effect.fail(failures.stalled(stallMs))
     }).pipe(
       Effect.catch((end): Effect.Effect<never, ProviderFailure | Cause.Done> =>
         isOver() ? Cause.done() : Effect.fail(Cause.isDone(end) ? failures.truncated : end)
@@ -81,7 +83,7 @@ export const boundedPull = <A>(
  * matters. Interrupting closes the request.
  */
 export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<A, ProviderFailure> => {
-  const { failures, meaningOf } = options
+  const { failures, meaningOf, stallMs } = options
   const values = (response: HttpClientResponse): Stream.Stream<A, ProviderFailure> =>
     Stream.suspend(() => {
       let finished = false
@@ -90,11 +92,16 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
         Stream.pipeThroughChannel(Sse.decode({ maxEventSize: maxEventChars })),
         Stream.mapError(() => failures.broken),
         Stream.mapEffect(meaningOf),
-        Stream.tap(({ last = false }) => Effect.sync(() => void (finished ||= last)))
+        // What comes after the end, such as the end once more, is read and belongs to nothing.
+        Stream.filter(() => !finished),
+        Stream.tap(({ last = false }) => Effect.sync(() => void (finished = last)))
       )
-      return Stream.transformPull(meanings, (pull) => Effect.succeed(boundedPull(pull, failures, () => finished))).pipe(
-        Stream.flatMap(({ value }) => value === undefined ? Stream.empty : Stream.succeed(value))
-      )
+      return Stream.transformPull(meanings, (pull) =>
+        Effect.succeed(boundedPull(pull, failures, stallMs, () => finished))).pipe(
+          Stream.flatMap(({ value }) =>
+            value === undefined ? Stream.empty : Stream.succeed(value)
+          )
+        )
     })
   return Stream.unwrap(
     Effect.flatMap(answerTo(options), (response) => {

@@ -94,6 +94,7 @@ export const adapter = adapterOf({
             request: request(messages),
             failures,
             headMs: settings.first_result_ms,
+            stallMs: settings.stall_ms,
             meaningOf: ({ data }) => meaningOf(data, failures)
           })
       })
