@@ -110,7 +110,12 @@ describe("a call that failed before it gave anything", () => {
 
   it("goes by the path's budget where that is what is left", () => {
     const budgets = (path_budget_ms_default: number): Partial<NormalizedPipeline> => ({
-      budgets: { turn_budget_ms: 2000, path_budget_ms_default, edge_budget_ms_default: 200, node_budget_ms_default: 800 }
+      budgets: {
+        turn_budget_ms: 2000,
+        path_budget_ms_default,
+        edge_budget_ms_default: 200,
+        node_budget_ms_default: 800
+      }
     })
     // 30 ms are gone; the wait is at most 100 ms, and 200 ms are for the call.
     const enough = turn({ ...allowing(["retry"], budgets(330)), ...overloads(1) })
@@ -126,9 +131,9 @@ describe("a call that failed before it gave anything", () => {
   it("waits after a first result that was too late, too", () => {
     const h = turn({ ...allowing(["retry"]), llm: (_, call) => call === 1 ? silent : reply(10) })
     h.runFor(5000)
-    const [one, two] = h.started("llm").map((start) => h.invocations.find((facts) =>
-      facts.provider_invocation_id === start.provider_invocation_id
-    ))
+    const [one, two] = h.started("llm").map((start) =>
+      h.invocations.find((facts) => facts.provider_invocation_id === start.provider_invocation_id)
+    )
     assert.deepInclude(one, { outcome_class: "timeout", retry_decision: "retry", started_ms: 0 })
     assert.isTrue((two?.started_ms ?? 0) >= 1050 && (two?.started_ms ?? 0) <= 1100)
     assert.include(h.signals, "commit")
