@@ -36,6 +36,9 @@ export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatV
  *   dropped keeps no hash in its handle either.
  * - 5: evidence says at which level its turn was recorded.
  * - 6: what egress had taken just before the fence of its turn is not told once the fence is up.
+ * - 7: a call is tried again after a wait, up to three times in all, and only if that fits into its turn's budgets; an
+ *   interim transcript that comes after the cancel of its recogniser counts as late; what was heard follows the marks of
+ *   a voice that says how far it has spoken.
  */
 export const behaviourFlags = {
   turnTaking: 1,
@@ -43,7 +46,8 @@ export const behaviourFlags = {
   limits: 3,
   truthfulRedaction: 4,
   levelInEvidence: 5,
-  untoldAfterFence: 6
+  untoldAfterFence: 6,
+  attempts: 7
 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.
