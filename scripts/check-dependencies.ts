@@ -18,6 +18,7 @@ const tools: Readonly<Record<string, string>> = {
   "@dprint/typescript": "plugin named in dprint.json",
   "@effect/tsgo": "run by scripts/check.ts",
   "@types/node": "types of Node",
+  "@types/ws": "types of ws",
   dprint: "run by scripts/check.ts",
   node: "the Node that everything runs on",
   oxlint: "run by scripts/check.ts",

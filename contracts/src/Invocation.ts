@@ -34,6 +34,17 @@ export const retryDecisions = ["none", "retry", "provider_switch", "fallback"] a
 export const RetryDecision = Schema.Literals(retryDecisions)
 export type RetryDecision = typeof RetryDecision.Type
 
+/** What one provider invocation used, as its provider said; what it did not say is absent. */
+export const InvocationUsage = Schema.Struct({
+  input_tokens: Schema.optionalKey(Natural),
+  output_tokens: Schema.optionalKey(Natural),
+  /** Characters that were spoken. */
+  characters: Schema.optionalKey(Natural),
+  /** Sound that was recognised or made. */
+  audio_ms: Schema.optionalKey(Milliseconds)
+}).annotate({ identifier: "InvocationUsage" })
+export type InvocationUsage = typeof InvocationUsage.Type
+
 /** What is known of one provider invocation once it has ended. A time that was not observed is absent. */
 export const InvocationFacts = Schema.Struct({
   provider_invocation_id: Id,
@@ -56,6 +67,7 @@ export const InvocationFacts = Schema.Struct({
   final_latency_ms: Milliseconds,
   /** Latency over all attempts. */
   total_latency_ms: Milliseconds,
-  reason: Schema.optionalKey(Id)
+  reason: Schema.optionalKey(Id),
+  usage: Schema.optionalKey(InvocationUsage)
 }).annotate({ identifier: "InvocationFacts" })
 export type InvocationFacts = typeof InvocationFacts.Type

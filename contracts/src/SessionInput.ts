@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { PayloadKind } from "./GraphDefinition.ts"
 import { Id } from "./Identity.ts"
-import { OutcomeClass } from "./Invocation.ts"
+import { InvocationUsage, OutcomeClass } from "./Invocation.ts"
 import { PayloadHandle } from "./PayloadHandle.ts"
 import { Natural, Percent, Positive } from "./Quantity.ts"
 import { SignalScope } from "./Signal.ts"
@@ -81,13 +81,16 @@ export const SessionInput = Schema.Union([
   // What a custom node, text filter or segmenter gave; and that it is done with the item that it was pushed.
   input("node_item", { ...providerChunk, payload_kind: PayloadKind }),
   input("item_done", { provider_invocation_id: Id }),
+  // `attempts` counts the requests that were made for it; `retry_after_ms` is how long its vendor asked to wait.
   input("invocation_ended", {
     provider_invocation_id: Id,
     outcome_class: OutcomeClass,
     retryable: Schema.Boolean,
     attempts: Positive,
     late_outputs: Natural,
-    reason: Schema.optionalKey(Id)
+    reason: Schema.optionalKey(Id),
+    retry_after_ms: Schema.optionalKey(Milliseconds),
+    usage: Schema.optionalKey(InvocationUsage)
   }),
   input("timer", { timer: Id, generation: Natural }),
   input("cancel_requested", {

@@ -3,7 +3,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { Redacted } from "effect"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { ProviderUnavailable } from "./ProviderUnavailable.ts"
@@ -14,13 +13,6 @@ export const voices = ["slt", "rms", "awb", "kal16"] as const
 /** One of {@link voices}. */
 export type Voice = (typeof voices)[number]
 
-/** Where an OpenAI-compatible server answers: `baseUrl` ends before `/chat/completions` (usually in `/v1`). */
-export interface LanguageModelEndpoint {
-  readonly baseUrl: string
-  readonly apiKey: Redacted.Redacted | undefined
-  readonly model: string
-}
-
 /** All settings of this package; environment variables are read only here. */
 export interface ProvidersSettings {
   /** Folder for files that are made once from installed packages (`RSPP_CACHE_DIR`; default `~/.cache/rspp`). */
@@ -29,8 +21,6 @@ export interface ProvidersSettings {
   readonly rulesFile: string | undefined
   /** The default voice (`RSPP_VOICE`; default `slt`). */
   readonly voice: Voice
-  /** The language model server (`RSPP_LLM_BASE_URL`, `RSPP_LLM_MODEL`, `RSPP_LLM_API_KEY`); undefined when not set. */
-  readonly llm: LanguageModelEndpoint | undefined
 }
 
 const text = (name: string) =>
@@ -39,9 +29,6 @@ const text = (name: string) =>
   )
 
 const settings = Effect.gen(function*() {
-  const baseUrl = yield* text("RSPP_LLM_BASE_URL")
-  const model = yield* text("RSPP_LLM_MODEL")
-  const apiKey = yield* Config.option(Config.Redacted("RSPP_LLM_API_KEY"))
   const voice = (yield* text("RSPP_VOICE")) ?? "slt"
   if (!(voices as ReadonlyArray<string>).includes(voice)) {
     return yield* new ProviderUnavailable({
@@ -50,30 +37,33 @@ const settings = Effect.gen(function*() {
       remedy: `Set RSPP_VOICE to one of ${voices.join(", ")}, or leave it out`
     })
   }
-  if (baseUrl !== undefined && model === undefined) {
-    return yield* new ProviderUnavailable({
-      provider_id: "openai/compatible",
-      message: "RSPP_LLM_BASE_URL is set but RSPP_LLM_MODEL is not",
-      remedy: "Set RSPP_LLM_MODEL to a model of that server, or leave RSPP_LLM_BASE_URL out"
-    })
-  }
-  if (baseUrl !== undefined && !/^https?:$/u.test(URL.parse(baseUrl)?.protocol ?? "")) {
-    return yield* new ProviderUnavailable({
-      provider_id: "openai/compatible",
-      message: "RSPP_LLM_BASE_URL is not an http or https address",
-      remedy: "Set it to the server's address up to /v1, for example http://127.0.0.1:11434/v1"
-    })
-  }
   const complete: ProvidersSettings = {
     cacheDir: (yield* text("RSPP_CACHE_DIR")) ?? join(homedir(), ".cache", "rspp"),
     rulesFile: yield* text("RSPP_RULES"),
-    voice: voice as Voice,
-    llm: baseUrl === undefined || model === undefined
-      ? undefined
-      : { baseUrl: baseUrl.replace(/\/+$/u, ""), apiKey: Option.getOrUndefined(apiKey), model }
+    voice: voice as Voice
   }
   return complete
 })
+
+const unreadable = (message: string) =>
+  new ProviderUnavailable({
+    provider_id: "config",
+    message: `The environment could not be read: ${message}`,
+    remedy: "Correct the named variable"
+  })
+
+/** The settings whose variables (`names`: setting to variable) are set and not empty. */
+export const settingsFromEnvironment = (
+  names: Readonly<Record<string, string>>
+): Effect.Effect<Readonly<Record<string, string>>, ProviderUnavailable> =>
+  Effect.gen(function*() {
+    const found: Record<string, string> = {}
+    for (const [setting, name] of Object.entries(names)) {
+      const value = yield* text(name)
+      if (value !== undefined) found[setting] = value
+    }
+    return found
+  }).pipe(Effect.mapError(({ message }) => unreadable(message)))
 
 /** The settings of all providers as a service. */
 export class ProvidersConfig extends Context.Service<ProvidersConfig, ProvidersSettings>()("rspp/ProvidersConfig") {
@@ -81,14 +71,7 @@ export class ProvidersConfig extends Context.Service<ProvidersConfig, ProvidersS
   static readonly layer = Layer.effect(
     ProvidersConfig,
     settings.pipe(
-      Effect.catchTag("ConfigError", (error) =>
-        Effect.fail(
-          new ProviderUnavailable({
-            provider_id: "config",
-            message: `The environment could not be read: ${error.message}`,
-            remedy: "Correct the named variable"
-          })
-        ))
+      Effect.catchTag("ConfigError", ({ message }) => Effect.fail(unreadable(message)))
     )
   )
 

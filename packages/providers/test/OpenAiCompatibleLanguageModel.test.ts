@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
-import * as OpenAiCompatibleLanguageModel from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
-import { ProvidersConfig } from "@rspp/providers/ProvidersConfig"
+import { find } from "@rspp/providers/Catalog"
+import { layerOf } from "@rspp/providers/hosted/Instance"
+import { adapter } from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import type { Message } from "@rspp/runtime/ports/LanguageModel"
 import { languageModelConformance } from "./conformance/LanguageModel.ts"
@@ -18,12 +18,7 @@ const messages: ReadonlyArray<Message> = [
 ]
 
 const modelAt = (baseUrl: string) =>
-  OpenAiCompatibleLanguageModel.layerNoDeps.pipe(
-    Layer.provide([
-      ProvidersConfig.layerWith({ llm: { baseUrl, apiKey: Redacted.make(key), model: "test-model" } }),
-      FetchHttpClient.layer
-    ])
-  )
+  layerOf(adapter, "openai/compatible", { base_url: baseUrl, api_key: key, model: "test-model" })
 
 /** The reply of a server: the pieces that came, and how it ended. */
 const replyOf = (answer: (response: ServerResponse) => void) =>
@@ -148,7 +143,7 @@ describe("OpenAI-compatible language model", () => {
     [408, "timeout", true],
     [404, "infrastructure_failure", false],
     [500, "infrastructure_failure", true],
-    [503, "infrastructure_failure", true]
+    [503, "overload", true]
   ])("calls status %i %s", ([status, outcome_class, retryable]) =>
     Effect.gen(function*() {
       const { failure } = yield* replyOf((response) => {
@@ -193,27 +188,18 @@ describe("OpenAI-compatible language model", () => {
 
   it.live("is set by the environment, and says what is missing", () =>
     Effect.gen(function*() {
-      const build = (env: Record<string, string>) =>
-        Effect.gen(function*() {
-          const { llm } = yield* ProvidersConfig
-          return llm
-        }).pipe(
-          Effect.provide(ProvidersConfig.layer, { local: true }),
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
-        )
-      const llm = yield* build({
-        RSPP_LLM_BASE_URL: "http://host/v1/",
-        RSPP_LLM_MODEL: "small",
-        RSPP_LLM_API_KEY: key
-      })
-      assert.strictEqual(llm?.baseUrl, "http://host/v1")
-      assert.notInclude(JSON.stringify(llm) + inspect(llm), key)
-      assert.strictEqual(yield* build({ RSPP_LLM_BASE_URL: "" }), undefined)
-      const error = yield* Effect.flip(build({ RSPP_LLM_BASE_URL: "http://host/v1" }))
-      assert.match(error.message, /RSPP_LLM_MODEL/u)
-      const unset = yield* Effect.flip(
-        OpenAiCompatibleLanguageModel.check.pipe(Effect.provide(ProvidersConfig.layerWith({ llm: undefined })))
+      const { check } = find("llm", "openai/compatible")!
+      const looked = (env: Record<string, string>) =>
+        Effect.provide(check, ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+      yield* looked({ RSPP_LLM_BASE_URL: "http://host/v1/", RSPP_LLM_MODEL: "small", RSPP_LLM_API_KEY: key })
+      const unnamed = yield* Effect.flip(looked({ RSPP_LLM_BASE_URL: "http://host/v1" }))
+      assert.match(unnamed.remedy, /RSPP_LLM_MODEL/u)
+      const unset = yield* Effect.flip(looked({}))
+      assert.match(unset.remedy, /RSPP_LLM_BASE_URL and RSPP_LLM_MODEL/u)
+      const wrong = yield* Effect.flip(
+        looked({ RSPP_LLM_BASE_URL: "host", RSPP_LLM_MODEL: "m", RSPP_LLM_API_KEY: key })
       )
-      assert.match(unset.remedy, /RSPP_LLM_BASE_URL/u)
+      assert.match(wrong.message, /base_url/u)
+      assert.notInclude(JSON.stringify(wrong) + inspect(wrong), key)
     }))
 })

@@ -10,6 +10,7 @@ import { AudioHistory } from "@rspp/runtime/listening/AudioHistory"
 import { ExecutionPool } from "@rspp/runtime/limits/ExecutionPool"
 import { NodeHost } from "@rspp/runtime/nodes/NodeHost"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import { ProviderUsage, reportUsage } from "@rspp/runtime/ports/ProviderUsage"
 import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
 import { PayloadStore } from "@rspp/runtime/session/PayloadStore"
@@ -155,6 +156,75 @@ describe("a provider call", () => {
       const [end, ...more] = ends(yield* taken)
       assert.lengthOf(more, 0)
       assert.deepInclude(end, { outcome_class: "overload", retryable: true, reason: "busy" })
+    }))
+
+  it.effect("that fails says how long its vendor asked to wait, where that may help", () =>
+    Effect.gen(function*() {
+      const failure = (retryable: boolean, retryAfterMs: number) =>
+        new ProviderFailure({
+          provider_id: "test/mind",
+          outcome_class: "overload",
+          retryable,
+          message: "busy",
+          retryAfterMs
+        })
+      const asked = [
+        failure(true, 1500.2),
+        failure(true, 0),
+        failure(true, 1e300),
+        failure(true, -1),
+        failure(false, 5)
+      ]
+      const { runner, taken } = yield* open({ llm: () => Stream.fail(asked.shift() ?? failure(false, 0)) })
+      for (const id of ["inv_1", "inv_2", "inv_3", "inv_4", "inv_5"]) {
+        runner.start(command("llm", id))
+        yield* TestClock.adjust(1)
+      }
+      assert.deepStrictEqual(ends(yield* taken).map((end) => end.retry_after_ms), [
+        1501,
+        0,
+        86_400_000,
+        undefined,
+        undefined
+      ])
+    }))
+
+  it.effect("tells what its adapter reports that it used, added up, and nothing that comes after its end", () =>
+    Effect.gen(function*() {
+      const tellers: Array<typeof ProviderUsage.Service> = []
+      const llm: ProviderSet["llm"][number]["reply"] = () =>
+        Stream.fromEffect(Effect.gen(function*() {
+          yield* reportUsage({ input_tokens: 40, attempts: 1 })
+          yield* reportUsage({ input_tokens: 2, output_tokens: 0, audio_ms: 12.6, characters: Number.NaN })
+          const teller = yield* ProviderUsage
+          tellers.push(teller)
+          teller.report({ output_tokens: 7, input_tokens: -9 })
+          return "Fine. "
+        }))
+      const { runner, taken } = yield* open({ llm })
+      runner.start(command("llm"))
+      yield* TestClock.adjust(1)
+      tellers[0]?.report({ output_tokens: 100 })
+      runner.start(command("llm", "inv_2"))
+      yield* TestClock.adjust(1)
+      const [first, second] = ends(yield* taken)
+      assert.deepInclude(first, { attempts: 2, usage: { input_tokens: 42, output_tokens: 7, audio_ms: 13 } })
+      assert.deepInclude(second, { attempts: 2, usage: { input_tokens: 42, output_tokens: 7, audio_ms: 13 } })
+    }))
+
+  it.effect("of a provider that reports nothing, or is cancelled, tells only what is known", () =>
+    Effect.gen(function*() {
+      const llm: ProviderSet["llm"][number]["reply"] = () =>
+        Stream.fromEffect(Effect.andThen(reportUsage({ input_tokens: 3 }), Effect.never))
+      const { runner, taken } = yield* open({ llm })
+      runner.start(command("llm"))
+      runner.start(command("tts", "inv_2"))
+      yield* TestClock.adjust(1)
+      runner.cancel("inv_1", "barge_in")
+      yield* TestClock.adjust(1000)
+      const [one, two] = ends(yield* taken).sort((a, b) => a.provider_invocation_id < b.provider_invocation_id ? -1 : 1)
+      assert.deepInclude(one, { outcome_class: "cancelled", attempts: 1, usage: { input_tokens: 3 } })
+      assert.isFalse(two !== undefined && "usage" in two)
     }))
 
   it.effect("that is cancelled in the step that started it ends as cancelled, once", () =>

@@ -18,16 +18,20 @@ interface ProviderState {
   readonly remedy?: string
 }
 
-const look = (entry: CatalogEntry, needed: boolean): Effect.Effect<ProviderState> => {
-  const { check, modality, provider_id, summary } = entry
-  const about = { provider_id, modality, summary, needed }
-  return check.pipe(
-    Effect.match({
-      onSuccess: () => ({ ...about, ready: true }),
-      onFailure: ({ message, remedy }) => ({ ...about, ready: false, missing: message, remedy })
-    })
-  )
-}
+const look = ({ about, check, modality, provider_id }: CatalogEntry, needed: boolean): Effect.Effect<ProviderState> =>
+  Effect.flatMap(about, ({ summary }) =>
+    Effect.match(check, {
+      onSuccess: () => ({ provider_id, modality, summary, needed, ready: true }),
+      onFailure: ({ message, remedy }) => ({
+        provider_id,
+        modality,
+        summary,
+        needed,
+        ready: false,
+        missing: message,
+        remedy
+      })
+    }))
 
 /** `rspp doctor`: looks, starts nothing, asks nothing of the network. Fails when the calls of this machine could not run. */
 export const examine = Effect.fn("rspp.doctor")(function*({ json }: { readonly json: boolean }) {

@@ -197,7 +197,8 @@ const openLedger = (
         outcome_class: timedOut ? "timeout" : input.outcome_class,
         retryable: input.retryable || timedOut,
         retry_decision: invocation.decision,
-        attempts: invocation.attempts,
+        // What its adapter asked besides, hedged or again, is part of the same call.
+        attempts: invocation.attempts + input.attempts - 1,
         started_ms: invocation.startedMs,
         late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
         final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
@@ -210,6 +211,7 @@ const openLedger = (
         facts.cancel_ack_ms = context.now
       }
       if (reason !== undefined) facts.reason = reason
+      if (input.usage !== undefined) facts.usage = input.usage
       context.outputs.push({
         record: "invocation",
         runtime_sequence: context.takeSequence(),

@@ -26,6 +26,7 @@ import { NodeHost } from "../nodes/NodeHost.ts"
 import type { SessionNodes } from "../nodes/NodeHost.ts"
 import type { GivenOutput, NodeInvocation } from "../nodes/NodeIo.ts"
 import { ProviderFailure } from "../ports/ProviderFailure.ts"
+import { ProviderUsage, UsageSum } from "../ports/ProviderUsage.ts"
 import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
@@ -35,6 +36,9 @@ type Start = CommandOf<"start_invocation">
 
 /** Longest pause-free stretch of speech that is handed on as one chunk: 100 ms. */
 const chunkSamples = 1600
+
+/** The longest wait that a vendor asks for is recorded as this one, a day: no call waits for so long. */
+const longestRetryAfterMs = 86_400_000
 
 /** What the runner needs of its session. */
 export interface RunnerOptions {
@@ -76,6 +80,8 @@ interface Call {
   node: NodeInvocation | undefined
   /** Why it was ended from outside, where it was no cancel. */
   failure: NodeFailure | undefined
+  /** What its adapter says that it used. */
+  readonly usage: UsageSum
   /** Its end is reported: whatever it still yields is nobody's. */
   over: boolean
 }
@@ -378,23 +384,29 @@ const openRunner = Effect.fnUntraced(function*(
     })
 
   const ended = (
-    { command, failure: stopped }: Call,
+    { command, failure: stopped, usage }: Call,
     exit: Exit.Exit<void, CallFailure>,
     cut: boolean
   ): SessionInput => {
+    const { attempts = 0, ...used } = usage.close() ?? {}
     const about = {
       type: "invocation_ended",
       provider_invocation_id: command.provider_invocation_id,
-      attempts: 1,
-      late_outputs: 0
+      attempts: 1 + attempts,
+      late_outputs: 0,
+      ...(Object.keys(used).length === 0 ? {} : { usage: used })
     } as const
     if (Exit.isSuccess(exit)) return { ...about, outcome_class: "success", retryable: false }
     const failure = Exit.findErrorOption(exit)
     if (failure._tag === "Some" || (stopped !== undefined && !Cause.hasDies(exit.cause))) {
-      const { outcome_class, retryable = false, message } = failure._tag === "Some"
-        ? failure.value
-        : stopped as NodeFailure
-      return { ...about, outcome_class, retryable, reason: scrub(cut ? `${message}, ${cutOff}` : message) }
+      const why = failure._tag === "Some" ? failure.value : stopped as NodeFailure
+      const { outcome_class, retryable = false, message } = why
+      const reason = scrub(cut ? `${message}, ${cutOff}` : message)
+      const after = retryable && "retryAfterMs" in why ? why.retryAfterMs : undefined
+      const wait = after !== undefined && after >= 0
+        ? { retry_after_ms: Math.min(longestRetryAfterMs, Math.ceil(after)) }
+        : {}
+      return { ...about, outcome_class, retryable, reason, ...wait }
     }
     if (Cause.hasInterruptsOnly(exit.cause)) {
       return { ...about, outcome_class: "cancelled", retryable: false, ...(cut ? { reason: cutOff } : {}) }
@@ -416,6 +428,7 @@ const openRunner = Effect.fnUntraced(function*(
         cancelled: false,
         node: undefined,
         failure: undefined,
+        usage: new UsageSum(),
         over: false
       }
       calls.set(id, call)
@@ -442,6 +455,7 @@ const openRunner = Effect.fnUntraced(function*(
       const begin = () => {
         const fiber = fork(
           Effect.interruptible(begun).pipe(
+            Effect.provideService(ProviderUsage, call.usage),
             Effect.onExit((exit) =>
               Effect.suspend(() => {
                 // After a cut the bound's own fiber is at work on the report.

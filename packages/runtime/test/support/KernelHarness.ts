@@ -33,6 +33,8 @@ export interface Scripted {
   /** How it ends after its results; `never` leaves it open. */
   readonly end: Outcome | "never"
   readonly retryable?: boolean
+  /** What else its port says when it ends. */
+  readonly says?: Partial<Pick<InputOf<"invocation_ended">, "attempts" | "retry_after_ms" | "usage">>
 }
 
 export const reply = (...sentences: ReadonlyArray<number>): Scripted => ({
@@ -569,7 +571,9 @@ export class KernelHarness {
       } else this.#answerSoon({ type: "voice_chunk", ...about, handle: this.voice(amount) }, at, id)
       at += script.stepMs
     }
-    if (script.end !== "never") this.#answerSoon(ended(id, script.end, script.retryable), at, id)
+    if (script.end !== "never") {
+      this.#answerSoon({ ...ended(id, script.end, script.retryable), ...script.says }, at, id)
+    }
   }
 
   #utterance(command: CommandOf<"mark_utterance">): void {
