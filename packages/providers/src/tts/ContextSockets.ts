@@ -320,7 +320,7 @@ export const makeContextSockets = <A>(
               if (!Queue.offerUnsafe(connection.outbox, message)) return Stream.fail(full)
             }
             const pull: Pull.Pull<readonly [A, ...Array<A>], ProviderFailure> = Queue.takeAll(mailbox.queue)
-            return Stream.fromPull(Effect.succeed(boundedPull(pull, failures, () => mailbox.complete)))
+            return Stream.fromPull(Effect.succeed(boundedPull(pull, failures, 15_000, () => mailbox.complete)))
           })
         )
     }
