@@ -13,9 +13,8 @@ import { sharedSnapshots } from "./SnapshotAddress.ts"
 export type RoomSession =
   & Pick<
     CompositionOptions,
-    "spec" | "snapshots" | "follower" | "reports" | "ready"
+    "spec" | "snapshots" | "follower" | "reports" | "ready" | "tenant_id"
   >
-  & { readonly tenant_id?: string }
 
 /** Sessions of a worker, by their ids. */
 export interface RoomSessions {
