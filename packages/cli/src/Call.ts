@@ -11,13 +11,13 @@ import { liveScreen } from "./LiveScreen.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import type { LocalCallResult } from "./LocalRunner.ts"
 import { RuntimeReports } from "./RuntimeReports.ts"
+import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { Screen } from "./Screen.ts"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 
 export interface CallOptions extends CompositionOptions {
   readonly session_id: string
-  readonly tenant_id?: string
   readonly speed: "real" | "max"
   /** Show it on the screen. */
   readonly live: boolean
@@ -46,6 +46,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   const conversation: Array<SaidLine> = []
   const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
   let began = false
+  const { secrets } = yield* ProviderCatalog
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
     began = true
@@ -59,7 +60,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, tracer.observer(), ...reports.observers, ...(options.observers ?? [])]
+      observers: [watch, tracer.observer(), ...reports.observers(), ...(options.observers ?? [])]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)
@@ -77,7 +78,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     Effect.provide(call(options)),
     Effect.provideService(
       SecretScrubber,
-      scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}))
+      scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}), secrets)
     ),
     Effect.onInterrupt(() =>
       Effect.sync(() =>

@@ -3,6 +3,7 @@ import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import type { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import * as Catalog from "@rspp/providers/Catalog"
@@ -37,6 +38,7 @@ import type { FileSystem } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
 import { RuntimeReports } from "./RuntimeReports.ts"
@@ -78,8 +80,12 @@ export interface CompositionOptions {
   readonly snapshots?: SharedSnapshots
   /** Who follows them there for all sessions of this process; for this call only by default. */
   readonly follower?: Layer.Layer<SnapshotFollower>
-  /** A control plane that is told of this runtime and of its providers; nobody by default. */
+  /** Whose session it is; by default the user's own. */
+  readonly tenant_id?: string
+  /** A control plane that is told of this runtime and of its providers; by default the breakers of `health`. */
   readonly reports?: Layer.Layer<RuntimeReports>
+  /** What the providers' circuits are decided by, shared by the sessions of this process; of this call only by default. */
+  readonly health?: Layer.Layer<LocalHealth>
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -118,10 +124,11 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
   Layer.mergeAll(
     bound("vad", "embedded/silero"),
     Layer.unwrap(Effect.gen(function*() {
+      const { catalog } = yield* ProviderCatalog
       return ProviderManager.layerOf({
-        stt: yield* allOf(bindings, "stt", SpeechToText),
-        llm: yield* allOf(bindings, "llm", LanguageModel),
-        tts: yield* allOf(bindings, "tts", TextToSpeech)
+        stt: yield* allOf(bindings, "stt", SpeechToText, catalog),
+        llm: yield* allOf(bindings, "llm", LanguageModel, catalog),
+        tts: yield* allOf(bindings, "tts", TextToSpeech, catalog)
       })
     })),
     segmenter
@@ -131,19 +138,20 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
 const allOf = <M extends "stt" | "llm" | "tts", I, S>(
   bindings: Readonly<Record<string, string>>,
   modality: M,
-  port: Context.Key<I, S>
+  port: Context.Key<I, S>,
+  catalog: Catalog.Catalog
 ) => {
   const keys = Object.keys(bindings).filter((key) => key === modality || key.startsWith(`${modality}.`))
   const ids = new Set(keys.map((key) => bindings[key] ?? ""))
   return Effect.forEach([...ids], (id) =>
     Effect.map(
-      Layer.build(bound(modality, id) as Layer.Layer<I, ProviderUnavailable>),
+      Layer.build(bound(modality, id, catalog) as Layer.Layer<I, ProviderUnavailable>),
       (context) => Context.get(context, port)
     ))
 }
 
-const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string) => {
-  const entry = Catalog.find(modality, id)
+const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string, catalog = Catalog.catalog) => {
+  const entry = Catalog.find(modality, id, catalog)
   // The normalizer has checked the ids against the same catalog.
   if (entry === undefined) throw new Error(`there is no ${modality} provider ${id} in the catalog`)
   return entry.layer as Catalog.CatalogEntryOf<M>["layer"]
@@ -164,8 +172,8 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← control: leases and snapshots. */
-const feed = ({ follower, leases, snapshots, spec }: CompositionOptions) => {
-  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
+const feed = ({ follower, leases, snapshots, spec, tenant_id }: CompositionOptions) => {
+  const here = ControlPlaneFeed.layer(spec, { tenant_id, placementId: leases?.placementId, ...snapshots })
   return snapshots === undefined ? here : Layer.provide(here, follower ?? sharedSnapshots(snapshots))
 }
 
@@ -212,7 +220,8 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
     Layer.provideMerge(SessionTracer.layer),
-    Layer.provideMerge(options.reports ?? RuntimeReports.layerNoop),
+    Layer.provideMerge(options.reports ?? RuntimeReports.layerLocal),
+    Layer.provideMerge(options.health ?? LocalHealth.layer()),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 

@@ -40,6 +40,7 @@ export interface HostedSettings {
   readonly base_url: string
   readonly connect_ms: number
   readonly first_result_ms: number
+  readonly stall_ms: number
 }
 
 /** What making a provider may use: connections over HTTP and WebSockets, as long as the scope lasts. */

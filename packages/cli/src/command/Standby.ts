@@ -1,3 +1,4 @@
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
@@ -16,6 +17,7 @@ import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { endsAlone } from "../SessionFault.ts"
 import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
@@ -28,6 +30,7 @@ export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
   readonly pipeline: string | undefined
+  readonly providers: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
   readonly sessions: number
@@ -45,11 +48,7 @@ const placeholder = "{session}"
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
-/**
- * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
- * next epoch, and goes on with them from the state that was left, until it is interrupted.
- */
-export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
+const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
   const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
@@ -81,6 +80,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
+    const health = Layer.succeedContext(yield* Layer.build(LocalHealth.layer()))
     const context = yield* Effect.context<CallServices>()
     const about = aboutSession(spec)
     // One for all: a session that comes while its source is away has what another has read.
@@ -118,6 +118,7 @@ export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) 
         takeover: { lease, leases: authority, states, before },
         ready,
         ledger,
+        health,
         ...(nodes === undefined ? {} : { nodes }),
         ...(follower === undefined || snapshots === undefined ? {} : {
           follower,
@@ -197,3 +198,9 @@ const timelineOf = Effect.fnUntraced(
     return yield* timelineFile(paths.join(place, `${session_id}.e${authority_epoch}.timeline`), session_id)
   }
 )
+
+/**
+ * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
+ * next epoch, and goes on with them from the state that was left, until it is interrupted.
+ */
+export const standBy = (flags: StandbyFlags) => withProviders(flags.providers, takeOver(flags))

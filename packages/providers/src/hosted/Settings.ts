@@ -43,6 +43,9 @@ const httpAddress = Schema.String.check(
 /** How long a vendor may take to accept a connection, ms. */
 export const defaultConnectMs = 2000
 
+/** Longest silence of a vendor in the middle of an answer, ms; the first result is bounded by the session as well. */
+export const defaultStallMs = 15_000
+
 /** How long a hosted provider may take until its first result, ms: longer than the profile's second. */
 export const defaultFirstResultMs = 4000
 
@@ -53,12 +56,14 @@ export const defaultFirstResultMs = 4000
  * - `base_url`: where the vendor answers; give another one for a proxy, a region or a test.
  * - `connect_ms`: how long a connection may take, by default {@link defaultConnectMs}.
  * - `first_result_ms`: the cap of the catalog entry, by default {@link defaultFirstResultMs}.
+ * - `stall_ms`: the longest silence in the middle of an answer, by default {@link defaultStallMs}.
  */
 export const hostedSettings = (options: { readonly base_url: string }) => ({
   api_key: Schema.RedactedFromValue(text),
   base_url: byDefault(httpAddress, options.base_url),
   connect_ms: byDefault(number(1, 60_000), defaultConnectMs),
-  first_result_ms: byDefault(number(1, 600_000), defaultFirstResultMs)
+  first_result_ms: byDefault(number(1, 600_000), defaultFirstResultMs),
+  stall_ms: byDefault(number(1, 600_000), defaultStallMs)
 })
 
 /** An address without the slashes at its end. */

@@ -37,6 +37,7 @@ export class TurnGraph implements TurnWork {
   readonly invocations
   readonly budgets
   readonly conversation
+  readonly circuits
   readonly identity
   readonly #edges = new Map<string, EdgeRun>()
   readonly #runs: ReadonlyArray<NodeRun>
@@ -63,6 +64,7 @@ export class TurnGraph implements TurnWork {
     this.invocations = parts.invocations
     this.budgets = parts.budgets
     this.conversation = parts.conversation
+    this.circuits = parts.circuits
     this.identity = parts.identity
     // Last things first: room that is made at the end is used at once.
     this.#runs = parts.graph.turnNodes.map((node) => this.#open(node)).reverse()
@@ -291,7 +293,9 @@ export class TurnGraph implements TurnWork {
 
   provider({ binding, node }: TurnNode): string {
     const bindings = this.turn.plan.provider_bindings
-    return bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
+    const bound = bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
+    if (this.circuits.mayCall(bound, this.turn.turnId)) return bound
+    return bindings[`${binding.modality}.fallback`] ?? bound
   }
 
   tell(edge: GraphEdge, item: Item, producer: string | undefined, joins: string | undefined): string | undefined {

@@ -117,16 +117,17 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const gateway = gateways.open(context)
           const guard = guards.open(context, gateway)
           const budget = budgets.open(context, gateway)
-          const invocations = ledger.open(context, budget)
+          const snapshots = new SnapshotStore(header)
+          const circuits = new CircuitWatch(context, gateway, snapshots)
+          const invocations = ledger.open(context, budget, circuits)
           const cancel = cancellation.open({ context, gateway, invocations })
           const barge = bargeIn.open(context, gateway, (turn, notice) => {
             if (turns.active === turn) turns.reply?.notify(notice)
           })
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
-          const snapshots = new SnapshotStore(header)
           const admitted = admission.open(context)
-          const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
+          const ahead = speculation.open({ context, gateway, graph, invocations, conversation, circuits })
           const recording = new RecordingLimit(context, gateway)
           const turns = new TurnLifecycle({
             context,
@@ -136,6 +137,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             admission: admitted,
             plans,
             snapshots,
+            circuits,
             identity,
             invocations,
             cancellation: cancel,
@@ -144,7 +146,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             speculation: ahead,
             recording,
             run: (turn, begun) =>
-              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation }, begun)
+              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation, circuits }, begun)
           })
           return new Kernel({
             context,
@@ -157,6 +159,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
               context,
               gateway,
               invocations,
+              circuits,
               recogniserNode: graph.nodeId("speech_to_text"),
               conversation: conversation.lines
             }),
@@ -165,7 +168,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             delivery: delivery.open(context, gateway, conversation),
             snapshots,
             admission: admitted,
-            circuits: new CircuitWatch(context, gateway, snapshots),
+            circuits,
             sync: syncs.open({ context, gateway, policies: header.pipeline.edge_buffer_policies }),
             turns,
             conversation,
@@ -849,9 +852,11 @@ class Kernel implements KernelSession {
 
   /** The pool had no room for a call: it is shed before its node is dispatched (F1). Its end follows. */
   #dispatchShed(input: InputOf<"dispatch_shed">): void {
-    const { gateway, invocations } = this.#m
+    const { circuits, gateway, invocations } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
-    if (invocation === undefined || invocation.cancelSentMs !== undefined) return
+    if (invocation === undefined) return
+    circuits.shed(invocation.id)
+    if (invocation.cancelSentMs !== undefined) return
     const turn = invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }
     gateway.signal("shed", "RK-25", {
       ...turn,
