@@ -219,7 +219,10 @@ describe("a half-open circuit", () => {
       h.type()
       h.runFor(at % 3 === 0 ? 250 : 6000)
       if (at % 4 === 0) h.cancel()
-      told(h, { "test/mind": at % 2 === 0 ? "open" : "half_open", ...(at % 5 === 0 ? {} : { "test/voice": "half_open" }) })
+      told(h, {
+        "test/mind": at % 2 === 0 ? "open" : "half_open",
+        ...(at % 5 === 0 ? {} : { "test/voice": "half_open" })
+      })
     }
     h.hangUp()
     assert.isAbove(circuits(h).length, 5)
