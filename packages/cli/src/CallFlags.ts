@@ -8,6 +8,11 @@ export const pipelineFlags = {
   pipeline: optional(
     Flag.String("pipeline").pipe(Flag.withDescription("A pipeline spec, .json or .yaml; default: the embedded one"))
   ),
+  providers: optional(
+    Flag.String("providers").pipe(
+      Flag.withDescription("A providers file, .json or .yaml: adapters and settings under ids; default: RSPP_PROVIDERS")
+    )
+  ),
   nodes: optional(
     Flag.String("nodes").pipe(
       Flag.withDescription("A JSON file of nodes that are programs of their own, for pipelines that name them")

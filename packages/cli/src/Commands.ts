@@ -9,6 +9,7 @@ import { json, optional } from "./Flags.ts"
 import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
 import * as Worker from "./WorkerCommands.ts"
+import { providers } from "./ProviderCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -708,6 +709,7 @@ export const rspp = Command.make("rspp").pipe(
     snapshots,
     sim,
     doctor,
+    providers,
     Control.controlPlane,
     Control.pipeline,
     Control.policy,

@@ -38,6 +38,7 @@ import type { FileSystem } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
 import { RuntimeReports } from "./RuntimeReports.ts"
@@ -123,10 +124,11 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
   Layer.mergeAll(
     bound("vad", "embedded/silero"),
     Layer.unwrap(Effect.gen(function*() {
+      const { catalog } = yield* ProviderCatalog
       return ProviderManager.layerOf({
-        stt: yield* allOf(bindings, "stt", SpeechToText),
-        llm: yield* allOf(bindings, "llm", LanguageModel),
-        tts: yield* allOf(bindings, "tts", TextToSpeech)
+        stt: yield* allOf(bindings, "stt", SpeechToText, catalog),
+        llm: yield* allOf(bindings, "llm", LanguageModel, catalog),
+        tts: yield* allOf(bindings, "tts", TextToSpeech, catalog)
       })
     })),
     segmenter
@@ -136,19 +138,20 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
 const allOf = <M extends "stt" | "llm" | "tts", I, S>(
   bindings: Readonly<Record<string, string>>,
   modality: M,
-  port: Context.Key<I, S>
+  port: Context.Key<I, S>,
+  catalog: Catalog.Catalog
 ) => {
   const keys = Object.keys(bindings).filter((key) => key === modality || key.startsWith(`${modality}.`))
   const ids = new Set(keys.map((key) => bindings[key] ?? ""))
   return Effect.forEach([...ids], (id) =>
     Effect.map(
-      Layer.build(bound(modality, id) as Layer.Layer<I, ProviderUnavailable>),
+      Layer.build(bound(modality, id, catalog) as Layer.Layer<I, ProviderUnavailable>),
       (context) => Context.get(context, port)
     ))
 }
 
-const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string) => {
-  const entry = Catalog.find(modality, id)
+const bound = <M extends Catalog.CatalogEntry["modality"]>(modality: M, id: string, catalog = Catalog.catalog) => {
+  const entry = Catalog.find(modality, id, catalog)
   // The normalizer has checked the ids against the same catalog.
   if (entry === undefined) throw new Error(`there is no ${modality} provider ${id} in the catalog`)
   return entry.layer as Catalog.CatalogEntryOf<M>["layer"]

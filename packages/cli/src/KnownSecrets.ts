@@ -13,10 +13,11 @@ const ofThisProcess = secretsOf(process.env)
 /** Takes secrets out of a text: what has the shape of one, and those of this process's environment. */
 export const scrub = (text: string): string => scrubSecrets(text, ofThisProcess)
 
-/** As {@link scrub}, with those that nodes are given in their own environments. */
+/** As {@link scrub}, with those that nodes are given in their own environments, and those of providers. */
 export const scrubberWith = (
-  environments: ReadonlyArray<Readonly<Record<string, string>>>
+  environments: ReadonlyArray<Readonly<Record<string, string>>>,
+  more: ReadonlyArray<string> = []
 ): (text: string) => string => {
-  const known = [...ofThisProcess, ...environments.flatMap((environment) => secretsOf(environment))]
+  const known = [...ofThisProcess, ...more, ...environments.flatMap((environment) => secretsOf(environment))]
   return (text) => scrubSecrets(text, known)
 }

@@ -7,6 +7,7 @@ import * as Catalog from "@rspp/providers/Catalog"
 import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { Effect, FileSystem } from "effect"
 import { CliFailure } from "./CliFailure.ts"
+import { ProviderCatalog } from "./ProviderCatalog.ts"
 
 /** The pipeline of calls that name none: the embedded providers, everything else from the profile. */
 export const embeddedPipeline = {
@@ -15,19 +16,22 @@ export const embeddedPipeline = {
   pipeline_version: "assistant/1"
 } as const
 
-const idsOf = (wanted: Catalog.CatalogEntry["modality"]) =>
-  Catalog.catalog.filter(({ modality }) => modality === wanted).map(({ provider_id }) => provider_id)
-
-/** Ids that a pipeline can bind. Voice activity is the session's own and bound by no pipeline. */
-const bindable = (external: ReadonlyArray<string>) => ({
-  stt: idsOf("stt"),
-  llm: idsOf("llm"),
-  tts: idsOf("tts"),
-  external: [...builtInNodes.map(({ id }) => id), ...external]
+/**
+ * Providers that pipelines can bind; the nodes files of those who run them are not known here. Voice activity is the
+ * session's own and bound by no pipeline.
+ */
+export const knownProviders = Effect.map(ProviderCatalog, ({ catalog }) => {
+  const idsOf = (wanted: Catalog.CatalogEntry["modality"]) =>
+    catalog.filter(({ modality }) => modality === wanted).map(({ provider_id }) => provider_id)
+  return { stt: idsOf("stt"), llm: idsOf("llm"), tts: idsOf("tts") }
 })
 
-/** Providers that pipelines can bind; the nodes files of those who run them are not known here. */
-export const knownProviders = { stt: idsOf("stt"), llm: idsOf("llm"), tts: idsOf("tts") }
+/** Ids that a pipeline can bind. */
+const bindable = (external: ReadonlyArray<string>) =>
+  Effect.map(knownProviders, (known) => ({
+    ...known,
+    external: [...builtInNodes.map(({ id }) => id), ...external]
+  }))
 
 /**
  * The pipeline of a call: read from a spec file, or the embedded one, with everything filled in that it leaves out.
@@ -66,7 +70,7 @@ export const normalizeSpec = Effect.fnUntraced(function*(
 ): Effect.fn.Return<NormalizedSpec, CliFailure, SpecNormalizer> {
   const normalizer = yield* SpecNormalizer
   const complete = yield* withDefaultModel(spec)
-  return yield* normalizer.normalize(complete, { providers: bindable(external) }).pipe(
+  return yield* normalizer.normalize(complete, { providers: yield* bindable(external) }).pipe(
     Effect.mapError(({ errors }) =>
       new CliFailure({
         exit: "bad_input",

@@ -29,7 +29,7 @@ export const registeredSession = Effect.fn("registeredSession")(
         new CliFailure({ exit: exitOf(error), message: error.message, hint: hints[error.reason] })
       )
     )
-    const unknown = unknownProviders(pinned)
+    const unknown = unknownProviders(pinned, yield* knownProviders)
     if (unknown.length === 0) return pinned
     return yield* new CliFailure({
       exit: "unavailable",
@@ -59,8 +59,10 @@ export const endRegistered = Effect.fn("endRegistered")(
 )
 
 /** Providers that a published pipeline binds and this program does not know: the control plane may be of another release. */
-const unknownProviders = ({ spec }: PinnedSession): ReadonlyArray<string> => {
-  const known: Readonly<Record<"stt" | "llm" | "tts", ReadonlyArray<string>>> = knownProviders
+const unknownProviders = (
+  { spec }: PinnedSession,
+  known: Readonly<Record<"stt" | "llm" | "tts", ReadonlyArray<string>>>
+): ReadonlyArray<string> => {
   return Object.entries(spec.pipeline.provider_bindings).flatMap(([key, id]) => {
     const modality = key.split(".")[0]
     if (modality !== "stt" && modality !== "llm" && modality !== "tts") return []

@@ -131,7 +131,9 @@ const known = <M extends HostedModality, S extends HostedSettings>(
 
 /** Every adapter for a hosted service: a new one is a line here. */
 export const adapters = [
-  known("llm", "openai/compatible", () => import("./llm/OpenAiCompatibleLanguageModel.ts"))
+  known("llm", "openai/compatible", () => import("./llm/OpenAiCompatibleLanguageModel.ts")),
+  known("llm", "anthropic/messages", () => import("./llm/AnthropicLanguageModel.ts")),
+  known("llm", "google/gemini", () => import("./llm/GeminiLanguageModel.ts"))
 ] as const
 
 type KnownAdapter = Known<"stt"> | Known<"llm"> | Known<"tts">

@@ -3,7 +3,7 @@ import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Stream } from "effec
 import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
 import { find } from "@rspp/providers/Catalog"
-import { layerOf } from "@rspp/providers/hosted/Instance"
+import { layerOf, makeInstance } from "@rspp/providers/hosted/Instance"
 import { adapter } from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import type { Message } from "@rspp/runtime/ports/LanguageModel"
@@ -17,8 +17,9 @@ const messages: ReadonlyArray<Message> = [
   { role: "user", text: "Hello." }
 ]
 
-const modelAt = (baseUrl: string) =>
-  layerOf(adapter, "openai/compatible", { base_url: baseUrl, api_key: key, model: "test-model" })
+const given = (base_url: string) => ({ base_url, api_key: key, model: "test-model" })
+
+const modelAt = (baseUrl: string) => layerOf(adapter, "openai/compatible", given(baseUrl))
 
 /** The reply of a server: the pieces that came, and how it ended. */
 const replyOf = (answer: (response: ServerResponse) => void) =>
@@ -102,7 +103,7 @@ describe("OpenAI-compatible language model", () => {
         response.writeHead(200)
         response.write(event("First"))
       })
-      const model = yield* Effect.provide(LanguageModel, modelAt(server.baseUrl))
+      const model = yield* makeInstance(adapter, adapter.adapter, given(server.baseUrl))
       const first = yield* Stream.runHead(model.reply(messages))
       assert.deepStrictEqual(first._tag === "Some" && first.value, "First")
     }))
@@ -123,7 +124,7 @@ describe("OpenAI-compatible language model", () => {
           })
         const { layer, spy } = workSpy()
         let pieces = 0
-        const model = yield* Effect.provide(LanguageModel, modelAt(server.baseUrl))
+        const model = yield* makeInstance(adapter, adapter.adapter, given(server.baseUrl))
         const fiber = yield* Stream.runForEach(model.reply(messages), () => Effect.sync(() => pieces++)).pipe(
           Effect.provide(layer),
           Effect.forkChild
@@ -181,7 +182,7 @@ describe("OpenAI-compatible language model", () => {
 
   it.live("calls a server that is not there an infrastructure failure", () =>
     Effect.gen(function*() {
-      const model = yield* Effect.provide(LanguageModel, modelAt("http://127.0.0.1:9/v1"))
+      const model = yield* makeInstance(adapter, adapter.adapter, given("http://127.0.0.1:9/v1"))
       const error = yield* Effect.flip(Stream.runDrain(model.reply(messages)))
       assert.deepInclude(error, { outcome_class: "infrastructure_failure", retryable: true })
     }))

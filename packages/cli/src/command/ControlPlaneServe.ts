@@ -16,6 +16,7 @@ import { controlOver, databaseName } from "../ControlDatabase.ts"
 import { parseLeases } from "../LeaseDatabase.ts"
 import { listenAddress, listening } from "../ListenAddress.ts"
 import { knownProviders } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { makeServerDrain } from "../ServerDrain.ts"
 
@@ -103,6 +104,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
       return yield* usage(`${flag} ${ms} is no time to drain in`, `Give milliseconds from 0 to ${maxDrainMs}.`)
     }
   }
+  const known = yield* withProviders(undefined, knownProviders)
   const http = createServer()
   const server = makeServerDrain(http, { noticeMs: flags.drainNotice, withinMs: flags.drainWithin })
 
@@ -126,7 +128,7 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     Layer.merge(Layer.effectDiscard(Effect.flatMap(SnapshotFeed, (feed) => Effect.forkScoped(feed.run)))),
     Layer.provide(listening(http, address)),
     Layer.provide(Layer.succeed(Draining, server.draining)),
-    Layer.provide(controlOver(database, { providers: knownProviders, snapshotTtlMs: snapshotTtl })),
+    Layer.provide(controlOver(database, { providers: known, snapshotTtlMs: snapshotTtl })),
     Layer.provide(livekit),
     Layer.provide(rate),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxRequestBytes)))

@@ -1,10 +1,10 @@
-import { catalog } from "@rspp/providers/Catalog"
 import type { CatalogEntry } from "@rspp/providers/Catalog"
 import { Effect } from "effect"
 import { availableParallelism, totalmem } from "node:os"
 import { told } from "../CliFailure.ts"
 import { embeddedPipeline, normalizeSpec } from "../PipelineFile.ts"
 import { validation } from "../Composition.ts"
+import { ProviderCatalog, withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 
 interface ProviderState {
@@ -41,6 +41,7 @@ export const examine = Effect.fn("rspp.doctor")(function*({ json }: { readonly j
     Effect.map(({ pipeline }) => Object.values(pipeline.provider_bindings)),
     Effect.provide(validation)
   )
+  const { catalog } = yield* withProviders(undefined, ProviderCatalog)
   const needed = (entry: CatalogEntry) => entry.modality === "vad" || bound.includes(entry.provider_id)
   const providers = yield* Effect.forEach(catalog, (entry) => look(entry, needed(entry)))
   const machine = {

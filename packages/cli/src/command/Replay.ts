@@ -16,6 +16,7 @@ import type { ReportedFile } from "../ReplayReportFiles.ts"
 import { reported, writeReport } from "../ReplayReportFiles.ts"
 import { stopAt } from "../ReplayStop.ts"
 import { ReplayTally, summaryLines } from "../ReplayTally.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import type { AccessFlags } from "../TimelineAccess.ts"
 import { graver } from "../Verdict.ts"
@@ -89,7 +90,10 @@ const settingsOf = Effect.fnUntraced(function*({ policy, set, spec }: ReplayFlag
       : { policy: (yield* ofKind(policy, "policy_resolution_snapshot", around(body))).body }),
     ...(spec === undefined
       ? {}
-      : { pipeline: (yield* loadPipeline(spec, [], "--spec").pipe(Effect.provide(control))).pipeline })
+      : {
+        pipeline:
+          (yield* withProviders(undefined, loadPipeline(spec, [], "--spec")).pipe(Effect.provide(control))).pipeline
+      })
   }
   return settings
 })

@@ -7,6 +7,7 @@ import { loadNodes } from "../NodesFile.ts"
 import { timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { joinCall } from "../RoomCall.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { sessionIdOf } from "../SessionName.ts"
 
@@ -14,6 +15,7 @@ export interface RoomJoinFlags {
   readonly url: string | undefined
   readonly token: string | undefined
   readonly pipeline: string | undefined
+  readonly providers: string | undefined
   readonly nodes: string | undefined
   readonly session: string | undefined
   readonly timeline: string | undefined
@@ -32,8 +34,7 @@ const tokenOf = ({ token = process.env["LIVEKIT_TOKEN"] ?? "" }: RoomJoinFlags) 
     )
     : Effect.succeed(token)
 
-/** `rspp room join`: one session in one LiveKit room, until the caller leaves. */
-export const joinRoom = Effect.fn("rspp.room.join")(function*(flags: RoomJoinFlags) {
+const join = Effect.fn("rspp.room.join")(function*(flags: RoomJoinFlags) {
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -59,3 +60,6 @@ export const joinRoom = Effect.fn("rspp.room.join")(function*(flags: RoomJoinFla
     return yield* judgeEvidence(summary)
   }))
 })
+
+/** `rspp room join`: one session in one LiveKit room, until the caller leaves. */
+export const joinRoom = (flags: RoomJoinFlags) => withProviders(flags.providers, join(flags))

@@ -5,6 +5,7 @@ import type { CallerFlags } from "../CallerInput.ts"
 import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { makePlacementId, parseLeases, sharedTtl } from "../LeaseDatabase.ts"
 import { parseControlServer } from "../ControlServerAddress.ts"
@@ -30,6 +31,7 @@ export interface RunFlags extends CallerFlags, SnapshotFlags {
   readonly leaseTtl: number | undefined
   readonly controlPlane: string | undefined
   readonly pipeline: string | undefined
+  readonly providers: string | undefined
   readonly nodes: string | undefined
   readonly speed: "real" | "max" | undefined
   readonly durability: "terminal" | "interval" | "none" | undefined
@@ -38,8 +40,7 @@ export interface RunFlags extends CallerFlags, SnapshotFlags {
   readonly json: boolean
 }
 
-/** `rspp run`: one call, live, with the files that the flags ask for. */
-export const runCall = Effect.fn("rspp.run")(function*(flags: RunFlags) {
+const run = Effect.fn("rspp.run")(function*(flags: RunFlags) {
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -205,3 +206,6 @@ const snapshotsOf = Effect.fnUntraced(
     return shared
   }
 )
+
+/** `rspp run`: one call, live, with the files that the flags ask for. */
+export const runCall = (flags: RunFlags) => withProviders(flags.providers, run(flags))

@@ -6,6 +6,7 @@ import { Effect, Layer, Queue, Schedule } from "effect"
 import { CliFailure } from "../CliFailure.ts"
 import { control } from "../Composition.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { parseSnapshots, snapshotLog } from "../SnapshotAddress.ts"
 import { isControlServer } from "../ControlServerAddress.ts"
@@ -38,7 +39,7 @@ export const publishSnapshots = Effect.fn("rspp.snapshots.publish")(function*(fl
     })
   }
   const address = yield* parseSnapshots(flags.to)
-  const spec = yield* Effect.provide(loadPipeline(flags.pipeline), control)
+  const spec = yield* Effect.provide(withProviders(undefined, loadPipeline(flags.pipeline)), control)
   const snapshotTtlMs = flags.ttl ?? defaultControlPlaneOptions.snapshotTtlMs
   if (snapshotTtlMs < minSnapshotTtlMs) {
     return yield* new CliFailure({

@@ -9,6 +9,7 @@ import { Effect, FileSystem, Schema } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
 import { readJson } from "../JsonInput.ts"
 import { knownProviders } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 
 const normalizerLayer = SpecNormalizer.layer
@@ -28,7 +29,9 @@ const readSpec = Effect.fnUntraced(function*(path: string) {
   )
   const source = yield* parseSpecText(text, path)
   const normalizer = yield* SpecNormalizer
-  const result = yield* Effect.result(normalizer.normalize(source.value, { providers: knownProviders }))
+  const result = yield* Effect.result(
+    normalizer.normalize(source.value, { providers: yield* withProviders(undefined, knownProviders) })
+  )
   return { source, result }
 })
 

@@ -17,6 +17,7 @@ import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { endsAlone } from "../SessionFault.ts"
 import { readSnapshots, sharedSnapshots, usualScope } from "../SnapshotAddress.ts"
@@ -29,6 +30,7 @@ export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly leases: string
   readonly leaseTtl: number | undefined
   readonly pipeline: string | undefined
+  readonly providers: string | undefined
   readonly nodes: string | undefined
   readonly timelines: string | undefined
   readonly sessions: number
@@ -46,11 +48,7 @@ const placeholder = "{session}"
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
 
-/**
- * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
- * next epoch, and goes on with them from the state that was left, until it is interrupted.
- */
-export const standBy = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
+const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
   const screen = yield* Screen
   const ttlMs = yield* sharedTtl(flags.leaseTtl)
   for (const [name, value] of [["--sessions", flags.sessions], ["--abandoned-after", flags.abandonedAfter]] as const) {
@@ -200,3 +198,9 @@ const timelineOf = Effect.fnUntraced(
     return yield* timelineFile(paths.join(place, `${session_id}.e${authority_epoch}.timeline`), session_id)
   }
 )
+
+/**
+ * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
+ * next epoch, and goes on with them from the state that was left, until it is interrupted.
+ */
+export const standBy = (flags: StandbyFlags) => withProviders(flags.providers, takeOver(flags))

@@ -35,6 +35,7 @@ import type { RoomSession } from "../RegisteredRooms.ts"
 import { joinCall } from "../RoomCall.ts"
 import { roomTakeovers } from "../RoomTakeover.ts"
 import type { Place } from "../RoomTakeover.ts"
+import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { sessionIdOfJob } from "../SessionName.ts"
 import { aboutSession, claimSession } from "../SessionWatch.ts"
@@ -45,6 +46,7 @@ import { workerHealth } from "../WorkerHealth.ts"
 export interface WorkerFlags extends LiveKitServerFlags {
   readonly agentName: string
   readonly pipeline: string | undefined
+  readonly providers: string | undefined
   readonly nodes: string | undefined
   readonly sessions: number
   readonly timelines: string | undefined
@@ -99,14 +101,7 @@ const wordsOf = (event: WorkerEvent): string | undefined => {
   }
 }
 
-/**
- * `rspp worker`: takes jobs from a LiveKit server and runs each as a session in its room, until it is stopped.
- *
- * Stopped by SIGTERM or SIGINT it drains: it takes no new job, lets the running ones end, and ends with 0; with 130 when it
- * had to interrupt some, at the end of `--drain` or at a second signal. It ends by itself only when the LiveKit server
- * refuses it from the first.
- */
-export const runWorker = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
+const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
   const screen = yield* Screen
   const cleanStop = yield* CleanStop
   const fs = yield* FileSystem.FileSystem
@@ -286,3 +281,12 @@ const sharedWith = Effect.fnUntraced(function*(leases: SharedLeases) {
   const context = yield* Layer.build(Layer.merge(sharedLeases(leases), sharedStates(leases.database)))
   return { leases, authority: Context.get(context, LeaseAuthority), states: Context.get(context, SessionStates) }
 })
+
+/**
+ * `rspp worker`: takes jobs from a LiveKit server and runs each as a session in its room, until it is stopped.
+ *
+ * Stopped by SIGTERM or SIGINT it drains: it takes no new job, lets the running ones end, and ends with 0; with 130 when it
+ * had to interrupt some, at the end of `--drain` or at a second signal. It ends by itself only when the LiveKit server
+ * refuses it from the first.
+ */
+export const runWorker = (flags: WorkerFlags) => withProviders(flags.providers, work(flags))

@@ -3,12 +3,12 @@ import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Adapter, HostedModality, HostedPorts, HostedSettings } from "../Adapter.ts"
 import { ProviderUnavailable } from "../ProviderUnavailable.ts"
+import * as HttpClient from "./HttpClient.ts"
 import * as WebSockets from "./WebSockets.ts"
 
 /** Settings as they are given: texts, numbers and switches, secrets already read. */
@@ -82,9 +82,14 @@ export const makeInstance = <M extends HostedModality, S extends HostedSettings>
   provider_id: string,
   given: GivenSettings
 ) =>
-  Effect.flatMap(settingsOf(adapter, provider_id, given), (settings) => adapter.make(provider_id, settings)).pipe(
-    Effect.provide([FetchHttpClient.layer, WebSockets.layer])
-  )
+  Effect.gen(function*() {
+    const settings = yield* settingsOf(adapter, provider_id, given)
+    // Built in the scope of the provider, which lives longer than its making.
+    const connections = yield* Layer.build(
+      Layer.merge(HttpClient.layer({ connectMs: settings.connect_ms }), WebSockets.layer)
+    )
+    return yield* Effect.provideContext(adapter.make(provider_id, settings), connections)
+  })
 
 /** {@link makeInstance} as the Layer of its port. */
 export const layerOf = <M extends HostedModality, S extends HostedSettings>(

@@ -8,15 +8,23 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { Pull, Scope } from "effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Failures } from "./Failures.ts"
 import { retryAfterOf } from "./Failures.ts"
+import { isConnectTimeout } from "./HttpClient.ts"
 
 /** Longest wait for the end of the body after the answer's regular end, ms. */
 const maxReadOutMs = 500
 
 /** Longest single event of a stream, in characters. */
 const maxEventChars = 1_000_000
+
+/** Most of a refusal's body that is read, in characters. */
+const maxRefusalChars = 65_536
+
+/** Longest wait for a refusal's body, ms. */
+const maxRefusalMs = 500
 
 /** What an event means: something to hand on, the regular end of the answer, or neither. */
 export interface Meaning<A> {
@@ -31,6 +39,15 @@ export interface ServerEventsOptions<A> {
   readonly failures: Failures
   /** How long the head of the answer may take, ms. */
   readonly headMs: number
+  /** How long a connection may take, ms, for the failure that says so; it is the client that keeps to it. */
+  readonly connectMs?: number
+  /**
+   * What a refusal means to a vendor that says more in its body than in its status; undefined leaves it to the status.
+   * `body` is its beginning, at most {@link maxRefusalChars}.
+   */
+  readonly refused?: (
+    refusal: { readonly status: number; readonly retryAfterMs: number | undefined; readonly body: string }
+  ) => ProviderFailure | undefined
   /** The longest silence between two events, ms. */
   readonly stallMs: number
   readonly meaningOf: (event: Sse.Event) => Effect.Effect<Meaning<A>, ProviderFailure>
@@ -50,11 +67,28 @@ export const refusalOf = (
 
 /** Sends a request and gives the head of its answer, within `headMs`; measured, interruptible, and without causes. */
 export const answerTo = (
-  { client, failures, headMs, request }: Omit<ServerEventsOptions<never>, "meaningOf" | "stallMs">
+  { client, connectMs, failures, headMs, request }: Omit<ServerEventsOptions<never>, "meaningOf" | "stallMs">
 ) =>
   measured(client.execute(request)).pipe(
-    Effect.mapError(() => failures.unreachable),
+    Effect.mapError((error) =>
+      connectMs !== undefined && isConnectTimeout(error) ? failures.connectLate(connectMs) : failures.unreachable
+    ),
     Effect.timeoutOrElse({ duration: headMs, orElse: () => Effect.fail(failures.stalled(headMs)) })
+  )
+
+/** The beginning of a refusal's body, as far as it comes in time; empty where it does not. */
+const beginningOf = (response: HttpClientResponse): Effect.Effect<string> =>
+  measured(
+    response.stream.pipe(
+      Stream.decodeText(),
+      Stream.scan(() => "", (sofar, more) => sofar + more),
+      Stream.takeUntil((sofar) => sofar.length >= maxRefusalChars),
+      Stream.runLast
+    )
+  ).pipe(
+    Effect.timeoutOption(maxRefusalMs),
+    Effect.map((body) => Option.getOrElse(Option.flatten(body), () => "").slice(0, maxRefusalChars)),
+    Effect.orElseSucceed(() => "")
   )
 
 /** Each pull within its bound: `stallMs`, and once `isOver` no longer than it takes to read the rest out. */
@@ -92,7 +126,12 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
         Stream.pipeThroughChannel(Sse.decode({ maxEventSize: maxEventChars })),
         Stream.mapError(() => failures.broken),
         Stream.mapEffect(meaningOf),
-        Stream.tap(({ last = false }) => Effect.sync(() => void (finished ||= last)))
+        // What comes after the end is looked at (what the call used may be among it), and never handed on.
+        Stream.map(({ last = false, value }): Meaning<A> => {
+          const late = finished
+          finished ||= last
+          return late || value === undefined ? {} : { value }
+        })
       )
       return Stream.transformPull(meanings, (pull) =>
         Effect.succeed(boundedPull(pull, failures, stallMs, () => finished))).pipe(
@@ -104,7 +143,11 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
   return Stream.unwrap(
     Effect.flatMap(answerTo(options), (response) => {
       const refusal = refusalOf(response, failures, /^text\/event-stream/iu)
-      return refusal === undefined ? Effect.succeed(values(response)) : Effect.fail(refusal)
+      if (refusal === undefined) return Effect.succeed(values(response))
+      const { refused } = options
+      if (refused === undefined || response.status < 400) return Effect.fail(refusal)
+      const said = { status: response.status, retryAfterMs: retryAfterOf(response) }
+      return Effect.flatMap(beginningOf(response), (body) => Effect.fail(refused({ ...said, body }) ?? refusal))
     })
   )
 }

@@ -1,8 +1,5 @@
-import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
-import type { Message } from "@rspp/runtime/ports/LanguageModel"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -10,55 +7,132 @@ import { adapterOf } from "../Adapter.ts"
 import type { Failures } from "../hosted/Failures.ts"
 import { failuresOf } from "../hosted/Failures.ts"
 import type { Meaning } from "../hosted/ServerEvents.ts"
-import { serverEvents } from "../hosted/ServerEvents.ts"
-import { hostedSettings, text, withoutSlash } from "../hosted/Settings.ts"
+import { byDefault, flag, hostedSettings, text, withoutSlash } from "../hosted/Settings.ts"
+import type { Conversation } from "./Conversation.ts"
+import { hostedLanguageModel, languageModelSettings } from "./HostedLanguageModel.ts"
+import type { RunningUsage } from "./RunningUsage.ts"
 
 const shared = hostedSettings({ base_url: "https://api.openai.com/v1" })
 
-/** `base_url` ends before `/chat/completions` (usually in `/v1`). Local servers often want no key. */
-const Settings = Schema.Struct({ ...shared, api_key: Schema.optionalKey(shared.api_key), model: text })
+/**
+ * `base_url` ends before `/chat/completions` (usually in `/v1`). Local servers often want no key.
+ *
+ * - `include_usage`: asks for the tokens used (`stream_options`). On by default; off for a server that refuses the
+ *   question. Servers that do not answer it do no harm.
+ * - `reasoning_effort`: handed on to models that reason, in their server's words (`none`, `minimal`, `low` …).
+ */
+const Settings = Schema.Struct({
+  ...shared,
+  ...languageModelSettings,
+  api_key: Schema.optionalKey(shared.api_key),
+  include_usage: byDefault(flag, true),
+  model: text,
+  reasoning_effort: Schema.optionalKey(text)
+})
+
+const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+/** What servers say of an error, in a stream and instead of one: numbers and words where they like. */
+const ErrorBody = Schema.Struct({
+  code: nullable(Schema.Union([Schema.String, Schema.Finite])),
+  type: nullable(Schema.String)
+})
 
 /** One event of a streamed chat completion: as much of it as is used. */
 const Chunk = Schema.Struct({
-  choices: Schema.optionalKey(Schema.Array(Schema.Struct({
-    delta: Schema.optionalKey(Schema.Struct({ content: Schema.optionalKey(Schema.NullOr(Schema.String)) })),
-    finish_reason: Schema.optionalKey(Schema.NullOr(Schema.String))
+  choices: nullable(Schema.Array(Schema.Struct({
+    delta: nullable(Schema.Struct({ content: nullable(Schema.String), refusal: nullable(Schema.String) })),
+    finish_reason: nullable(Schema.String)
   }))),
-  error: Schema.optionalKey(Schema.Unknown)
+  usage: nullable(Schema.Struct({
+    prompt_tokens: nullable(Schema.Finite),
+    completion_tokens: nullable(Schema.Finite)
+  })),
+  error: nullable(Schema.Union([ErrorBody, Schema.Unknown]))
 })
 
 const decodeChunk = Schema.decodeUnknownOption(Schema.fromJsonString(Chunk))
+const decodeError = Schema.decodeUnknownOption(ErrorBody)
+const decodeRefusal = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ error: ErrorBody })))
 
-const meaningOf = (data: string, failures: Failures): Effect.Effect<Meaning<string>, ProviderFailure> => {
+/** Codes of refusals whose status says too little. */
+const noCredit: ReadonlyArray<unknown> = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]
+const filtered: ReadonlyArray<unknown> = ["content_filter", "content_policy_violation"]
+
+const blockedBy = (error: typeof ErrorBody.Type, failures: Failures): ProviderFailure | undefined => {
+  const codes = [error.code, error.type]
+  if (codes.some((code) => noCredit.includes(code))) return failures.status(402)
+  if (codes.some((code) => filtered.includes(code))) {
+    return failures.of("blocked", false, "the language model server's content filter blocked the conversation")
+  }
+  return undefined
+}
+
+/** An error in the middle of a stream; some servers put a status there. */
+const errorInBand = (said: unknown, failures: Failures): ProviderFailure => {
+  const error = Option.getOrElse(decodeError(said), (): typeof ErrorBody.Type => ({}))
+  const status = Number(error.code)
+  return blockedBy(error, failures) ??
+    (error.code === "rate_limit_exceeded"
+      ? failures.status(429)
+      : status >= 400 && status < 600
+      ? failures.status(status)
+      : failures.of("infrastructure_failure", true, "the language model server broke its reply off with an error"))
+}
+
+const meaningOf = (
+  data: string,
+  failures: Failures,
+  usage: RunningUsage
+): Effect.Effect<Meaning<string>, ProviderFailure> => {
   if (data === "[DONE]") return Effect.succeed({ last: true })
   const chunk = Option.getOrUndefined(decodeChunk(data))
   if (chunk === undefined) return Effect.fail(failures.malformed)
-  if (chunk.error !== undefined) {
-    return Effect.fail(
-      failures.of("infrastructure_failure", true, "the language model server broke its reply off with an error")
-    )
-  }
+  if (chunk.error !== undefined && chunk.error !== null) return Effect.fail(errorInBand(chunk.error, failures))
   const choice = chunk.choices?.[0]
-  if (choice?.finish_reason === "content_filter") {
+  const reason = choice?.finish_reason ?? ""
+  if (reason === "content_filter" || (choice?.delta?.refusal ?? "") !== "") {
     return Effect.fail(failures.of("blocked", false, "the language model server's content filter blocked the reply"))
   }
   const said = choice?.delta?.content ?? ""
-  const last = choice?.finish_reason !== undefined && choice.finish_reason !== null
-  return Effect.succeed(said === "" ? { last } : { value: said, last })
+  const last = reason !== ""
+  const meaning = said === "" ? { last } : { value: said, last }
+  if (chunk.usage === undefined || chunk.usage === null) return Effect.succeed(meaning)
+  const { completion_tokens: output, prompt_tokens: input } = chunk.usage
+  return Effect.as(usage.report({ input, output }), meaning)
+}
+
+const bodyOf = (settings: typeof Settings.Type, { system, turns }: Conversation) => {
+  const { include_usage, max_tokens, model, reasoning_effort, temperature } = settings
+  // OpenAI itself has renamed it; the others still know only the old name.
+  const limit = /^api\.openai\.com$/u.test(new URL(settings.base_url).hostname) ? "max_completion_tokens" : "max_tokens"
+  return {
+    model,
+    stream: true,
+    ...(include_usage ? { stream_options: { include_usage } } : {}),
+    ...(max_tokens === undefined ? {} : { [limit]: max_tokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(reasoning_effort === undefined ? {} : { reasoning_effort }),
+    messages: [
+      ...(system === undefined ? [] : [{ role: "system", content: system }]),
+      ...turns.map(({ role, text: content }) => ({ role, content }))
+    ]
+  }
 }
 
 /**
- * A model behind any server that speaks OpenAI's `POST /chat/completions` with `stream: true`, as {@link LanguageModel}:
- * OpenAI, Ollama, vLLM, llama.cpp's server, OpenRouter, Groq and others.
- *
- * It does not retry by itself: the session does. Interrupting closes the connection. The key appears in no message and no
- * error.
+ * A model behind any server that speaks OpenAI's `POST /chat/completions` with `stream: true`: OpenAI, Ollama, vLLM,
+ * llama.cpp's server, OpenRouter, Groq and others.
  */
 export const adapter = adapterOf({
   adapter: "openai/compatible",
   modality: "llm",
   summary: "Any OpenAI-compatible chat completions server: OpenAI, Ollama, vLLM, llama.cpp, OpenRouter, Groq",
-  documentation: ["https://platform.openai.com/docs/api-reference/chat-streaming"],
+  documentation: [
+    "https://platform.openai.com/docs/api-reference/chat/create",
+    "https://platform.openai.com/docs/api-reference/chat-streaming",
+    "https://platform.openai.com/docs/guides/error-codes"
+  ],
   capabilities: {
     streaming: true,
     partials: false,
@@ -71,32 +145,21 @@ export const adapter = adapterOf({
   settings: Settings,
   environment: { base_url: "RSPP_LLM_BASE_URL", model: "RSPP_LLM_MODEL", api_key: "RSPP_LLM_API_KEY" },
   required: ["base_url", "model"],
-  make: (provider_id, settings) =>
-    Effect.gen(function*() {
-      const client = HttpClient.withScope(yield* HttpClient.HttpClient)
-      const failures = failuresOf(provider_id, "the language model server")
-      const url = `${withoutSlash(settings.base_url)}/chat/completions`
-      const request = (messages: ReadonlyArray<Message>) =>
-        HttpClientRequest.post(url).pipe(
+  make: (provider_id, settings) => {
+    const failures = failuresOf(provider_id, "the language model server")
+    return hostedLanguageModel(provider_id, settings, {
+      failures,
+      request: (conversation) =>
+        HttpClientRequest.post(`${withoutSlash(settings.base_url)}/chat/completions`).pipe(
           HttpClientRequest.accept("text/event-stream"),
           settings.api_key === undefined ? (same) => same : HttpClientRequest.bearerToken(settings.api_key),
-          HttpClientRequest.bodyJsonUnsafe({
-            model: settings.model,
-            stream: true,
-            messages: messages.map(({ role, text: content }) => ({ role, content }))
-          })
+          HttpClientRequest.bodyJsonUnsafe(bodyOf(settings, conversation))
+        ),
+      meanings: (usage) => ({ data }) => meaningOf(data, failures, usage),
+      refused: ({ body }) =>
+        Option.getOrUndefined(
+          Option.flatMap(decodeRefusal(body), ({ error }) => Option.fromUndefinedOr(blockedBy(error, failures)))
         )
-      return LanguageModel.of({
-        descriptor: { provider_id, modality: "llm", firstResultCapMs: settings.first_result_ms },
-        reply: (messages) =>
-          serverEvents({
-            client,
-            request: request(messages),
-            failures,
-            headMs: settings.first_result_ms,
-            stallMs: settings.stall_ms,
-            meaningOf: ({ data }) => meaningOf(data, failures)
-          })
-      })
     })
+  }
 })

@@ -4,7 +4,7 @@ import { collect, officialClientSuite } from "./officialClient.ts"
 import type { ProtocolServer } from "./ProtocolServer.ts"
 
 const streamed = ({ baseUrl }: ProtocolServer, apiKey: string, abortSignal: AbortSignal) =>
-  new GoogleGenAI({ apiKey, httpOptions: { baseUrl: baseUrl.replace(/\/v1beta$/u, ""), apiVersion: "v1beta" } })
+  new GoogleGenAI({ apiKey, httpOptions: { baseUrl, apiVersion: "v1beta" } })
     .models.generateContentStream({
       model: "gemini-2.5-flash",
       contents: "Grüße, 世界 🎉",

@@ -53,7 +53,7 @@ const textOf = (parts: typeof Parts.Type): string => parts.map(({ text }) => tex
 
 const protocol: Protocol = {
   key: "AIza-test-0123456789abcdef",
-  basePath: "/v1beta",
+  basePath: "",
   serves: (path) => /^\/v1beta\/models\/[\w.-]+:streamGenerateContent\?alt=sse$/u.test(path),
   keyOf: (headers) => [headers["x-goog-api-key"]].flat()[0],
   // A key that is not valid is a 400 at this vendor.

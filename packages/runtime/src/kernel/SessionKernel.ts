@@ -24,6 +24,7 @@ import { SyncIntegrity } from "../flow/SyncIntegrity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
 import type { SessionSpeculation } from "../graph/Speculation.ts"
 import { Speculation } from "../graph/Speculation.ts"
+import type { Failure } from "../graph/NodeRun.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
 import { CircuitWatch } from "../invocation/CircuitWatch.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
@@ -219,6 +220,9 @@ const kindOf = (input: Chunk): PayloadKind => {
       return input.payload_kind
   }
 }
+
+/** How the names of timers begin that are a turn's graph's own. */
+const graphTimers = ["block:", "select:", "retry:"]
 
 /** The reason that a turn ends with when this call leaves no way on. */
 const failureOf = (invocation: Invocation): string =>
@@ -670,7 +674,11 @@ class Kernel implements KernelSession {
           provider_invocation_id: invocation.id
         })
       }
-      this.#failed(invocation, input.outcome_class, input.retryable)
+      this.#failed(invocation, {
+        outcome: input.outcome_class,
+        retryable: input.retryable,
+        ...(input.retry_after_ms === undefined ? {} : { retryAfterMs: input.retry_after_ms })
+      })
     } else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
       this.#unheard()
@@ -683,21 +691,21 @@ class Kernel implements KernelSession {
   }
 
   /** A provider call did not do what it should, or not in time. */
-  #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
+  #failed(invocation: Invocation, failure: Failure): void {
     const { gateway, listening, speculation, turns } = this.#m
     if (speculation.owns(invocation)) {
       speculation.failed(invocation)
       return
     }
     if (invocation.modality === "stt") {
-      gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
+      gateway.signal("provider_error", "RK-11", { reason: failure.outcome, provider_invocation_id: invocation.id })
       if (listening.recognitionLost(invocation.id)) this.#unheard()
       return
     }
     const { active, reply } = turns
     if (active === undefined || reply === undefined || invocation.turnId !== active.turnId) return
     if (active.ending !== undefined) return
-    const reason = reply.failed(invocation, outcome, retryable)
+    const reason = reply.failed(invocation, failure)
     if (reason !== undefined) turns.end({ kind: "failure", reason })
     turns.checkComplete()
   }
@@ -730,7 +738,7 @@ class Kernel implements KernelSession {
       turns.graceEnded(input.timer.slice("grace:".length))
       return
     }
-    if (input.timer.startsWith("block:") || input.timer.startsWith("select:")) {
+    if (graphTimers.some((prefix) => input.timer.startsWith(prefix))) {
       turns.reply?.timer(input.timer)
       turns.checkComplete()
       return
@@ -751,7 +759,7 @@ class Kernel implements KernelSession {
         const invocation = invocations.get(verdict.invocation)
         if (invocation === undefined) return
         invocations.cancel(invocation.id, "timeout")
-        this.#failed(invocation, "timeout", true)
+        this.#failed(invocation, { outcome: "timeout", retryable: true })
         return
       }
       case "warned":
