@@ -53,6 +53,10 @@ soak: ## ten LiveKit rooms in one process, call after call; nothing may leak; FO
 	@sh scripts/install.sh all
 	@$(WITH) node test/soak/run.ts --seconds $${FOR:-600}
 
+live: ## one spoken turn for each vendor whose key is in the environment; the others are not run
+	@sh scripts/install.sh all
+	@$(WITH) node test/live/run.ts
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -60,4 +64,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak format install
+.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak live format install
