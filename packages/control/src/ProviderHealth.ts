@@ -8,7 +8,16 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Breaker, Circuit, HealthBucket, HealthOptions } from "./CircuitBreaker.ts"
-import { asked, checkedOptions, defaultHealthOptions, heard, isLeft, newBreaker, stateOf, windowOf } from "./CircuitBreaker.ts"
+import {
+  asked,
+  checkedOptions,
+  defaultHealthOptions,
+  heard,
+  isLeft,
+  newBreaker,
+  stateOf,
+  windowOf
+} from "./CircuitBreaker.ts"
 import type { DatabaseFailure } from "./ControlError.ts"
 import { latencySpans, quantileMs } from "./LatencyHistogram.ts"
 import type { AskingSession } from "./ProviderWindows.ts"

@@ -13,8 +13,10 @@ const withHealth = (
   body: (health: LocalHealth["Service"]) => Effect.Effect<void, never, Scope.Scope>,
   options: Partial<LocalHealthOptions> = {}
 ) =>
-  Effect.scoped(Effect.flatMap(Layer.build(LocalHealth.layer(options)), (context) =>
-    Effect.scoped(Effect.flatMap(Effect.provide(LocalHealth, Layer.succeedContext(context)), body))))
+  Effect.scoped(
+    Effect.flatMap(Layer.build(LocalHealth.layer(options)), (context) =>
+      Effect.scoped(Effect.flatMap(Effect.provide(LocalHealth, Layer.succeedContext(context)), body)))
+  )
 
 /** A session that notes what it is told of `llm/a`. */
 const following = Effect.fnUntraced(function*(

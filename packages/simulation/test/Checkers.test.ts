@@ -1901,7 +1901,9 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       records.splice(place + 1, 0, second)
     }],
     ["a trial before there is a turn", "tried", (records) => {
-      command((record) => record === records[at(records, trialThat("started"))], (own) => delete own["turn_id"])(records)
+      command((record) => record === records[at(records, trialThat("started"))], (own) => delete own["turn_id"])(
+        records
+      )
     }],
     ["a trial that may be retried", "tried", (records) => {
       const place = at(records, trialThat("started"))
