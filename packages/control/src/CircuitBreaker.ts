@@ -39,6 +39,23 @@ export const defaultHealthOptions: HealthOptions = {
 /** Reports are added up in spans of this length: a window moves by as much. */
 export const bucketMs = 5000
 
+/** The options, if they go together; otherwise it throws: a window is made of whole spans, and no circuit opens on nothing. */
+export const checkedOptions = <O extends HealthOptions>(options: O): O => {
+  const { coolDownMs, minCalls, openAt, roundMs, settleMs, trialMs, windowMs } = options
+  const broken = windowMs < bucketMs || windowMs % bucketMs !== 0
+    ? `windowMs ${windowMs} is no multiple of ${bucketMs}`
+    : minCalls < 1
+    ? `minCalls ${minCalls} is less than 1`
+    : !(openAt > 0 && openAt <= 1)
+    ? `openAt ${openAt} is not above 0 and at most 1`
+    : Math.min(coolDownMs, trialMs, settleMs, roundMs) < 0
+    ? "a time is less than 0"
+    : undefined
+  if (broken !== undefined) throw new Error(`the options of provider health do not go together: ${broken}`)
+  return options
+}
+checkedOptions(defaultHealthOptions)
+
 /** What calls of a provider came to. Those that say nothing of it (cancelled, shed, blocked) are not among them. */
 export interface ProviderCalls {
   readonly succeeded: number

@@ -8,7 +8,16 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Breaker, Circuit, HealthBucket, HealthOptions } from "./CircuitBreaker.ts"
-import { asked, defaultHealthOptions, heard, isLeft, newBreaker, stateOf, windowOf } from "./CircuitBreaker.ts"
+import {
+  asked,
+  checkedOptions,
+  defaultHealthOptions,
+  heard,
+  isLeft,
+  newBreaker,
+  stateOf,
+  windowOf
+} from "./CircuitBreaker.ts"
 import type { DatabaseFailure } from "./ControlError.ts"
 import { latencySpans, quantileMs } from "./LatencyHistogram.ts"
 import type { AskingSession } from "./ProviderWindows.ts"
@@ -81,7 +90,7 @@ export class ProviderHealth extends Context.Service<ProviderHealth, {
   static readonly layer = (
     options: HealthOptions = defaultHealthOptions
   ): Layer.Layer<ProviderHealth, never, SqlClient.SqlClient> =>
-    Layer.effect(ProviderHealth, Effect.suspend(() => make(options)))
+    Layer.effect(ProviderHealth, Effect.suspend(() => make(checkedOptions(options))))
 }
 
 /** A circuit that nothing was heard of for so long is forgotten, ms: a day. */

@@ -1,5 +1,5 @@
 import type { Breaker, CircuitState, HealthOptions, ProviderCalls } from "./CircuitBreaker.ts"
-import { asked, defaultHealthOptions, heard, isLeft, newBreaker, released } from "./CircuitBreaker.ts"
+import { asked, checkedOptions, defaultHealthOptions, heard, isLeft, newBreaker, released } from "./CircuitBreaker.ts"
 
 /** Breakers that a process keeps; the one that was silent for longest makes room for another. */
 export const maxBreakers = 1000
@@ -37,7 +37,7 @@ export class ProviderWindows {
   #forgotten = 0
 
   constructor(options: HealthOptions = defaultHealthOptions) {
-    this.options = options
+    this.options = checkedOptions(options)
   }
 
   get forgotten(): number {

@@ -235,6 +235,11 @@ describe("a histogram of latencies", () => {
 })
 
 describe("the breakers of a process", () => {
+  it.each([{ windowMs: 61_000 }, { windowMs: 0 }, { minCalls: 0 }, { openAt: 0 }, { openAt: 1.1 }, { settleMs: -1 }])(
+    "take no options that do not go together: %j",
+    (wrong) => assert.throws(() => new ProviderWindows({ ...options, ...wrong }), "do not go together")
+  )
+
   it("keep tenants apart, are bounded, and count what had to go", () => {
     const windows = new ProviderWindows()
     assert.isTrue(windows.heard("t", "p0", calls(0, 10), start))

@@ -105,6 +105,20 @@ describe("a half-open circuit", () => {
     h.hangUp()
   })
 
+  it("is not retried either by a turn that was planned before it was half-open", () => {
+    const h = session({}, {
+      llm: () => ({ ...reply(20, 30), stepMs: 400 }),
+      tts: ({ provider_id }, call) => provider_id === "test/voice" && call > 1 ? failing("timeout") : speech(200)
+    })
+    h.type()
+    h.runFor(400)
+    told(h, { "test/voice": "half_open" })
+    h.runFor(5000)
+    assert.include(h.plan.allowed_adaptive_actions, "retry")
+    assert.deepStrictEqual(called(h, "tts"), ["test/voice", "test/voice", "test/voice2"])
+    h.hangUp()
+  })
+
   it("is left by the sentence that tried it well: one voice for the reply", () => {
     const h = session({ "test/voice": "half_open" }, { llm: () => reply(20, 30, 40) })
     turn(h)

@@ -71,6 +71,7 @@ export const faultKinds = {
   "control.incompatible": episode(0.3, 2, [1000, 10_000], "the snapshots speak of another contract version"),
   "control.quota": chance(1, 1, "the quota of turns is small"),
   "control.unhealthy": episode(0.3, 2, [1000, 15_000], "a provider's circuit is open"),
+  "control.half_open": episode(0.3, 2, [1000, 15_000], "a provider's circuit is half-open: the session may try it"),
   "recorder.refused": chance(0.2, 1, "evidence is refused"),
   "recorder.slow": chance(0.2, 0.9, "the answer about evidence takes up to 2 s"),
   "recorder.full": episode(0.3, 2, [1000, 20_000], "the disk is full"),

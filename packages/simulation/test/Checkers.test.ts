@@ -57,6 +57,32 @@ const written = (more: Record<string, unknown>): SeedOptions => ({
   adapt: (drawn) => ({ ...drawn, spec: { ...drawn.spec, ...more } })
 })
 
+/** A call of a turn that was planned to try a half-open circuit, or the signal that it has closed it. */
+const trialThat = (what: "started" | "closed") => {
+  let tried = new Set<string>()
+  let planned = false
+  let halfOpen: ReadonlyArray<string> = []
+  return (record: TimelineRecord): boolean => {
+    if (record.record === "input" && record.input.type === "snapshot") {
+      const { snapshot } = record.input
+      if (snapshot.snapshot_kind !== "provider_health_snapshot") return false
+      halfOpen = Object.entries(snapshot.body.providers).flatMap(([id, state]) => state === "half_open" ? [id] : [])
+      tried = new Set()
+      planned = false
+    } else if (record.record === "plan") planned = true
+    else if (record.record === "command" && record.command.type === "start_invocation") {
+      const { modality, provider_id, turn_id } = record.command
+      if (!planned || turn_id === undefined || modality === "stt" || !halfOpen.includes(provider_id)) return false
+      tried.add(provider_id)
+      return what === "started"
+    } else if (record.record === "signal" && record.signal.signal === "circuit_event") {
+      const { reason = "" } = record.signal
+      return what === "closed" && reason.startsWith("closed:") && tried.has(reason.slice("closed:".length))
+    }
+    return false
+  }
+}
+
 /** The first seed whose call has all of this in it, and breaks no rule. */
 const find = (
   kinds: ReadonlyArray<FaultKind>,
@@ -178,6 +204,8 @@ const calls = {
       (record) => record.record === "invocation" && record.invocation.retry_decision === "retry",
       isSignal("provider_error")
     ]),
+  /** A half-open circuit is tried by a call, and that closes it. */
+  tried: () => find(["control.half_open"], [trialThat("started"), trialThat("closed")]),
   /** Providers ask to wait, and the plan lets another attempt stand in. */
   asked: () =>
     find(["provider.rate_limited"], [
@@ -1857,6 +1885,40 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
       records.splice(at(records, isCommand("start_invocation"), fired), 1)
     }],
     ["a wait that goes on behind the end of its turn", "givenUp", remove(isRetry("disarm_timer"))]
+  ],
+  C38: [
+    ["a trial that nobody is told the end of", "tried", (records) => {
+      records.splice(at(records, trialThat("closed")), 1)
+    }],
+    ["a circuit that is said to have closed, and nothing says so", "tried", (records) => {
+      const place = at(records, trialThat("closed"))
+      records.splice(place, 0, structuredClone(records[place]!))
+    }],
+    ["two calls that try at once", "tried", (records) => {
+      const place = at(records, trialThat("started"))
+      const second = structuredClone(records[place]!)
+      if (second.record === "command") Object.assign(second.command, { provider_invocation_id: "pinv_planted" })
+      records.splice(place + 1, 0, second)
+    }],
+    ["a trial before there is a turn", "tried", (records) => {
+      command((record) => record === records[at(records, trialThat("started"))], (own) => delete own["turn_id"])(
+        records
+      )
+    }],
+    ["a trial that may be retried", "tried", (records) => {
+      const place = at(records, trialThat("started"))
+      const made = records.findLastIndex((record, index) => index < place && record.record === "plan")
+      const record = records[made]
+      if (record?.record === "plan") Object.assign(record.plan, { allowed_adaptive_actions: ["retry"] })
+    }],
+    ["a trial that failed, and goes on", "tried", (records) => {
+      const place = at(records, trialThat("closed"))
+      const closed = records[place]
+      const facts = records[records.findLastIndex((record, index) => index < place && record.record === "invocation")]
+      if (facts?.record === "invocation") Object.assign(facts.invocation, { outcome_class: "overload" })
+      if (closed?.record !== "signal") throw new Error("the circuit was not closed by a signal")
+      Object.assign(closed.signal, { reason: closed.signal.reason?.replace("closed:", "open:") })
+    }]
   ]
 }
 const firesRetry = (record: TimelineRecord): boolean =>

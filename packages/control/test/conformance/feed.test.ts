@@ -71,7 +71,12 @@ onBothDatabases("the feed of snapshots", (make) => {
       assert.strictEqual(yield* feed.tick, 0)
       yield* (yield* AdmissionPolicy).put("acme", { max_turns_per_minute: 9 })
       assert.strictEqual(yield* feed.tick, 1)
-      yield* (yield* ProviderHealth).report("acme", [{ provider_id: "llm/a", succeeded: 0, failed: 20 }])
+      const failed = (provider_id: string) =>
+        Effect.flatMap(ProviderHealth, (health) => health.report("acme", [{ provider_id, succeeded: 0, failed: 20 }]))
+      // a provider that the session does not call is no news to it
+      yield* failed("llm/another")
+      assert.strictEqual(yield* feed.tick, 0)
+      yield* failed("embedded/rules")
       assert.strictEqual(yield* feed.tick, 1)
       yield* (yield* LeaseAuthority).rotate(session_id, 1, "there")
       assert.strictEqual(yield* feed.tick, 1)

@@ -28,9 +28,11 @@ export interface Spare {
  * made of one piece of work.
  */
 export const spareFor = (work: TurnWork, invocation: Invocation, failure: Failure): Spare | undefined => {
-  const { gateway, turn } = work
+  const { circuits, gateway, turn } = work
   const allowed = turn.plan.allowed_adaptive_actions
-  const again = failure.retryable && allowed.includes("retry") ? retryOf(work, invocation, failure) : undefined
+  // What tried a half-open circuit has failed: the provider is left alone (I-TRIAL-ENDS).
+  const mayRetry = failure.retryable && allowed.includes("retry") && circuits.mayCall(invocation.provider, turn.turnId)
+  const again = mayRetry ? retryOf(work, invocation, failure) : undefined
   if (again !== undefined) {
     invocation.decision = "retry"
     return again

@@ -20,6 +20,8 @@ export const adaptsAsPlanned: Checker = {
     const workOf = new Map<string, string>()
     const toAgain = new Set<string>()
     let told = new Set<string>()
+    /** Providers whose circuit is open or half-open, as it was told. */
+    const notClosed = new Set<string>()
     const allows = (turn_id: string, action: ResolvedTurnPlan["allowed_adaptive_actions"][number]) =>
       plans.get(turn_id)?.allowed_adaptive_actions.includes(action) === true
     let index = -1
@@ -31,6 +33,11 @@ export const adaptsAsPlanned: Checker = {
       else if (record.record === "signal") {
         const { emitted_by, node_id = "", reason = "", signal, turn_id } = record.signal
         told.add(signal)
+        if (signal === "circuit_event") {
+          const colon = reason.indexOf(":")
+          if (reason.startsWith("closed:")) notClosed.delete(reason.slice(colon + 1))
+          else notClosed.add(reason.slice(colon + 1))
+        }
         if (turn_id === undefined) continue
         if (signal === "provider_switch" && !allows(turn_id, signal)) {
           findings.broken("the plan allows no switch", index, turn_id)
@@ -57,11 +64,13 @@ export const adaptsAsPlanned: Checker = {
         if (bindings === undefined) {
           findings.broken(`${id} is started for ${turn_id}, which has no plan`, index, turn_id)
         } else if (before === undefined) {
-          // A spare that stands in for speech stays with its sentence; a new sentence begins with the plan's own.
+          // A spare that stands in for speech stays with its sentence; a new sentence begins with the plan's own, unless the
+          // circuit of that is known not to be closed: then its spare is as good.
           const node = graph.node(node_id)
           const own = bindings[`${modality}.${node_id}`] ?? bindings[modality] ?? node?.provider_id ??
             `builtin/${node?.node_type}`
-          if (provider_id !== own) findings.broken(`${id} is not the plan's ${modality}`, index, turn_id)
+          const spared = notClosed.has(own) && provider_id === bindings[`${modality}.fallback`]
+          if (provider_id !== own && !spared) findings.broken(`${id} is not the plan's ${modality}`, index, turn_id)
         } else {
           if (!failed) findings.broken(`${id} stands in, and no failure was told`, index, turn_id)
           if (again) {

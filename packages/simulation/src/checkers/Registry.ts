@@ -35,6 +35,7 @@ import { signalsRegistered } from "./SignalsRegistered.ts"
 import { terminalHasCause } from "./TerminalHasCause.ts"
 import { timeForward } from "./TimeForward.ts"
 import { timerGeneration } from "./TimerGeneration.ts"
+import { triedOnce } from "./TriedOnce.ts"
 import { turnTaking } from "./TurnTaking.ts"
 import { utteranceEnds } from "./UtteranceEnds.ts"
 
@@ -76,7 +77,8 @@ export const checkers: ReadonlyArray<Checker> = [
   groupsWhole,
   onlyWhatIsWanted,
   levelKept,
-  retriesWait
+  retriesWait,
+  triedOnce
 ]
 
 /** What a timeline breaks. */

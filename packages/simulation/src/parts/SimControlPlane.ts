@@ -20,7 +20,16 @@ const home = "sim-home"
 const elsewhere = "sim-elsewhere"
 
 /** What is asked of the control plane while the call goes on. */
-type Order = "revoke" | "rotate_home" | "rotate_away" | "incompatible" | "compatible" | "unhealthy" | "healthy"
+type Order =
+  | "revoke"
+  | "rotate_home"
+  | "rotate_away"
+  | "incompatible"
+  | "compatible"
+  | "unhealthy"
+  | "healthy"
+  | "half_open"
+  | "decided"
 
 /**
  * Keeps out of reach what a partition cuts off: nothing is read or written until it is over.
@@ -165,6 +174,15 @@ const open = (
             providers: order === "healthy" ? providers : { ...providers, [one]: "open" as const }
           })
         }
+        case "half_open":
+        case "decided": {
+          const stream = faults.stream("control.half_open")
+          const one = stream.pick(["sim/stt", "sim/llm", "sim/tts"])
+          // Of a trial that was for nobody, or failed, as much as of one that went well.
+          const over = call.world.nowMs >= call.scenario.faultsUntilMs
+          const state = over ? "closed" : order === "half_open" ? order : stream.pick(["closed", "open"] as const)
+          return yield* publish("provider_health_snapshot", { providers: { [one]: state } })
+        }
         default: {
           const current = yield* leases.current(session_id)
           if (current === undefined) return
@@ -204,6 +222,7 @@ const open = (
     faults.whenOff(() => {
       heal()
       if (faults.has("control.incompatible")) Queue.offerUnsafe(orders, "compatible")
+      if (faults.has("control.half_open")) Queue.offerUnsafe(orders, "healthy")
       if (faults.has("control.unhealthy")) Queue.offerUnsafe(orders, "healthy")
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => timers.forEach((timer) => call.world.callOff(timer))))
@@ -230,6 +249,8 @@ const ordersOf = (
       return [{ atMs, order: "incompatible" }, { atMs: atMs + forMs, order: "compatible" }]
     case "control.unhealthy":
       return [{ atMs, order: "unhealthy" }, { atMs: atMs + forMs, order: "healthy" }]
+    case "control.half_open":
+      return [{ atMs, order: "half_open" }, { atMs: atMs + forMs, order: "decided" }]
     default:
       return []
   }
