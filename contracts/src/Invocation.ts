@@ -18,6 +18,18 @@ export const outcomeClasses = [
 export const OutcomeClass = Schema.Literals(outcomeClasses)
 export type OutcomeClass = typeof OutcomeClass.Type
 
+/**
+ * What an outcome says of the provider. `undefined`: nothing; who cancels, and content that is refused, are not its doing.
+ */
+export const providerVerdicts: Readonly<Record<OutcomeClass, "succeeded" | "failed" | undefined>> = {
+  success: "succeeded",
+  timeout: "failed",
+  overload: "failed",
+  infrastructure_failure: "failed",
+  blocked: undefined,
+  cancelled: undefined
+}
+
 export const retryDecisions = ["none", "retry", "provider_switch", "fallback"] as const
 export const RetryDecision = Schema.Literals(retryDecisions)
 export type RetryDecision = typeof RetryDecision.Type

@@ -261,7 +261,7 @@ const contend = Effect.gen(function*() {
     Effect.provide(
       Session.layer.pipe(
         Layer.provide(ports),
-        Layer.provide(feed(controlPlaneFeed(spec, name))),
+        Layer.provide(feed(controlPlaneFeed(spec, { placementId: name }))),
         Layer.provide(ControlPlane.layerMemory())
       )
     )

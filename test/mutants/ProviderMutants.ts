@@ -94,8 +94,43 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     id: "retry-without-bound",
     file: recovery,
     what: "a call is tried again for as long as it fails",
-    find: "invocation.attempts < maxAttempts",
-    replace: "invocation.attempts < 1000"
+    find: "  if (attempts >= retryPolicy.attempts) return undefined\n",
+    replace: ""
+  },
+  {
+    id: "retry-at-once",
+    file: "packages/runtime/src/graph/NodeRun.ts",
+    what: "a call is tried again without its wait",
+    find: "    if (afterMs === undefined) return start()\n",
+    replace: "    if (afterMs !== Infinity) return start()\n"
+  },
+  {
+    id: "retry-before-its-vendor-asked",
+    file: "packages/runtime/src/invocation/RetryBackoff.ts",
+    what: "how long a vendor asked to wait does not matter",
+    find: "  return Duration.sum(retryAfter, ",
+    replace: "  return Duration.sum(Duration.times(retryAfter, 0), "
+  },
+  {
+    id: "retry-past-the-budget",
+    file: recovery,
+    what: "a call waits to be tried again for longer than its turn has",
+    find: "  if (Duration.isGreaterThan(Duration.sum(wait, retryPolicy.leastCall), left)) return undefined\n",
+    replace: "  void left\n"
+  },
+  {
+    id: "retry-after-the-end",
+    file: turnGraph,
+    what: "a turn that ends leaves a call to be tried again",
+    find: "      else run.stop?.()\n",
+    replace: ""
+  },
+  {
+    id: "attempts-of-an-adapter-uncounted",
+    file: "packages/runtime/src/invocation/InvocationLedger.ts",
+    what: "requests that an adapter made besides are not counted",
+    find: "invocation.attempts + input.attempts - 1",
+    replace: "invocation.attempts"
   },
   {
     id: "failure-ignored",

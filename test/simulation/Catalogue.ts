@@ -136,8 +136,7 @@ export const catalogue: { readonly held: ReadonlyArray<Held>; readonly open: Rea
     {
       id: "S22",
       sentence: "durations are typed",
-      file: "S22-typed-durations.ts",
-      widens: "waits between attempts, which the kernel has none of yet: issue 8"
+      file: "S22-typed-durations.ts"
     },
     {
       id: "F1",

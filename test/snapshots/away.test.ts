@@ -21,7 +21,7 @@ const maxStalenessMs = 2000
 
 /** A call in which the caller types something every 100 ms until the call is over. */
 const typed = (spec: NormalizedSpec, scope: string, call: TypedCall) => {
-  const feed = controlPlaneFeed(spec, "here", scope).pipe(
+  const feed = controlPlaneFeed(spec, { placementId: "here", scope }).pipe(
     Layer.provide([ControlPlane.layerMemory(), LeaseAuthority.layerMemory()]),
     Layer.provide(LeaseTokens.layerSeeded(7))
   )

@@ -1,4 +1,5 @@
 // A runtime and a real `rspp control-plane`: what it asks, when it asks nothing, and what it does while that is killed.
+import { callFacts } from "@rspp/control/test/support/CallFacts"
 import { layer as controlPlaneFeed } from "@rspp/cli/ControlPlaneFeed"
 import { providerObserver } from "@rspp/cli/RuntimeReports"
 import { ControlPlane } from "@rspp/control/ControlPlane"
@@ -102,10 +103,11 @@ const start = (session_id: string, call: TypedCall) =>
 const startPinned = ({ group, session: { session_id }, spec }: PinnedSession, call: TypedCall) =>
   Effect.gen(function*() {
     const context = yield* Effect.context<Services>()
-    const feed = controlPlaneFeed(spec, "host/1/a", session_id, group).pipe(
+    const feed = controlPlaneFeed(spec, { placementId: "host/1/a", scope: session_id, group }).pipe(
       Layer.provide(Layer.succeedContext(context))
     )
-    const observer = providerObserver(Context.get(context, ProviderReporter))
+    const { saw } = Context.get(context, ProviderReporter)
+    const observer = providerObserver((_session, invocation, capMs) => saw(invocation, capMs))
     return yield* Effect.forkScoped(call.run(session_id, spec, feed, [observer]))
   })
 
@@ -271,9 +273,9 @@ describe("a runtime of a control plane", () => {
       assert.strictEqual(yield* call.turn, "opened, committed")
       const reporter = yield* ProviderReporter
       // ten calls, each of which failed: a circuit opens
-      for (let i = 0; i < 10; i++) reporter.saw("embedded/rules", "timeout")
-      for (let i = 0; i < 10; i++) reporter.saw("embedded/flite", "success")
-      for (let i = 0; i < 10; i++) reporter.saw("embedded/moonshine", "cancelled")
+      for (let i = 0; i < 10; i++) reporter.saw(callFacts("embedded/rules", "timeout"), 4000)
+      for (let i = 0; i < 10; i++) reporter.saw(callFacts("embedded/flite", "success"), 4000)
+      for (let i = 0; i < 10; i++) reporter.saw(callFacts("embedded/moonshine", "cancelled"), 4000)
       const seen = yield* eventually(health, (providers) => providers["embedded/rules"] === "open")
       assert.strictEqual(seen["embedded/flite"], "closed")
       assert.notProperty(seen, "embedded/moonshine")
@@ -282,12 +284,12 @@ describe("a runtime of a control plane", () => {
 
       yield* Effect.promise(() => server.kill())
       const lost = asked.length
-      for (let i = 0; i < 1000; i++) reporter.saw("test/lost", "infrastructure_failure")
+      for (let i = 0; i < 1000; i++) reporter.saw(callFacts("test/lost", "infrastructure_failure"), 4000)
       yield* eventually(() => Promise.resolve(asked.slice(lost)), (all) => all.includes("POST /v1/provider-reports"))
       // it cannot be told, and no turn is the worse for it
       assert.strictEqual(yield* call.turn, "opened, committed")
       yield* Effect.promise(() => server.restart())
-      for (let i = 0; i < 10; i++) reporter.saw("test/later", "success")
+      for (let i = 0; i < 10; i++) reporter.saw(callFacts("test/later", "success"), 4000)
       assert.notProperty(
         yield* eventually(health, (providers) => providers["test/later"] === "closed"),
         "test/lost"

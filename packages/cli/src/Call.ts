@@ -18,7 +18,6 @@ import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 
 export interface CallOptions extends CompositionOptions {
   readonly session_id: string
-  readonly tenant_id?: string
   readonly speed: "real" | "max"
   /** Show it on the screen. */
   readonly live: boolean
@@ -61,7 +60,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, tracer.observer(), ...reports.observers, ...(options.observers ?? [])]
+      observers: [watch, tracer.observer(), ...reports.observers(), ...(options.observers ?? [])]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)

@@ -3,6 +3,7 @@ import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { GraphCompiler } from "@rspp/control/GraphCompiler"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import { LeaseTokens } from "@rspp/control/LeaseTokens"
 import type { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import * as Catalog from "@rspp/providers/Catalog"
@@ -79,8 +80,12 @@ export interface CompositionOptions {
   readonly snapshots?: SharedSnapshots
   /** Who follows them there for all sessions of this process; for this call only by default. */
   readonly follower?: Layer.Layer<SnapshotFollower>
-  /** A control plane that is told of this runtime and of its providers; nobody by default. */
+  /** Whose session it is; by default the user's own. */
+  readonly tenant_id?: string
+  /** A control plane that is told of this runtime and of its providers; by default the breakers of `health`. */
   readonly reports?: Layer.Layer<RuntimeReports>
+  /** What the providers' circuits are decided by, shared by the sessions of this process; of this call only by default. */
+  readonly health?: Layer.Layer<LocalHealth>
   /** A file for the spans of the call. */
   readonly trace?: string
   /** Nodes in processes of their own, and the directory that their commands start in. */
@@ -167,8 +172,8 @@ export const control = Layer.mergeAll(
 )
 
 /** Port ← control: leases and snapshots. */
-const feed = ({ follower, leases, snapshots, spec }: CompositionOptions) => {
-  const here = ControlPlaneFeed.layer(spec, leases?.placementId, snapshots?.scope, snapshots?.group)
+const feed = ({ follower, leases, snapshots, spec, tenant_id }: CompositionOptions) => {
+  const here = ControlPlaneFeed.layer(spec, { tenant_id, placementId: leases?.placementId, ...snapshots })
   return snapshots === undefined ? here : Layer.provide(here, follower ?? sharedSnapshots(snapshots))
 }
 
@@ -215,7 +220,8 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
     Layer.provideMerge(SessionTracer.layer),
-    Layer.provideMerge(options.reports ?? RuntimeReports.layerNoop),
+    Layer.provideMerge(options.reports ?? RuntimeReports.layerLocal),
+    Layer.provideMerge(options.health ?? LocalHealth.layer()),
     Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
   )
 

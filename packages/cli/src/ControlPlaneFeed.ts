@@ -1,6 +1,7 @@
 import { ControlPlane } from "@rspp/control/ControlPlane"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import { leaseNews } from "@rspp/control/LeaseNews"
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import { SnapshotFollower } from "@rspp/control/SnapshotFollower"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { ControlPlaneFailure, ControlPlaneFeed } from "@rspp/runtime/ports/ControlPlaneFeed"
@@ -8,13 +9,25 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 
+/** The tenant of sessions that run on the user's own machine. */
+export const localTenant = "local"
+
 /** This program as a placement of sessions, when nobody else can take them. */
 const onlyPlacement = "local"
+
+export interface FeedOptions {
+  /** Whose sessions they are: calls of one tenant say nothing to another. */
+  readonly tenant_id?: string | undefined
+  readonly placementId?: string | undefined
+  readonly scope?: string | ((session_id: string) => string) | undefined
+  readonly group?: string | undefined
+}
 
 /**
  * The runtime's view of the control plane: a session's lease, held and renewed, and its six snapshots.
  *
- * Snapshots are those of the control plane in this process; with a {@link SnapshotFollower} in the context and a `scope`
+ * Snapshots are those of the control plane in this process, which learns of providers from a {@link LocalHealth} in the
+ * context; without one every circuit stays closed. With a {@link SnapshotFollower} in the context and a `scope`
  * they are those that somebody else publishes there, and the session goes on deciding from the last ones while that is away.
  * Where each session has a scope of its own, `scope` says which. A `group` says which other scopes' snapshots a session may begin with when its own cannot be read (SF5).
  *
@@ -24,15 +37,14 @@ const onlyPlacement = "local"
  */
 export const layer = (
   spec: NormalizedSpec,
-  placementId: string = onlyPlacement,
-  scope?: string | ((session_id: string) => string),
-  group?: string
+  { group, placementId = onlyPlacement, scope, tenant_id = localTenant }: FeedOptions = {}
 ): Layer.Layer<ControlPlaneFeed, never, ControlPlane | LeaseAuthority> =>
   Layer.effect(
     ControlPlaneFeed,
     Effect.gen(function*() {
       const control = yield* ControlPlane
       const leases = yield* LeaseAuthority
+      const health = Option.getOrUndefined(yield* Effect.serviceOption(LocalHealth))
       const follower = Option.getOrUndefined(yield* Effect.serviceOption(SnapshotFollower))
       return ControlPlaneFeed.of({
         open: ({ onLease, onSnapshot, session_id }) =>
@@ -52,11 +64,18 @@ export const layer = (
               const followed = typeof scope === "string" ? scope : scope(session_id)
               return yield* follower.follow(followed, onSnapshot, group === undefined ? undefined : { group, routing })
             }
+            const known = yield* health?.follow({
+              tenant_id,
+              session_id,
+              bindings: spec.pipeline.provider_bindings,
+              publish: (body) => control.publish(session_id, "provider_health_snapshot", body)
+            }) ?? Effect.undefined
             yield* control.openSession({
               session_id,
               placement_id: placementId,
               authority_epoch,
-              spec
+              spec,
+              ...(known === undefined ? {} : { providerHealth: known.providers })
             })
             return yield* control.subscribe(session_id, onSnapshot)
           }).pipe(

@@ -7,6 +7,7 @@ import type { CallReport } from "@rspp/transports/loopback/CallReport"
 import { CallReports } from "@rspp/transports/loopback/CallReport"
 import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { Context, Effect, Layer } from "effect"
+import { localTenant } from "./ControlPlaneFeed.ts"
 import { randomBytes } from "node:crypto"
 
 export interface LocalCall {
@@ -27,9 +28,6 @@ export interface LocalCall {
 export interface LocalCallResult extends SessionSummary {
   readonly report: CallReport | undefined
 }
-
-/** The tenant of sessions that run on the user's own machine. */
-const localTenant = "local"
 
 /**
  * Local runner (DX-01): plays one call on this machine, in real or virtual time, and ends when the call has ended.

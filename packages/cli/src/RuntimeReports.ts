@@ -1,5 +1,6 @@
+import type { InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
 import type { ControlServer } from "@rspp/control/http/ControlClient"
-import type { ProviderReporter } from "@rspp/control/http/ProviderReporter"
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { Context, Effect, Layer } from "effect"
 
@@ -9,23 +10,57 @@ export interface ReportsTo {
   readonly placementId: string
 }
 
-/** Watches sessions for what a control plane is told of them. */
+/** Watches sessions for what is told of them: to a control plane, or to the breakers of this process. */
 export class RuntimeReports extends Context.Service<RuntimeReports, {
-  readonly observers: ReadonlyArray<SessionObserver>
+  /** Whoever watches one session. */
+  readonly observers: () => ReadonlyArray<SessionObserver>
 }>()("rspp/RuntimeReports") {
   /** Nobody is told. */
-  static readonly layerNoop: Layer.Layer<RuntimeReports> = Layer.succeed(RuntimeReports, { observers: [] })
+  static readonly layerNoop: Layer.Layer<RuntimeReports> = Layer.succeed(RuntimeReports, { observers: () => [] })
+
+  /** The breakers of this process are told, and decide for its sessions. */
+  static readonly layerLocal: Layer.Layer<RuntimeReports, never, LocalHealth> = Layer.effect(
+    RuntimeReports,
+    Effect.map(LocalHealth, (health) => ({ observers: () => [providerObserver(health.saw)] }))
+  )
 }
 
-/** Counts the outcome of each provider call; external nodes are programs of the user's and no providers. */
-export const providerObserver = (reporter: ProviderReporter["Service"]): SessionObserver => ({
-  outputs: (outputs) => {
-    for (const output of outputs) {
-      if (output.record !== "invocation" || output.invocation.modality === "external") continue
-      reporter.saw(output.invocation.provider_id, output.invocation.outcome_class)
+/** Told of each provider call of a session that has ended and says something of its provider. */
+export type SawCall = (
+  session: { readonly tenant_id: string; readonly session_id: string },
+  invocation: InvocationFacts,
+  capMs: number
+) => void
+
+/**
+ * Watches one session, and tells what its provider calls came to, as it is recorded. External nodes are programs of the
+ * user's and no providers; a call that was shed for lack of room in this process was never made.
+ */
+export const providerObserver = (saw: SawCall): SessionObserver => {
+  let header: TimelineHeader | undefined
+  /** Calls that were shed and have not been reported as ended. */
+  const shed = new Set<string>()
+  return {
+    opened: (of) => {
+      header = of
+    },
+    outputs: (outputs) => {
+      for (const output of outputs) {
+        if (output.record === "signal" && output.signal.signal === "shed") {
+          const { provider_invocation_id } = output.signal
+          if (provider_invocation_id !== undefined) shed.add(provider_invocation_id)
+          continue
+        }
+        if (output.record !== "invocation") continue
+        const { invocation } = output
+        if (shed.delete(invocation.provider_invocation_id) || invocation.modality === "external") continue
+        if (header === undefined) continue
+        const capMs = header.provider_caps[invocation.provider_id] ?? header.pipeline.provider_first_result_ms
+        saw(header, invocation, capMs)
+      }
     }
   }
-})
+}
 
 /** Tells a control plane that this runtime is there, and what its provider calls came to. Its code is loaded only then. */
 export const runtimeReports = ({ placementId, server }: ReportsTo): Layer.Layer<RuntimeReports> =>
@@ -35,7 +70,9 @@ export const runtimeReports = ({ placementId, server }: ReportsTo): Layer.Layer<
     const FetchHttpClient = await import("effect/http/FetchHttpClient")
     return Layer.effect(
       RuntimeReports,
-      Effect.map(ProviderReporter, (reporter) => ({ observers: [providerObserver(reporter)] }))
+      Effect.map(ProviderReporter, ({ saw }) => ({
+        observers: () => [providerObserver((_session, invocation, capMs) => saw(invocation, capMs))]
+      }))
     ).pipe(
       Layer.provide(ProviderReporter.layer(server)),
       // a process that calls is reached at no address

@@ -27,7 +27,7 @@ export type ProducerError = ControlNotFound | ControlConflict | DatabaseFailure
  *
  * Guarantees:
  * - **P1** bodies are read anew from the database each time; the same state gives the same bodies, and so the same
- *   content hashes.
+ *   content hashes. Reading them may give the session the trial of a half-open circuit (B4), which is a change of state.
  * - **P2** `refresh` publishes a kind only when its body is another than the latest: versions count changes.
  * - **P3** a session whose version was rolled back gets the version resolution of the stable one at the next `refresh`.
  *
@@ -103,7 +103,7 @@ const make = Effect.gen(function*() {
         graph_definition_ref: pipeline.graph.graph_definition_ref
       },
       policy_resolution_snapshot: decision.body,
-      provider_health_snapshot: yield* health.states(tenant_id, Object.values(pipeline.provider_bindings))
+      provider_health_snapshot: yield* health.statesFor(tenant_id, { session_id, bindings: pipeline.provider_bindings })
     }
     return { bodies, published }
   })

@@ -173,7 +173,7 @@ describe("the plan", () => {
       h.step({ type: "snapshot", snapshot: { ...snapshot, version: 2 } })
     }
     h.runFor(2000)
-    assert.strictEqual(h.started("llm").length, 2)
+    assert.strictEqual(h.started("llm").length, 3)
     h.forget()
     h.type()
     h.runFor(2000)
@@ -458,7 +458,7 @@ describe("each executed field of the plan", () => {
     ])
   })
 
-  it("a retry is made once, keeps its idempotency key, and only while nothing has been said", () => {
+  it("a retry is made twice, keeps its idempotency key, and only while nothing has been said", () => {
     const h = KernelHarness.ready({
       ...withPipeline({ allowed_adaptive_actions: ["retry"] }),
       llm: () => failing("overload")
@@ -466,7 +466,7 @@ describe("each executed field of the plan", () => {
     h.type()
     h.runFor(3000)
     const calls = h.started("llm")
-    assert.strictEqual(calls.length, 2)
+    assert.strictEqual(calls.length, 3)
     assert.strictEqual(calls[0]?.idempotency_key, calls[1]?.idempotency_key)
     assert.include(h.signals, "abort(provider_failure)")
     h.hangUp()

@@ -45,6 +45,7 @@ export const faultKinds = {
   "provider.stall": chance(0.05, 0.5, "the stream pauses for 1 to 30 s in the middle"),
   "provider.truncated": chance(0.05, 0.4, "the stream ends, or fails, in the middle"),
   "provider.overload": chance(0.05, 0.6, "429: too many requests"),
+  "provider.rate_limited": chance(0.05, 0.6, "429: too many requests, with the time to wait before the next"),
   "provider.unavailable": chance(0.05, 0.6, "5xx, a lost connection, or a request that is refused for good"),
   "provider.defect": chance(0.02, 0.3, "the adapter throws"),
   "provider.slow_cancel": chance(0.1, 0.9, "a cancelled call gives one more result and takes up to 3 s to end"),

@@ -14,6 +14,8 @@ export type Moment =
 /** What goes wrong with one provider call, pinned. What is not named goes right. */
 export interface ScriptedCall {
   readonly fails?: "overload" | "unavailable" | "blocked" | "timeout" | "defect"
+  /** What an overload asks to wait before the next request. */
+  readonly retryAfterMs?: number
   /** Added to the time to the first result. */
   readonly slowMs?: number
   readonly stall?: { readonly after: number; readonly ms: number }

@@ -2,6 +2,7 @@ import type { CommandOf } from "@rspp/contracts/SessionCommand"
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { GraphMarks } from "./GraphMarks.ts"
 import { OverflowMarks } from "./OverflowMarks.ts"
+import { RetryMarks } from "./RetryMarks.ts"
 
 /**
  * What a long run must have seen at least once, by id, each in a few words. A world in which one of them never happens
@@ -40,6 +41,10 @@ export const sometimes = {
   "superseded": "a turn made way for the next",
   "pending.refused": "an intent that waited was turned away",
   "recover.retry": "a call was tried again",
+  "recover.third_attempt": "a call was tried a third time",
+  "recover.as_asked": "a call was tried again when its vendor had asked to",
+  "recover.wait_too_long": "what a vendor asked for was too long, and nobody waited",
+  "recover.wait_given_up": "a turn ended while a call waited to be tried again",
   "recover.provider_switch": "another provider stood in by a switch",
   "recover.fallback": "another provider stood in as a fallback",
   "recover.degrade": "a reply went on without speech",
@@ -186,6 +191,7 @@ export const marksOf = (
   if (error !== undefined) marks.add(error)
   const overflow = new OverflowMarks()
   const graph = new GraphMarks(header)
+  const retries = new RetryMarks()
   /** When each call was told to end. */
   const cancelledMs = new Map<string, number>()
   const turns = new Map<string, Stage>()
@@ -200,6 +206,8 @@ export const marksOf = (
     const overflowed = overflow.read(record)
     if (overflowed !== undefined) marks.add(overflowed)
     for (const mark of graph.read(record)) marks.add(mark)
+    const tried = retries.read(record)
+    if (tried !== undefined) marks.add(tried)
     switch (record.record) {
       case "input": {
         const { input, runtime_timestamp_ms: atMs } = record

@@ -41,6 +41,10 @@ const isArmedSelect = (record: TimelineRecord): boolean =>
   record.record === "command" && record.command.type === "arm_timer" && record.command.timer.startsWith("select:")
 const isDisarmedSelect = (record: TimelineRecord): boolean =>
   record.record === "command" && record.command.type === "disarm_timer" && record.command.timer.startsWith("select:")
+const isRetry = (type: SessionCommandType) => (record: TimelineRecord): boolean =>
+  record.record === "command" && record.command.type === type && "timer" in record.command &&
+  record.command.timer.startsWith("retry:")
+const isArmedRetry = isRetry("arm_timer")
 /** Calls with a drawn graph. */
 const graph: SeedOptions = { graph: true }
 /** A model is told what was heard of a reply that was cut. */
@@ -166,13 +170,29 @@ const calls = {
     find(["provider.slow_first"], [
       (record) =>
         record.record === "invocation" && record.invocation.outcome_class === "timeout" &&
-        record.invocation.retry_decision !== "none"
+        record.invocation.retry_decision === "retry"
     ]),
   /** Providers fail, and the plan lets another attempt stand in. */
   failing: () =>
     find(["provider.overload"], [
       (record) => record.record === "invocation" && record.invocation.retry_decision === "retry",
       isSignal("provider_error")
+    ]),
+  /** Providers ask to wait, and the plan lets another attempt stand in. */
+  asked: () =>
+    find(["provider.rate_limited"], [
+      (record) =>
+        record.record === "invocation" && record.invocation.retry_decision === "retry" &&
+        record.invocation.modality === "llm",
+      (record) =>
+        record.record === "input" && record.input.type === "invocation_ended" &&
+        (record.input.retry_after_ms ?? 0) > 0,
+      isCommand("start_invocation", { modality: "tts" })
+    ]),
+  /** The same, and a turn ends before its call was tried again. */
+  givenUp: () =>
+    find(["provider.rate_limited"], [
+      isRetry("disarm_timer")
     ]),
   /** Another provider stands in. */
   switched: () => find(["provider.overload", "provider.unavailable"], [isSignal("provider_switch")]),
@@ -1523,16 +1543,19 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
   C26: [
     ["a failure that nothing comes of", "failing", (records) => {
       const failed = at(records, isSignal("provider_error", { reason: "overload" }))
-      records.splice(at(records, isCommand("start_invocation"), failed), 1)
+      records.splice(at(records, isArmedRetry, failed), 1)
     }],
     ["a failure that is answered a step too late", "failing", (records) => {
       const failed = at(records, isSignal("provider_error", { reason: "overload" }))
-      const again = at(records, isCommand("start_invocation"), failed)
+      const again = at(records, isArmedRetry, failed)
       records.splice(again, 0, aStep(records[again]!))
     }],
     ["a call that takes too long and is answered a step too late", "timedOut", (records) => {
-      const cut = at(records, isCommand("cancel_invocation", { reason: "timeout" }))
-      const again = at(records, isCommand("start_invocation"), cut)
+      const retry = at(records, isArmedRetry)
+      const cut = records.findLastIndex((record, place) =>
+        place < retry && isCommand("cancel_invocation", { reason: "timeout" })(record)
+      )
+      const again = at(records, isArmedRetry, cut)
       records.splice(again, 0, aStep(records[again]!))
     }],
     ["a sentence that is begun again though it was heard", "plain", (records) => {
@@ -1793,7 +1816,61 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
     ["evidence that says no level", "behind", evidence((own) => void delete own.recording_level)],
     ["an end that says a higher level", "behind", manifest((own) => void (own["level"] = "L2"))],
     ["an end that leaves out what was lowered", "behind", manifest((own) => void delete own["lowered_turns"])]
+  ],
+  C37: [
+    ["a vendor that asked for more than was waited", "asked", (records) => {
+      const failed = waitedFor(records)
+      if (failed.type === "invocation_ended") {
+        Object.assign(failed, { retry_after_ms: (failed.retry_after_ms ?? 0) + 500 })
+      }
+    }],
+    ["a wait that its vendor did not ask for", "asked", (records) => {
+      const failed = waitedFor(records)
+      if (failed.type === "invocation_ended") Object.assign(failed, { retry_after_ms: 0 })
+    }],
+    ["a wait for a call that cannot help", "failing", (records) => {
+      const failed = waitedFor(records)
+      const id = "provider_invocation_id" in failed ? failed.provider_invocation_id : ""
+      Object.assign(failed, { retryable: false })
+      invocation(
+        (facts) => void (facts.retryable = false),
+        ({ provider_invocation_id }) => provider_invocation_id === id
+      )(records)
+    }],
+    ["a wait that the path's budget has no room for", "failing", (records) => {
+      const armed = records[at(records, isArmedRetry)]
+      const dueMs = armed?.record === "command" && armed.command.type === "arm_timer" ? armed.command.due_ms : 0
+      const path = records.findLastIndex((record, place) =>
+        place < at(records, isArmedRetry) && record.record === "command" && record.command.type === "arm_timer" &&
+        record.command.timer.startsWith("budget.path:")
+      )
+      const envelope = records[path]
+      if (envelope?.record === "command") Object.assign(envelope.command, { due_ms: dueMs + 199 })
+    }],
+    ["another attempt without a wait", "failing", (records) => {
+      const fired = at(records, firesRetry)
+      const again = at(records, isCommand("start_invocation"), fired)
+      records.splice(again, 0, aStep(records[again]!))
+    }],
+    ["a wait that ends, and nothing comes of it", "failing", (records) => {
+      const fired = at(records, firesRetry)
+      records.splice(at(records, isCommand("start_invocation"), fired), 1)
+    }],
+    ["a wait that goes on behind the end of its turn", "givenUp", remove(isRetry("disarm_timer"))]
   ]
+}
+const firesRetry = (record: TimelineRecord): boolean =>
+  record.record === "input" && record.input.type === "timer" && record.input.timer.startsWith("retry:")
+/** The end of the call that the first wait is for, where it was said by its port. */
+const waitedFor = (records: Records): SessionInput => {
+  const armed = records.findIndex((record, place) => {
+    if (!isArmedRetry(record)) return false
+    const step = records.findLastIndex((before, index) => index < place && beginsStep(before))
+    return isInput("invocation_ended")(records[step]!)
+  })
+  const step = records[records.findLastIndex((before, index) => index < armed && beginsStep(before))]
+  if (step?.record !== "input") throw new Error("no wait begins with the end of a call")
+  return step.input
 }
 const stampOf = (record: TimelineRecord | undefined): object =>
   record !== undefined && "runtime_timestamp_ms" in record ? { runtime_timestamp_ms: record.runtime_timestamp_ms } : {}

@@ -193,7 +193,7 @@ const measure: Measure = {
         const pipelines = yield* PinnedPipelines
         const [first = ""] = ids
         const { spec } = yield* pipelines.of(first)
-        const feed = controlPlaneFeed(spec, "bench", (session_id) => session_id).pipe(
+        const feed = controlPlaneFeed(spec, { placementId: "bench", scope: (session_id) => session_id }).pipe(
           Layer.provide(Layer.succeedContext(context))
         )
         const { layer, run } = yield* benchSessions(exchange, {

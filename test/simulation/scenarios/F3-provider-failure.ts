@@ -106,6 +106,44 @@ export const scenario: NamedScenario = {
       always: failuresAreTold
     },
     {
+      name: "rate limit: the same provider once more, when it had asked to",
+      script: [call("sim/llm", { fails: "overload", retryAfterMs: 700 }), speech],
+      spec: { allowed_adaptive_actions: ["retry", "provider_switch"] },
+      call: { fallbacks: { "llm.fallback": "sim/llm-b" } },
+      seeds: [1, 2],
+      holds: (told) => {
+        const [turn] = told.turns
+        assert.deepStrictEqual(facts(told, turn), [["sim/llm", "overload", "retry"], ["sim/llm", "success", "none"]])
+        const [first, second] = told.commands("start_invocation").filter((one) =>
+          one.modality === "llm" && one.turn_id === turn
+        )
+        const failed = told.inputs("invocation_ended").find((one) =>
+          one.provider_invocation_id === first?.provider_invocation_id
+        )
+        const waitedMs = (second?.ms ?? 0) - (failed?.ms ?? 0)
+        assert.isTrue(waitedMs >= 750 && waitedMs <= 800, `it waited for ${waitedMs} ms`)
+        assert.strictEqual(told.terminal(turn), "commit")
+      },
+      always: failuresAreTold
+    },
+    {
+      name: "rate limit: longer than the turn can wait, so another provider at once",
+      script: [call("sim/llm", { fails: "overload", retryAfterMs: 20_000 }), speech],
+      spec: { allowed_adaptive_actions: ["retry", "provider_switch"] },
+      call: { fallbacks: { "llm.fallback": "sim/llm-b" } },
+      seeds: [1, 2],
+      holds: (told) => {
+        const [turn] = told.turns
+        assert.deepStrictEqual(told.words(["provider_error", "provider_switch"], turn), [
+          "provider_error(overload)",
+          "provider_switch(overload)"
+        ])
+        assert.isEmpty(told.commands("arm_timer").filter(({ timer }) => timer.startsWith("retry:")))
+        assert.strictEqual(told.terminal(turn), "commit")
+      },
+      always: failuresAreTold
+    },
+    {
       name: "a voice that is lost in the middle: the reply goes on without speech",
       script: [call("sim/tts", { truncated: { after: 3, says: true } }), speech],
       spec: { allowed_adaptive_actions: ["degrade"] },

@@ -30,6 +30,11 @@ const waitsAsDeclared = (told: Told): void => {
     if (kind === "budget.call") assert.strictEqual(due_ms - ms, caps.get(subject), timer)
     if (kind === "grace") assert.strictEqual(due_ms - ms, pipeline.cancellation_grace_ms, timer)
     if (kind === "budget.turn") assert.strictEqual(due_ms - ms, pipeline.budgets.turn_budget_ms, timer)
+    // 100 ms, 200 ms: half to all of it, and not a thousandth.
+    if (kind === "retry") {
+      const attempt = told.invocations.find((one) => one.provider_invocation_id === subject)?.attempts ?? 0
+      assert.isTrue(due_ms - ms >= 50 * attempt && due_ms - ms <= 100 * attempt, `${timer} waits ${due_ms - ms} ms`)
+    }
     if (kind === "false_alarm") assert.strictEqual(due_ms - ms, session_config.barge_in.false_alarm_ms, timer)
   }
   for (const { generation, ms, timer } of told.inputs("timer")) {
@@ -44,6 +49,7 @@ export const scenario: NamedScenario = {
     name: "a duration is a whole number of milliseconds where it is written, and is waited for as written",
     script: [
       { when: { atMs: 300 }, act: { does: "call", provider: "sim/llm", with: { slowMs: 5000 } } },
+      { when: { atMs: 300 }, act: { does: "call", provider: "sim/llm", nth: 2, with: { fails: "overload" } } },
       { when: { atMs: 400 }, act: { does: "say", words: [300, 300, 240] } },
       { when: { on: "input:playback_started" }, act: { does: "noise", ms: 100 } }
     ],
@@ -57,8 +63,11 @@ export const scenario: NamedScenario = {
       const models = told.invocations.filter((one) => one.modality === "llm" && one.turn_id === turn)
       assert.deepStrictEqual(models.map(({ attempts, retry_decision }) => [attempts, retry_decision]), [
         [1, "retry"],
-        [2, "none"]
+        [2, "retry"],
+        [3, "none"]
       ])
+      const waits = told.commands("arm_timer").filter(({ timer }) => timer.startsWith("retry:"))
+      assert.lengthOf(waits, 2, "between the attempts")
       assert.strictEqual(models[0]?.total_latency_ms, 1000, "the cap in full, and not a thousandth of it")
       assert.strictEqual(told.terminal(turn), "commit")
       assert.isTrue(isAccepted({ session_config: { barge_in: { false_alarm_ms: 100 } } }))

@@ -1,3 +1,4 @@
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
 import type { Lease } from "@rspp/control/LeaseAuthority"
 import type { SessionAbout } from "@rspp/timeline/state/SessionStates"
@@ -79,6 +80,7 @@ const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
     // Loaded before they are needed: a session that is taken over waits for its lease only.
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
     const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
+    const health = Layer.succeedContext(yield* Layer.build(LocalHealth.layer()))
     const context = yield* Effect.context<CallServices>()
     const about = aboutSession(spec)
     // One for all: a session that comes while its source is away has what another has read.
@@ -116,6 +118,7 @@ const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
         takeover: { lease, leases: authority, states, before },
         ready,
         ledger,
+        health,
         ...(nodes === undefined ? {} : { nodes }),
         ...(follower === undefined || snapshots === undefined ? {} : {
           follower,

@@ -1,4 +1,5 @@
 import { LeaseAuthority } from "@rspp/control/LeaseAuthority"
+import { LocalHealth } from "@rspp/control/LocalHealth"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { rsppVersion } from "@rspp/runtime/session/Session"
@@ -161,6 +162,7 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
     const ready = Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings)))
 
     const ledger = Layer.succeedContext(yield* Layer.build(AdmissionLedger.layer))
+    const health = Layer.succeedContext(yield* Layer.build(LocalHealth.layer()))
 
     const rooms = plane === undefined || leases === undefined
       ? roomsOf(spec, ready)
@@ -195,6 +197,7 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
           live: false,
           timeline: yield* timelineFile(paths.join(directory, file), session_id),
           ledger,
+          health,
           ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
           ...(claimed === undefined || shared === undefined ? {} : {
             leases: shared.leases,

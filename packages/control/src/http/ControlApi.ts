@@ -1,6 +1,6 @@
 import { Id } from "@rspp/contracts/Identity"
 import { Natural } from "@rspp/contracts/Quantity"
-import { ProviderHealthSnapshot, Snapshot } from "@rspp/contracts/Snapshot"
+import { Snapshot } from "@rspp/contracts/Snapshot"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -14,7 +14,7 @@ import { CompatibilityWindow } from "../Compatibility.ts"
 import { ActionName } from "../Permissions.ts"
 import { PipelineSummary, PublishedPipeline } from "../PipelineRegistry.ts"
 import { PolicyBinding } from "../PolicyEvaluation.ts"
-import { ProviderReport } from "../ProviderHealth.ts"
+import { ProviderHealthView, ProviderReport } from "../ProviderHealth.ts"
 import { RolloutPlan, RolloutState } from "../Rollout.ts"
 import { Placement } from "../RoutingView.ts"
 import { ApiKey, NewKey, Tenant } from "../SecurityTenancy.ts"
@@ -267,7 +267,7 @@ const runtimes = HttpApiGroup.make("runtimes").add(
     error
   }).annotate(Requires, "health:report"),
   HttpApiEndpoint.get("providerHealth", "/v1/provider-health", {
-    success: ProviderHealthSnapshot.fields.body,
+    success: ProviderHealthView,
     error
   }).annotate(Requires, "health:read")
 ).middleware(Guard)

@@ -227,7 +227,7 @@ const runtimes = HttpApiBuilder.group(
       announce: ({ params, payload }) =>
         asProblems(Effect.flatMap(tenant, (id) => routing.announce(id, { ...payload, ...params }))),
       report: ({ payload }) => asProblems(Effect.flatMap(tenant, (id) => health.report(id, payload.reports))),
-      providerHealth: () => asProblems(Effect.flatMap(tenant, (id) => health.states(id, [])))
+      providerHealth: () => asProblems(Effect.flatMap(tenant, (id) => health.view(id)))
     })
   })
 )

@@ -1,8 +1,12 @@
-import type { OutcomeClass } from "@rspp/contracts/Invocation"
+import type { InvocationFacts } from "@rspp/contracts/Invocation"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import type { ProviderCalls } from "../CircuitBreaker.ts"
+import { noCalls } from "../CircuitBreaker.ts"
+import { judgedCall } from "../JudgedCall.ts"
+import { addLatencies, measuredOf } from "../LatencyHistogram.ts"
 import type { ProviderReport } from "../ProviderHealth.ts"
 import { asked, controlClient } from "./ControlClient.ts"
 import type { ControlServer } from "./ControlClient.ts"
@@ -19,16 +23,6 @@ export const defaultReporterOptions: ReporterOptions = { everyMs: 5000, lastWith
 /** Providers in one report, and calls of one provider in it: what the API takes. */
 const most = { providers: 100, calls: 1_000_000 }
 
-/** Whether an outcome says something about the provider: a cut reply and a blocked one do not. */
-const judged: Readonly<Record<OutcomeClass, "succeeded" | "failed" | undefined>> = {
-  success: "succeeded",
-  timeout: "failed",
-  overload: "failed",
-  infrastructure_failure: "failed",
-  blocked: undefined,
-  cancelled: undefined
-}
-
 /**
  * What this runtime's calls of providers came to, reported to a control plane (`POST /v1/provider-reports`).
  *
@@ -39,7 +33,8 @@ const judged: Readonly<Record<OutcomeClass, "succeeded" | "failed" | undefined>>
  *   when it hears of them, and old ones would be counted as if they were of now.
  */
 export class ProviderReporter extends Context.Service<ProviderReporter, {
-  readonly saw: (provider_id: string, outcome: OutcomeClass) => void
+  /** `capMs`: the first-result cap of its provider, ms. */
+  readonly saw: (invocation: InvocationFacts, capMs: number) => void
 }>()("rspp/ProviderReporter") {
   static readonly layer = (
     server: ControlServer,
@@ -50,24 +45,36 @@ export class ProviderReporter extends Context.Service<ProviderReporter, {
 
 const make = Effect.fnUntraced(function*(server: ControlServer, { everyMs, lastWithinMs }: ReporterOptions) {
   const client = yield* controlClient(server)
-  let counts = new Map<string, { succeeded: number; failed: number }>()
+  let counts = new Map<string, ProviderCalls>()
   let refused = false
 
-  const saw: ProviderReporter["Service"]["saw"] = (provider_id, outcome) => {
-    const what = judged[outcome]
-    if (what === undefined) return
+  const saw: ProviderReporter["Service"]["saw"] = (invocation, capMs) => {
+    const call = judgedCall(invocation, capMs)
+    if (call === undefined) return
+    const { provider_id } = invocation
     const known = counts.get(provider_id)
     if (known === undefined && counts.size >= most.providers) return
-    const count = known ?? { succeeded: 0, failed: 0 }
-    count[what] = Math.min(most.calls, count[what] + 1)
-    counts.set(provider_id, count)
+    const { failed, latency, slow, succeeded } = known ?? noCalls
+    // more than a report takes are as many as it takes
+    if (succeeded + call.succeeded > most.calls || failed + call.failed > most.calls) return
+    counts.set(provider_id, {
+      succeeded: succeeded + call.succeeded,
+      failed: failed + call.failed,
+      slow: slow + call.slow,
+      latency: addLatencies(latency, call.latency)
+    })
   }
 
   const report = Effect.suspend(() => {
     if (counts.size === 0) return Effect.void
-    const reports: ReadonlyArray<ProviderReport> = [...counts].map(([provider_id, count]) => ({
+    const reports: ReadonlyArray<ProviderReport> = [...counts].map((
+      [provider_id, { failed, latency, slow, succeeded }]
+    ) => ({
       provider_id,
-      ...count
+      succeeded,
+      failed,
+      ...(slow === 0 ? {} : { slow }),
+      ...(measuredOf(latency) === 0 ? {} : { latency })
     }))
     counts = new Map()
     return asked(server, client.runtimes.report({ payload: { reports } })).pipe(

@@ -22,6 +22,7 @@ export const backupTables: ReadonlyArray<BackupTable> = [
   { table: "rspp_admission", key: ["position"], counters: ["revision"] },
   { table: "rspp_rollouts", key: ["position"], counters: ["revision"] },
   { table: "rspp_provider_health", key: ["tenant_id", "provider_id", "bucket_ms"] },
+  { table: "rspp_provider_circuits", key: ["tenant_id", "provider_id"] },
   { table: "rspp_sessions", key: ["session_id"] },
   { table: "rspp_placements", key: ["tenant_id", "placement_id"] },
   { table: "rspp_idempotency", key: ["key_id", "idempotency_key"] },

@@ -31,5 +31,18 @@ export const policyTables = {
       failed BIGINT NOT NULL,
       PRIMARY KEY (tenant_id, provider_id, bucket_ms)
     )`
+  }),
+  "0031_provider_circuits": Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE rspp_provider_health ADD COLUMN slow BIGINT NOT NULL DEFAULT 0`
+    // the histogram of first-result latencies, as JSON
+    yield* sql`ALTER TABLE rspp_provider_health ADD COLUMN latency TEXT NOT NULL DEFAULT '[]'`
+    yield* sql`CREATE TABLE rspp_provider_circuits (
+      tenant_id TEXT NOT NULL,
+      provider_id TEXT NOT NULL,
+      heard_ms BIGINT NOT NULL,
+      circuit TEXT NOT NULL,
+      PRIMARY KEY (tenant_id, provider_id)
+    )`
   })
 }

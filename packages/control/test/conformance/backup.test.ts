@@ -289,10 +289,13 @@ onBothDatabases("backup and restore", (make) => {
     Effect.gen(function*() {
       const [first, second] = [yield* make, yield* make]
       const text = yield* takenAfter(first, (sql) =>
-        Effect.andThen(
+        Effect.all([
           sql`DROP TABLE rspp_restores`,
+          sql`DROP TABLE rspp_provider_circuits`,
+          sql`ALTER TABLE rspp_provider_health DROP COLUMN slow`,
+          sql`ALTER TABLE rspp_provider_health DROP COLUMN latency`,
           sql`DELETE FROM rspp_control_migrations WHERE migration_id >= 20`
-        ))
+        ]))
       assert.notInclude(text, "rspp_restores")
       const report = yield* backupOver(second, restored(text))
       assert.isTrue(report.audit.intact)

@@ -10,7 +10,7 @@ import { LeaseAuthority } from "../../src/LeaseAuthority.ts"
 import { LeaseTokens } from "../../src/LeaseTokens.ts"
 import { PipelineRegistry } from "../../src/PipelineRegistry.ts"
 import { PolicyEvaluation } from "../../src/PolicyEvaluation.ts"
-import { circuitOf, ProviderHealth } from "../../src/ProviderHealth.ts"
+import { ProviderHealth } from "../../src/ProviderHealth.ts"
 import { percentAt, resolveVersion, Rollout, shareOf } from "../../src/Rollout.ts"
 import type { RolloutState } from "../../src/Rollout.ts"
 import { orderEndpoints, placementKeptMs, placementTtlMs, RoutingView } from "../../src/RoutingView.ts"
@@ -248,12 +248,23 @@ onBothDatabases("the control plane's modules", (make) => {
       const report = (failed: number, succeeded: number) =>
         health.report("acme", [{ provider_id: "llm/a", failed, succeeded }])
       yield* Effect.forEach([1, 2, 3, 4, 5], () => report(1, 1), { concurrency: "unbounded" })
-      assert.deepStrictEqual(yield* health.states("acme", ["llm/b"]), {
-        providers: { "llm/a": "open", "llm/b": "closed" }
-      })
-      assert.deepStrictEqual(yield* health.states("other", ["llm/a"]), { providers: { "llm/a": "closed" } })
+      const of = (tenant_id: string, provider: string) =>
+        Effect.map(
+          health.statesFor(tenant_id, { session_id: "s", bindings: { llm: provider } }),
+          ({ providers }) => providers
+        )
+      assert.deepStrictEqual(yield* of("acme", "llm/a"), { "llm/a": "open" })
+      assert.deepStrictEqual(yield* of("acme", "llm/b"), { "llm/b": "closed" })
+      assert.deepStrictEqual(yield* of("other", "llm/a"), { "llm/a": "closed" })
+      // what goes well while it is open was begun before: it closes nothing
       yield* report(0, 10)
-      assert.deepStrictEqual((yield* health.states("acme", [])).providers, { "llm/a": "closed" })
+      assert.deepStrictEqual(yield* of("acme", "llm/a"), { "llm/a": "open" })
+      const { providers, windows } = yield* health.view("acme")
+      assert.deepStrictEqual(providers, { "llm/a": "open" })
+      assert.deepStrictEqual(windows, {
+        "llm/a": { succeeded: 15, failed: 5, slow: 0, error_rate: 0.25, because: "failures" }
+      })
+      assert.deepStrictEqual(yield* health.view("other"), { providers: {}, windows: {} })
     })
   )
 
@@ -418,19 +429,6 @@ describe("a rollout", () => {
     assert.strictEqual(got({ ...all, percent: 0 }, "bob", {}), "1 stable")
     const back = { ...all, rolled_back: [{ pipeline_version: "2", at_ms: 1, reason: "x" }] }
     assert.strictEqual(got(back, "ann", { region: "eu" }), "1 stable")
-  })
-})
-
-describe("a provider's circuit", () => {
-  const bucket = (bucket_ms: number, failed: number, succeeded: number) => ({ bucket_ms, failed, succeeded })
-  it("opens by failures, is tried after the cool-down, and closes by successes or with time", () => {
-    const now = 1_000_000
-    assert.strictEqual(circuitOf([], now), "closed")
-    assert.strictEqual(circuitOf([bucket(now - 5000, 9, 0)], now), "closed")
-    assert.strictEqual(circuitOf([bucket(now - 5000, 10, 0)], now), "open")
-    assert.strictEqual(circuitOf([bucket(now - 5000, 10, 11)], now), "closed")
-    assert.strictEqual(circuitOf([bucket(now - 30_000, 10, 0)], now), "half_open")
-    assert.strictEqual(circuitOf([bucket(now - 60_000, 10, 0)], now), "closed")
   })
 })
 

@@ -12,6 +12,7 @@ import type { RecognitionInput, RecognitionResult } from "@rspp/runtime/ports/Sp
 import { ProvidersConfig } from "../ProvidersConfig.ts"
 import * as MoonshineDecoder from "./MoonshineDecoder.ts"
 import { isComplete } from "./TurnCue.ts"
+import { UtteranceBuffer } from "./UtteranceBuffer.ts"
 
 export const descriptor: ProviderDescriptor = {
   provider_id: MoonshineDecoder.providerId,
@@ -24,34 +25,6 @@ export const maxUtteranceMs = 20_000
 
 /** Results that may wait for a reader that is behind. Partials are dropped past it, finals wait. */
 const maxWaitingResults = 16
-
-/** The audio of one utterance so far: grows by doubling up to {@link maxUtteranceMs}. */
-class UtteranceBuffer {
-  private samples = new Int16Array(2_000 * samplesPerMs)
-  private count = 0
-
-  append(next: Int16Array): void {
-    const room = maxUtteranceMs * samplesPerMs - this.count
-    const taken = next.length > room ? next.subarray(0, room) : next
-    const needed = this.count + taken.length
-    if (needed > this.samples.length) {
-      const grown = new Int16Array(Math.max(needed, this.samples.length * 2))
-      grown.set(this.samples.subarray(0, this.count))
-      this.samples = grown
-    }
-    this.samples.set(taken, this.count)
-    this.count = needed
-  }
-
-  get length(): number {
-    return this.count
-  }
-
-  /** A copy of all samples so far. */
-  all(): Int16Array {
-    return this.samples.slice(0, this.count)
-  }
-}
 
 type Results = Queue.Queue<RecognitionResult, ProviderFailure | Cause.Done>
 
@@ -67,7 +40,7 @@ const utterance = Effect.fnUntraced(function*(
   partialIntervalMs: number,
   results: Results
 ) {
-  const buffer = new UtteranceBuffer()
+  const buffer = new UtteranceBuffer(maxUtteranceMs)
   let heardAtPartial = 0
   let lastPartial = ""
   let partial: Fiber.Fiber<void> | undefined

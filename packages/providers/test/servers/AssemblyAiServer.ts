@@ -18,8 +18,18 @@ const refused = (status: number): Refusal => ({
 
 const unformatted = (text: string): string => text.toLowerCase().replace(/[.,!?;:]/gu, "")
 
+export interface AssemblyAiOptions {
+  readonly engine?: Engine
+  /** `ForceEndpoint` is never answered, as when no turn is open. */
+  readonly ignoresFinalise?: boolean
+}
+
 /** The service of one connection. */
-const serve = (connection: Connection, engine: Engine, key: string): Handlers => {
+const serve = (
+  connection: Connection,
+  { engine, ignoresFinalise }: Required<AssemblyAiOptions>,
+  key: string
+): Handlers => {
   const query = connection.url.searchParams
   const formats = query.get("format_turns") === "true"
   // The newer models give each turn formatted, once.
@@ -29,6 +39,7 @@ const serve = (connection: Connection, engine: Engine, key: string): Handlers =>
   let partialAt = 0
   let turn_order = 0
   let turnOpen = false
+  let busy = false
   let open = true
   let work: Promise<void> = Promise.resolve()
 
@@ -61,14 +72,22 @@ const serve = (connection: Connection, engine: Engine, key: string): Handlers =>
       utterance: ends ? transcript : ""
     }, ends)
   }
-  const partial = async () => {
+  /** Beside the rest, one at a time: a slow recogniser makes fewer of them, not later ends. */
+  const partial = () => {
     const audio = heard()
     const [from, to] = [audio.from, audio.samples]
-    const text = textOf(await audio.partial())
-    if (text === "") return
-    if (!turnOpen && alwaysFormatted) connection.send({ type: "SpeechStarted", timestamp: from / sampleRateHz * 1_000 })
-    turnOpen = true
-    turn(alwaysFormatted ? text : unformatted(text), from, to, false, alwaysFormatted)
+    partialAt = to
+    busy = true
+    audio.partial().then((said) => {
+      busy = false
+      const text = textOf(said)
+      if (!open || audio.from !== from || text === "") return
+      if (!turnOpen && alwaysFormatted) {
+        connection.send({ type: "SpeechStarted", timestamp: from / sampleRateHz * 1_000 })
+      }
+      turnOpen = true
+      turn(alwaysFormatted ? text : unformatted(text), from, to, false, alwaysFormatted)
+    }, () => fail(3005, "Session Cancelled: An error occurred"))
   }
   /** The end of the open turn; nothing is sent when no word was heard in it. */
   const endTurn = async (all: boolean) => {
@@ -106,9 +125,7 @@ const serve = (connection: Connection, engine: Engine, key: string): Handlers =>
         const audio = heard()
         audio.append(samples)
         if (turnOpen && audio.silent >= maxSilenceMs * sampleRateHz / 1_000) return await endTurn(false)
-        if (audio.samples - partialAt < partialMs * sampleRateHz / 1_000) return
-        partialAt = audio.samples
-        await partial()
+        if (!busy && audio.samples - partialAt >= partialMs * sampleRateHz / 1_000) partial()
       })
     },
     message: (text) => {
@@ -124,7 +141,7 @@ const serve = (connection: Connection, engine: Engine, key: string): Handlers =>
         case "UpdateConfiguration":
           return
         case "ForceEndpoint":
-          return later(() => endTurn(true))
+          return ignoresFinalise ? undefined : later(() => endTurn(true))
         case "Terminate":
           return later(async () => {
             await endTurn(true)
@@ -156,7 +173,7 @@ const serve = (connection: Connection, engine: Engine, key: string): Handlers =>
  * Not done: the refusal of audio that comes faster than real time, whose bound is not documented.
  */
 export const assemblyAiServer = (
-  { engine = defaultScript }: { readonly engine?: Engine } = {}
+  { engine = defaultScript, ignoresFinalise = false }: AssemblyAiOptions = {}
 ): Effect.Effect<ProtocolServer, never, Scope.Scope> => {
   const key = "assemblyai-test-key-0123456789abcdef"
   return recognitionSocketServer({
@@ -165,6 +182,6 @@ export const assemblyAiServer = (
     refused,
     refusal: () => undefined,
     isIdle: (text) => text.includes("KeepAlive"),
-    serve: (connection) => serve(connection, engine, key)
+    serve: (connection) => serve(connection, { engine, ignoresFinalise }, key)
   })
 }

@@ -31,8 +31,16 @@ const refused = (status: number): Refusal => {
   }
 }
 
+export interface DeepgramOptions {
+  readonly engine?: Engine
+  /** How long a client may say nothing, ms. */
+  readonly idleMs?: number
+  /** "Receiving a from_finalize is not guaranteed": none is sent. */
+  readonly ignoresFinalise?: boolean
+}
+
 /** The service of one connection. */
-const serve = (connection: Connection, engine: Engine, idleMs: number): Handlers => {
+const serve = (connection: Connection, { engine, idleMs, ignoresFinalise }: Required<DeepgramOptions>): Handlers => {
   const query = connection.url.searchParams
   const request_id = randomUUID()
   const wantsInterims = query.get("interim_results") === "true"
@@ -89,11 +97,18 @@ const serve = (connection: Connection, engine: Engine, idleMs: number): Handlers
     const text = textOf(await audio.final(all))
     results(text, from, audio.from, { is_final: true, speech_final, from_finalize })
   }
-  const interim = async () => {
+  /** Beside the rest, one at a time: a slow recogniser makes fewer of them, not later finals. */
+  const interim = () => {
     const audio = heard()
     const [from, to] = [audio.from, audio.samples]
-    const text = textOf(await audio.partial())
-    results(text, from, to, { is_final: false, speech_final: false, from_finalize: false })
+    interimAt = to
+    busy = true
+    audio.partial().then((text) => {
+      busy = false
+      if (open && audio.from === from) {
+        results(textOf(text), from, to, { is_final: false, speech_final: false, from_finalize: false })
+      }
+    }, () => connection.close(1011, "NET-0000", false))
   }
   const closeStream = () =>
     later(async () => {
@@ -128,9 +143,7 @@ const serve = (connection: Connection, engine: Engine, idleMs: number): Handlers
           return await final(false, false, false)
         }
         if (!wantsInterims || busy || audio.samples - interimAt < interimMs * sampleRateHz / 1_000) return
-        interimAt = audio.samples
-        busy = true
-        await interim().finally(() => busy = false)
+        interim()
       })
     },
     message: (text) => {
@@ -146,7 +159,7 @@ const serve = (connection: Connection, engine: Engine, idleMs: number): Handlers
       if (type === "CloseStream") return closeStream()
       if (type !== "Finalize") return connection.close(1008, "DATA-0000", false)
       later(async () => {
-        if (heard().samples - heard().from < noticeableMs * sampleRateHz / 1_000) return
+        if (ignoresFinalise || heard().samples - heard().from < noticeableMs * sampleRateHz / 1_000) return
         await final(true, true, true)
       })
     },
@@ -168,7 +181,7 @@ const serve = (connection: Connection, engine: Engine, idleMs: number): Handlers
  * `idleMs` (10 s) without a message.
  */
 export const deepgramServer = (
-  { engine = defaultScript, idleMs = 10_000 }: { readonly engine?: Engine; readonly idleMs?: number } = {}
+  { engine = defaultScript, idleMs = 10_000, ignoresFinalise = false }: DeepgramOptions = {}
 ): Effect.Effect<ProtocolServer, never, Scope.Scope> => {
   const key = "deepgram-test-key-0123456789abcdef"
   return recognitionSocketServer({
@@ -184,6 +197,6 @@ export const deepgramServer = (
         : undefined
     },
     isIdle: (text) => text.includes("KeepAlive"),
-    serve: (connection) => serve(connection, engine, idleMs)
+    serve: (connection) => serve(connection, { engine, idleMs, ignoresFinalise })
   })
 }

@@ -111,7 +111,6 @@ const answer = async (
       await new Promise((due) => setTimeout(due, fault.ms))
       break
     case "stall":
-      call.ended = "faulted"
       if (fault.after > 0) await begin()
       return
     case "cut":

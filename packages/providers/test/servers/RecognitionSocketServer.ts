@@ -158,10 +158,11 @@ class FaultyConnection implements Connection {
     const fault = this.fault
     const count = this.outputs++
     if (fault !== undefined && "after" in fault && count === fault.after) {
+      this.stalled = fault.kind === "stall"
+      if (this.stalled) return
       this.spoiled = true
-      if (fault.kind === "cut") return this.tcp.destroy() && undefined
-      if (fault.kind === "malformed") return this.write(JSON.stringify(message).slice(0, 25))
-      this.stalled = true
+      if (fault.kind === "malformed") this.write(JSON.stringify(message).slice(0, 25))
+      else this.tcp.destroy()
       return
     }
     if (fault?.kind === "vendor_error") {
@@ -276,7 +277,9 @@ export const recognitionSocketServer = (vendor: {
           const handlers = vendor.serve(connection)
           connection.handlers = handlers
           const begin = () => {
-            if (!connection.begun) connection.begin(seen(path), calls.length - 1, faults.shift())
+            if (!connection.begun) {
+              connection.begin(seen(path), calls.length - 1, atHandshake(faults[0]) ? undefined : faults.shift())
+            }
           }
           let audioBytes: { audio_bytes: number } | undefined
           socket.on("message", (data, isBinary) => {
@@ -287,7 +290,9 @@ export const recognitionSocketServer = (vendor: {
                 : data instanceof ArrayBuffer
                 ? Buffer.from(data)
                 : data
-              if (audioBytes === undefined) connection.note(audioBytes = { audio_bytes: 0 })
+              if (audioBytes === undefined) {
+                connection.note(audioBytes = { audio_bytes: 0 })
+              }
               audioBytes.audio_bytes += bytes.length
               handlers.audio(bytes)
               return

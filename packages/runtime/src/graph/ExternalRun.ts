@@ -3,7 +3,7 @@ import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { Invocation } from "../invocation/InvocationLedger.ts"
 import type { EdgeRun, WaitingItem } from "./EdgeRun.ts"
 import { firstToArrive } from "./EdgeRun.ts"
-import type { Recovery } from "./NodeRun.ts"
+import type { Failure, Recovery } from "./NodeRun.ts"
 import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { takeOver } from "./Recovery.ts"
 
@@ -89,7 +89,7 @@ export class ExternalRun extends EdgesRun {
     this.finish()
   }
 
-  failed(invocation: Invocation, outcome: string): Recovery {
+  failed(invocation: Invocation, { outcome }: Failure): Recovery {
     const { gateway, turn } = this.work
     for (const edge of this.out) edge.producerEnded(invocation.id)
     const current = this.#current

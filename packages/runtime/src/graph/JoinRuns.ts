@@ -79,7 +79,7 @@ export class SelectRun extends PassingRun {
   }
 
   /** Nobody who is preferred is waited for any longer. */
-  due(): void {
+  override due(): void {
     if (this.#chosen !== undefined || this.isOver) return
     const best = this.#ordered().find((edge) => edge.head !== undefined)
     if (best !== undefined) this.#chosen = this.#take(best, "waited_long_enough")

@@ -1,7 +1,7 @@
 import type { PayloadKind } from "@rspp/contracts/GraphDefinition"
 import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { Invocation } from "../invocation/InvocationLedger.ts"
-import type { Recovery } from "./NodeRun.ts"
+import type { Failure, Recovery } from "./NodeRun.ts"
 import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
 import type { TurnNode } from "./SessionGraph.ts"
@@ -45,14 +45,15 @@ export class ModelRun extends EdgesRun {
     this.finish()
   }
 
-  failed(invocation: Invocation, outcome: string, retryable: boolean): Recovery {
+  failed(invocation: Invocation, failure: Failure): Recovery {
+    const { outcome } = failure
     // What was said cannot be taken back, so nobody can say it anew.
     const silent = invocation.firstResultMs === undefined
     for (const edge of this.out) edge.producerEnded(invocation.id)
     if (silent) {
-      const spare = spareFor(this.work, invocation, outcome, retryable)
+      const spare = spareFor(this.work, invocation, failure)
       if (spare !== undefined) {
-        this.#start(spare.provider, spare.attempts)
+        this.again(invocation, spare.afterMs, () => this.#start(spare.provider, spare.attempts))
         return goesOn
       }
       if (takeOver(this.work, this.of, invocation, outcome, this.#asked) !== undefined) {

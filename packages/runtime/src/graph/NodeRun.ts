@@ -8,6 +8,15 @@ import type { TurnWork } from "./TurnWork.ts"
 /** What became of a call that failed: the turn goes on, or ends with this reason. */
 export type Recovery = { readonly goesOn: true } | { readonly goesOn: false; readonly reason: string }
 
+/** How a call failed. */
+export interface Failure {
+  readonly outcome: string
+  /** Whether the same request may succeed when it is sent again. */
+  readonly retryable: boolean
+  /** How long its vendor asked to wait before that. */
+  readonly retryAfterMs?: number
+}
+
 export const goesOn: Recovery = { goesOn: true }
 
 /**
@@ -27,9 +36,13 @@ export interface NodeRun {
   /** A call of it ended well. */
   readonly ended?: (invocation: Invocation) => void
   /** A call of it failed or ran out of time. */
-  readonly failed?: (invocation: Invocation, outcome: string, retryable: boolean) => Recovery
+  readonly failed?: (invocation: Invocation, failure: Failure) => Recovery
+  /** The timer by which it waits before it tries again. */
+  readonly retryTimer?: string | undefined
   /** A timer of it is due. */
   readonly due?: () => void
+  /** Its turn is ending: it does not try again. */
+  readonly stop?: () => void
   /** Nobody wants what it gives any more. */
   readonly abandon: (reason: string) => void
 }
@@ -41,6 +54,7 @@ export abstract class EdgesRun implements NodeRun {
   protected readonly into: ReadonlyArray<EdgeRun>
   protected readonly out: ReadonlyArray<EdgeRun>
   #over = false
+  #again: { readonly timer: string; readonly start: () => void } | undefined
 
   constructor(of: TurnNode, work: TurnWork) {
     this.of = of
@@ -55,8 +69,35 @@ export abstract class EdgesRun implements NodeRun {
 
   abstract pump(): boolean
 
+  get retryTimer(): string | undefined {
+    return this.#again?.timer
+  }
+
+  due(): void {
+    const again = this.#again
+    this.#again = undefined
+    if (!this.#over) again?.start()
+  }
+
+  stop(): void {
+    if (this.#again === undefined) return
+    this.work.context.disarm(this.#again.timer)
+    this.#again = undefined
+  }
+
   abandon(_reason: string): void {
     this.#over = true
+    this.stop()
+  }
+
+  /** Begins the work of a failed call again: now, or when the wait before that is over. */
+  protected again(failed: Invocation, afterMs: number | undefined, start: () => void): void {
+    if (afterMs === undefined) return start()
+    const { context } = this.work
+    // The timer names the call that failed.
+    const timer = `retry:${failed.id}`
+    this.#again = { timer, start }
+    context.arm(timer, context.now + afterMs)
   }
 
   /** It gives nothing more: the edges after it end, those for when it fails included. */

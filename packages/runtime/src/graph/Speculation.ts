@@ -5,6 +5,7 @@ import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
+import type { Circuits } from "../invocation/CircuitWatch.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionConversation } from "../session/Conversation.ts"
@@ -72,10 +73,11 @@ export class Speculation extends Context.Service<Speculation, {
     readonly graph: SessionGraph
     readonly invocations: SessionInvocations
     readonly conversation: SessionConversation
+    readonly circuits: Circuits
   }) => SessionSpeculation
 }>()("rspp/Speculation") {
   static readonly layer = Layer.succeed(Speculation, {
-    open: ({ context, conversation, gateway, graph, invocations }) => {
+    open: ({ circuits, context, conversation, gateway, graph, invocations }) => {
       const { pipeline, session_config } = context.header
       const enabled = session_config.speculation?.preemptive === true
       const entries = new Set(graph.entries.map((edge) => edge.edge_id))
@@ -131,6 +133,8 @@ export class Speculation extends Context.Service<Speculation, {
           for (const model of models) {
             const provider = binding(pipeline.provider_bindings, model)
             if (provider === undefined || !passes(model.into[0]?.condition, words)) continue
+            // What may fail, or may be tried once only, is not asked for words that may yet change.
+            if (context.behaves("trials") && circuits.stateOf(provider) !== "closed") continue
             const work = `ahead_of_${words.id}/${model.node.node_id}`
             const invocation = invocations.start({
               nodeId: model.node.node_id,

@@ -9,7 +9,7 @@ import { EdgeRun, syncIdsOf } from "./EdgeRun.ts"
 import { ExternalRun } from "./ExternalRun.ts"
 import { MergeRun, SelectRun, SinkRun } from "./JoinRuns.ts"
 import { ModelRun } from "./ModelRun.ts"
-import type { NodeRun } from "./NodeRun.ts"
+import type { Failure, NodeRun } from "./NodeRun.ts"
 import { OutputRun } from "./OutputRun.ts"
 import { hasAnotherWay } from "./Recovery.ts"
 import type { TurnNode } from "./SessionGraph.ts"
@@ -37,6 +37,7 @@ export class TurnGraph implements TurnWork {
   readonly invocations
   readonly budgets
   readonly conversation
+  readonly circuits
   readonly identity
   readonly #edges = new Map<string, EdgeRun>()
   readonly #runs: ReadonlyArray<NodeRun>
@@ -63,6 +64,7 @@ export class TurnGraph implements TurnWork {
     this.invocations = parts.invocations
     this.budgets = parts.budgets
     this.conversation = parts.conversation
+    this.circuits = parts.circuits
     this.identity = parts.identity
     // Last things first: room that is made at the end is used at once.
     this.#runs = parts.graph.turnNodes.map((node) => this.#open(node)).reverse()
@@ -105,7 +107,8 @@ export class TurnGraph implements TurnWork {
   }
 
   /** A call failed or ran out of time. The reason for which the turn must end, or undefined: it goes on. */
-  failed(invocation: Invocation, outcome: string, retryable: boolean): string | undefined {
+  failed(invocation: Invocation, failure: Failure): string | undefined {
+    const { outcome } = failure
     const run = this.#owners.get(invocation.id)
     if (run === undefined || run.isOver) return undefined
     this.#owners.delete(invocation.id)
@@ -116,7 +119,7 @@ export class TurnGraph implements TurnWork {
         reason: outcome
       })
     }
-    const recovery = run.failed?.(invocation, outcome, retryable)
+    const recovery = run.failed?.(invocation, failure)
     if (recovery?.goesOn === false) {
       // What leads nowhere that the caller would notice ends alone, and so does one of several that a select can take.
       if (run.of.isToCaller && !this.#hasOthers(run)) return recovery.reason
@@ -159,6 +162,8 @@ export class TurnGraph implements TurnWork {
   timer(name: string): void {
     if (name.startsWith("block:")) {
       for (const edge of this.#edges.values()) if (edge.blockTimer === name) edge.blockExpired()
+    } else if (name.startsWith("retry:")) {
+      this.#runs.find((run) => run.retryTimer === name)?.due?.()
     } else {
       const nodeId = name.slice(`select:${this.turn.turnId}:`.length)
       this.#runs.find((run) => run.of.node.node_id === nodeId)?.due?.()
@@ -194,7 +199,10 @@ export class TurnGraph implements TurnWork {
     if (this.#stopped) return
     this.#stopped = true
     for (const edge of this.#edges.values()) edge.close()
-    for (const run of this.#runs) if (run instanceof SelectRun) run.abandon("turn_over")
+    for (const run of this.#runs) {
+      if (run instanceof SelectRun) run.abandon("turn_over")
+      else run.stop?.()
+    }
   }
 
   /** The terminal has come: nothing of the turn can run out any more, and nobody works on for it. */
@@ -266,7 +274,7 @@ export class TurnGraph implements TurnWork {
       if (!run.of.isToCaller || invocation.firstResultMs !== undefined) continue
       if (!hasAnotherWay(this, run.of, invocation)) continue
       this.invocations.cancel(invocation.id, "timeout")
-      this.failed(invocation, "timeout", false)
+      this.failed(invocation, { outcome: "timeout", retryable: false })
       return true
     }
     return false
@@ -285,7 +293,9 @@ export class TurnGraph implements TurnWork {
 
   provider({ binding, node }: TurnNode): string {
     const bindings = this.turn.plan.provider_bindings
-    return bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
+    const bound = bindings[binding.own] ?? bindings[binding.modality] ?? node.provider_id ?? `builtin/${node.node_type}`
+    if (this.circuits.mayCall(bound, this.turn.turnId)) return bound
+    return bindings[`${binding.modality}.fallback`] ?? bound
   }
 
   tell(edge: GraphEdge, item: Item, producer: string | undefined, joins: string | undefined): string | undefined {

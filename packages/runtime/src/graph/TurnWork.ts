@@ -3,6 +3,7 @@ import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import type { SessionGateway } from "../events/EventGateway.ts"
 import type { TurnFlow } from "../flow/FlowControl.ts"
 import type { EdgeSync } from "../flow/SyncIntegrity.ts"
+import type { Circuits } from "../invocation/CircuitWatch.ts"
 import type { Invocation, SessionInvocations, StartOptions } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionBudgets } from "../limits/Budget.ts"
@@ -21,6 +22,7 @@ export interface TurnGraphParts {
   readonly invocations: SessionInvocations
   readonly budgets: SessionBudgets
   readonly conversation: SessionConversation
+  readonly circuits: Circuits
   readonly identity: { readonly segmentId: (turnId: string, ordinal: number) => string }
 }
 
@@ -51,7 +53,7 @@ export interface TurnWork extends TurnGraphParts {
   readonly newPath: () => void
   /** Names the work of a node in this turn: stable across attempts. */
   readonly workName: (of: TurnNode) => string
-  /** The provider that the plan binds to a node. */
+  /** The provider that the plan binds to a node; its stand-in, while another call tries it or when that failed. */
   readonly provider: (of: TurnNode) => string
   /** Everything that worked only for these edges stops. */
   readonly abandon: (edges: ReadonlyArray<GraphEdge>, reason: string) => void

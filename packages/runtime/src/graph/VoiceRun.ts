@@ -4,7 +4,7 @@ import type { Invocation } from "../invocation/InvocationLedger.ts"
 import type { Segment } from "../turn/Turn.ts"
 import type { EdgeRun } from "./EdgeRun.ts"
 import { firstToArrive } from "./EdgeRun.ts"
-import type { Recovery } from "./NodeRun.ts"
+import type { Failure, Recovery } from "./NodeRun.ts"
 import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
 
@@ -83,15 +83,16 @@ export class VoiceRun extends EdgesRun {
     this.#done(speaking)
   }
 
-  failed(invocation: Invocation, outcome: string, retryable: boolean): Recovery {
+  failed(invocation: Invocation, failure: Failure): Recovery {
+    const { outcome } = failure
     const speaking = this.#speaking
     if (speaking?.call !== invocation) return goesOn
     const { gateway, turn } = this.work
     const { segment } = speaking
     if (!speaking.begun) {
-      const spare = spareFor(this.work, invocation, outcome, retryable)
+      const spare = spareFor(this.work, invocation, failure)
       if (spare !== undefined) {
-        this.#speak(segment, spare.provider, spare.attempts)
+        this.again(invocation, spare.afterMs, () => this.#speak(segment, spare.provider, spare.attempts))
         return goesOn
       }
       this.#handedOver = takeOver(this.work, this.of, invocation, outcome, [segment.handle])

@@ -56,6 +56,12 @@ export interface StartOptions {
   readonly fairnessKey?: string | undefined
 }
 
+/** Whoever follows what becomes of the invocations of one session. */
+export interface InvocationWatch {
+  readonly started: (invocation: Invocation) => void
+  readonly ended: (facts: InvocationFacts) => void
+}
+
 /** The invocations of one session. */
 export interface SessionInvocations {
   readonly start: (options: StartOptions) => Invocation
@@ -86,13 +92,13 @@ export interface SessionInvocations {
  * most once, and everything after it is late.
  */
 export class InvocationLedger extends Context.Service<InvocationLedger, {
-  readonly open: (context: KernelContext, budgets: SessionBudgets) => SessionInvocations
+  readonly open: (context: KernelContext, budgets: SessionBudgets, watch?: InvocationWatch) => SessionInvocations
 }>()("rspp/InvocationLedger") {
   static readonly layerNoDeps = Layer.effect(
     InvocationLedger,
     Effect.gen(function*() {
       const identity = yield* Identity
-      return InvocationLedger.of({ open: (context, budgets) => openLedger(context, budgets, identity) })
+      return InvocationLedger.of({ open: (context, budgets, watch) => openLedger(context, budgets, identity, watch) })
     })
   )
   static readonly layer = InvocationLedger.layerNoDeps.pipe(Layer.provide(Identity.layer))
@@ -101,7 +107,8 @@ export class InvocationLedger extends Context.Service<InvocationLedger, {
 const openLedger = (
   context: KernelContext,
   budgets: SessionBudgets,
-  identity: Identity["Service"]
+  identity: Identity["Service"],
+  watch?: InvocationWatch
 ): SessionInvocations => {
   const live = new Map<string, Invocation>()
   const { header } = context
@@ -158,6 +165,7 @@ const openLedger = (
       if (options.emits !== undefined) command.emits = options.emits
       if (options.fairnessKey !== undefined) command.fairness_key = options.fairnessKey
       context.command(command)
+      watch?.started(invocation)
       // A recogniser is asked for its final only when the caller falls silent.
       if (options.modality !== "stt") budgets.invocationStarted(id, capMs(options.provider), options.softMs)
       return invocation
@@ -218,6 +226,7 @@ const openLedger = (
         runtime_timestamp_ms: context.now,
         invocation: facts
       })
+      watch?.ended(facts)
       return invocation
     }
   }

@@ -24,6 +24,7 @@ import { SyncIntegrity } from "../flow/SyncIntegrity.ts"
 import { GraphExecutor } from "../graph/GraphExecutor.ts"
 import type { SessionSpeculation } from "../graph/Speculation.ts"
 import { Speculation } from "../graph/Speculation.ts"
+import type { Failure } from "../graph/NodeRun.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
 import { CircuitWatch } from "../invocation/CircuitWatch.ts"
 import type { Invocation, SessionInvocations } from "../invocation/InvocationLedger.ts"
@@ -116,16 +117,17 @@ export class SessionKernel extends Context.Service<SessionKernel, {
           const gateway = gateways.open(context)
           const guard = guards.open(context, gateway)
           const budget = budgets.open(context, gateway)
-          const invocations = ledger.open(context, budget)
+          const snapshots = new SnapshotStore(header)
+          const circuits = new CircuitWatch(context, gateway, snapshots)
+          const invocations = ledger.open(context, budget, circuits)
           const cancel = cancellation.open({ context, gateway, invocations })
           const barge = bargeIn.open(context, gateway, (turn, notice) => {
             if (turns.active === turn) turns.reply?.notify(notice)
           })
           const conversation = conversations.open(context)
           const graph = graphs.open(header.pipeline.graph)
-          const snapshots = new SnapshotStore(header)
           const admitted = admission.open(context)
-          const ahead = speculation.open({ context, gateway, graph, invocations, conversation })
+          const ahead = speculation.open({ context, gateway, graph, invocations, conversation, circuits })
           const recording = new RecordingLimit(context, gateway)
           const turns = new TurnLifecycle({
             context,
@@ -135,6 +137,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             admission: admitted,
             plans,
             snapshots,
+            circuits,
             identity,
             invocations,
             cancellation: cancel,
@@ -143,7 +146,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             speculation: ahead,
             recording,
             run: (turn, begun) =>
-              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation }, begun)
+              graphs.run(turn, { context, gateway, graph, invocations, budgets: budget, conversation, circuits }, begun)
           })
           return new Kernel({
             context,
@@ -156,6 +159,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
               context,
               gateway,
               invocations,
+              circuits,
               recogniserNode: graph.nodeId("speech_to_text"),
               conversation: conversation.lines
             }),
@@ -164,7 +168,7 @@ export class SessionKernel extends Context.Service<SessionKernel, {
             delivery: delivery.open(context, gateway, conversation),
             snapshots,
             admission: admitted,
-            circuits: new CircuitWatch(context, gateway, snapshots),
+            circuits,
             sync: syncs.open({ context, gateway, policies: header.pipeline.edge_buffer_policies }),
             turns,
             conversation,
@@ -216,6 +220,9 @@ const kindOf = (input: Chunk): PayloadKind => {
       return input.payload_kind
   }
 }
+
+/** How the names of timers begin that are a turn's graph's own. */
+const graphTimers = ["block:", "select:", "retry:"]
 
 /** The reason that a turn ends with when this call leaves no way on. */
 const failureOf = (invocation: Invocation): string =>
@@ -667,7 +674,11 @@ class Kernel implements KernelSession {
           provider_invocation_id: invocation.id
         })
       }
-      this.#failed(invocation, input.outcome_class, input.retryable)
+      this.#failed(invocation, {
+        outcome: input.outcome_class,
+        retryable: input.retryable,
+        ...(input.retry_after_ms === undefined ? {} : { retryAfterMs: input.retry_after_ms })
+      })
     } else if (!cancelled && invocation.modality === "stt" && listening.recognitionLost(invocation.id)) {
       // It ended without a final text for the utterance that is open: nothing was heard.
       this.#unheard()
@@ -680,21 +691,21 @@ class Kernel implements KernelSession {
   }
 
   /** A provider call did not do what it should, or not in time. */
-  #failed(invocation: Invocation, outcome: string, retryable: boolean): void {
+  #failed(invocation: Invocation, failure: Failure): void {
     const { gateway, listening, speculation, turns } = this.#m
     if (speculation.owns(invocation)) {
       speculation.failed(invocation)
       return
     }
     if (invocation.modality === "stt") {
-      gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })
+      gateway.signal("provider_error", "RK-11", { reason: failure.outcome, provider_invocation_id: invocation.id })
       if (listening.recognitionLost(invocation.id)) this.#unheard()
       return
     }
     const { active, reply } = turns
     if (active === undefined || reply === undefined || invocation.turnId !== active.turnId) return
     if (active.ending !== undefined) return
-    const reason = reply.failed(invocation, outcome, retryable)
+    const reason = reply.failed(invocation, failure)
     if (reason !== undefined) turns.end({ kind: "failure", reason })
     turns.checkComplete()
   }
@@ -727,7 +738,7 @@ class Kernel implements KernelSession {
       turns.graceEnded(input.timer.slice("grace:".length))
       return
     }
-    if (input.timer.startsWith("block:") || input.timer.startsWith("select:")) {
+    if (graphTimers.some((prefix) => input.timer.startsWith(prefix))) {
       turns.reply?.timer(input.timer)
       turns.checkComplete()
       return
@@ -748,7 +759,7 @@ class Kernel implements KernelSession {
         const invocation = invocations.get(verdict.invocation)
         if (invocation === undefined) return
         invocations.cancel(invocation.id, "timeout")
-        this.#failed(invocation, "timeout", true)
+        this.#failed(invocation, { outcome: "timeout", retryable: true })
         return
       }
       case "warned":
@@ -841,9 +852,11 @@ class Kernel implements KernelSession {
 
   /** The pool had no room for a call: it is shed before its node is dispatched (F1). Its end follows. */
   #dispatchShed(input: InputOf<"dispatch_shed">): void {
-    const { gateway, invocations } = this.#m
+    const { circuits, gateway, invocations } = this.#m
     const invocation = invocations.get(input.provider_invocation_id)
-    if (invocation === undefined || invocation.cancelSentMs !== undefined) return
+    if (invocation === undefined) return
+    circuits.shed(invocation.id)
+    if (invocation.cancelSentMs !== undefined) return
     const turn = invocation.turnId === undefined ? {} : { turn_id: invocation.turnId }
     gateway.signal("shed", "RK-25", {
       ...turn,

@@ -21,6 +21,11 @@ export interface SessionBudgets {
   readonly turnOpened: (plan: ResolvedTurnPlan) => void
   /** Another path to the output is in use from now on: it has the path's budget anew; the turn's runs on. */
   readonly pathStarted: (plan: ResolvedTurnPlan) => void
+  /**
+   * What is left for a turn's next output: of its two envelopes the one that ends first; once they are over, a path's
+   * budget for what follows.
+   */
+  readonly leftMs: (plan: ResolvedTurnPlan) => number
   /** The first output left, or the turn is ending: the envelopes are over. */
   readonly turnSettled: (turnId: string) => void
   /** An invocation is to give its first result within `capMs`; past `softMs` a warning is given. */
@@ -56,6 +61,13 @@ interface Call {
   heldMs: number
 }
 
+/** What runs of a turn until its first output has left. */
+interface Envelope {
+  readonly timers: Array<string>
+  readonly turnDue: number
+  pathDue: number
+}
+
 const none: BudgetVerdict = { kind: "none" }
 
 /**
@@ -82,8 +94,8 @@ class Budgets implements SessionBudgets {
   readonly #calls = new Map<string, Call>()
   /** Edges with something that waits, and when its head will have waited for as long as the edge may add. */
   readonly #edges = new Map<string, number>()
-  /** Turns whose envelopes run, with the timers of each. */
-  readonly #envelopes = new Map<string, Array<string>>()
+  /** Turns whose envelopes run. */
+  readonly #envelopes = new Map<string, Envelope>()
 
   constructor(context: KernelContext, gateway: SessionGateway) {
     this.#context = context
@@ -98,8 +110,9 @@ class Budgets implements SessionBudgets {
     const context = this.#context
     const timer = `budget.turn:${plan.turn_id}`
     const timers = [timer]
-    this.#envelopes.set(plan.turn_id, timers)
     const { turn_budget_ms } = plan.budgets
+    const turnDue = context.now + turn_budget_ms
+    this.#envelopes.set(plan.turn_id, { timers, turnDue, pathDue: turnDue })
     context.arm(timer, context.now + turn_budget_ms)
     if (this.#limits) this.#warn(`budget.turn_soft:${plan.turn_id}`, turn_budget_ms, timers)
     this.pathStarted(plan)
@@ -108,9 +121,11 @@ class Budgets implements SessionBudgets {
   pathStarted = (plan: ResolvedTurnPlan): void => {
     const context = this.#context
     const { path_budget_ms_default, turn_budget_ms } = plan.budgets
-    const timers = this.#envelopes.get(plan.turn_id)
+    const envelope = this.#envelopes.get(plan.turn_id)
+    const timers = envelope?.timers
     const timer = `budget.path:${plan.turn_id}`
     timers?.push(timer)
+    if (envelope !== undefined) envelope.pathDue = context.now + path_budget_ms_default
     context.arm(timer, context.now + path_budget_ms_default)
     // Where both are the same, one warning says it.
     if (this.#limits && path_budget_ms_default < turn_budget_ms) {
@@ -118,11 +133,17 @@ class Budgets implements SessionBudgets {
     }
   }
 
+  leftMs = ({ budgets, turn_id }: ResolvedTurnPlan): number => {
+    const envelope = this.#envelopes.get(turn_id)
+    if (envelope === undefined) return budgets.path_budget_ms_default
+    return Math.max(0, Math.min(envelope.turnDue, envelope.pathDue) - this.#context.now)
+  }
+
   turnSettled = (turnId: string): void => {
-    const timers = this.#envelopes.get(turnId)
-    if (timers === undefined) return
+    const envelope = this.#envelopes.get(turnId)
+    if (envelope === undefined) return
     this.#envelopes.delete(turnId)
-    for (const timer of timers) this.#context.disarm(timer)
+    for (const timer of envelope.timers) this.#context.disarm(timer)
   }
 
   invocationStarted = (invocation: string, capMs: number, softMs: number | undefined): void => {

@@ -5,6 +5,7 @@ import { completeSessionConfig } from "@rspp/contracts/SessionConfig"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import type { SessionGateway } from "../events/EventGateway.ts"
+import type { Circuits } from "../invocation/CircuitWatch.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import { samplesPerMs } from "../ports/AudioFrame.ts"
@@ -109,19 +110,28 @@ interface ListeningOptions {
   readonly context: KernelContext
   readonly gateway: SessionGateway
   readonly invocations: SessionInvocations
+  readonly circuits: Circuits
   readonly recogniserNode: string
   /** The conversation so far, for the end-of-turn model. */
   readonly conversation: () => CommandOf<"predict_turn">["conversation"]
 }
 
 const openListening = (options: ListeningOptions): SessionListening => {
-  const { context, gateway, invocations, recogniserNode } = options
+  const { circuits, context, gateway, invocations, recogniserNode } = options
   const { pipeline } = context.header
   const config = completeSessionConfig(context.header.session_config)
   const byKey = config.turn_detection === "push_to_talk"
   const tellsDelay = config.endpointing.mode === "dynamic" || config.end_of_turn.enabled
   const endpointing = new Endpointing(config)
   const recogniser = pipeline.provider_bindings["stt"] ?? ""
+  const standIn = pipeline.provider_bindings["stt.fallback"]
+  /** Whoever is bound, or its stand-in while its circuit is open; with none, it goes on: nobody else would listen. */
+  const recogniserNow = (): string => {
+    if (standIn === undefined || !context.behaves("trials") || circuits.stateOf(recogniser) !== "open") {
+      return recogniser
+    }
+    return circuits.stateOf(standIn) === "open" ? recogniser : standIn
+  }
   // The newest frame maps samples to session time, so that a stall of the media path does not skew positions for ever.
   let newestSample = 0
   let newestMs = 0
@@ -139,7 +149,7 @@ const openListening = (options: ListeningOptions): SessionListening => {
     const invocation = invocations.start({
       nodeId: recogniserNode,
       modality: "stt",
-      provider: recogniser,
+      provider: recogniserNow(),
       work: `utterance_${++ordinal}`,
       fromSample
     })

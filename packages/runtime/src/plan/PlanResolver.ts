@@ -1,11 +1,13 @@
 import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { SnapshotKind } from "@rspp/contracts/Snapshot"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import { digestAfter } from "../determinism/Digest.ts"
+import type { Circuits } from "../invocation/CircuitWatch.ts"
 import type { PlanVerdict } from "../turn/TurnArbiter.ts"
 import type { SnapshotStore } from "./SnapshotStore.ts"
 
@@ -19,6 +21,7 @@ interface Frozen {
   readonly header: TimelineHeader
   readonly epoch: number
   readonly revision: number
+  readonly circuits: number | undefined
   readonly common: Omit<ResolvedTurnPlan, "plan_hash" | "turn_id">
   /** The digest of the plan of this turn. */
   readonly hash: (turnId: string) => string
@@ -30,8 +33,11 @@ type CommonVerdict = { readonly ok: true; readonly frozen: Frozen } | Extract<Pl
  * Plan resolver (RK-04): freezes everything that a turn may need to know into one hashed plan, from the pipeline that
  * the session was given and the six snapshots of this moment.
  *
+ * A provider whose circuit is open makes way for its stand-in; without one no plan is made. One that is half-open is bound
+ * for one call that tries it (see `CircuitWatch`), and `retry` is not allowed in that turn: a trial that failed is over.
+ *
  * Guarantees: I-PLAN-HASH `plan_hash` is the SHA-256 of the canonical JSON of every other field; I-PLAN-LOCAL the same
- * pipeline, snapshots, epoch and turn give the same plan.
+ * pipeline, snapshots, circuits, epoch and turn give the same plan.
  */
 export class PlanResolver extends Context.Service<PlanResolver, {
   readonly resolve: (options: {
@@ -39,16 +45,19 @@ export class PlanResolver extends Context.Service<PlanResolver, {
     readonly turnId: string
     readonly epoch: number
     readonly snapshots: SnapshotStore
+    /** As the session's own calls have shown them since the last snapshot; by default as that says. */
+    readonly circuits?: Circuits
   }) => PlanVerdict
 }>()("rspp/PlanResolver") {
   static readonly layer = Layer.sync(PlanResolver, () => {
     // The plans of a session differ in their turn, until a snapshot, the epoch or the pipeline changes.
     const latest = new WeakMap<SnapshotStore, Frozen>()
     return {
-      resolve: ({ header, turnId, epoch, snapshots }) => {
+      resolve: ({ circuits, header, turnId, epoch, snapshots }) => {
         const known = latest.get(snapshots)
-        const holds = known?.header === header && known.epoch === epoch && known.revision === snapshots.revision
-        const verdict: CommonVerdict = holds ? { ok: true, frozen: known } : freeze(header, epoch, snapshots)
+        const holds = known?.header === header && known.epoch === epoch && known.revision === snapshots.revision &&
+          known.circuits === circuits?.revision
+        const verdict: CommonVerdict = holds ? { ok: true, frozen: known } : freeze(header, epoch, snapshots, circuits)
         if (!verdict.ok) return verdict
         const { common, hash } = verdict.frozen
         latest.set(snapshots, verdict.frozen)
@@ -59,16 +68,22 @@ export class PlanResolver extends Context.Service<PlanResolver, {
 }
 
 /** What the plans of a session have in common, or why there can be none. */
-const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore): CommonVerdict => {
+const freeze = (
+  header: TimelineHeader,
+  epoch: number,
+  snapshots: SnapshotStore,
+  circuits: Circuits | undefined
+): CommonVerdict => {
   const { pipeline } = header
   const policy = snapshots.get("policy_resolution_snapshot")
   const health = snapshots.get("provider_health_snapshot")
   if (policy === undefined || health === undefined) {
     return { ok: false, outcome: "reject", reason: "plan_without_policy" }
   }
+  const stateOf = (provider: string) => circuits?.stateOf(provider) ?? health.body.providers[provider]
   const bindings: Record<string, string> = {}
   for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
-    const open = health.body.providers[provider] === "open"
+    const open = stateOf(provider) === "open"
     if (modality.endsWith(".fallback")) {
       // A fallback that is down is not there; that is no reason to keep a healthy provider from its work.
       if (!open) bindings[modality] = provider
@@ -76,11 +91,16 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
     }
     // Several nodes of a modality (`llm.<node>`) share its stand-in.
     const fallback = pipeline.provider_bindings[`${modality.split(".")[0]}.fallback`]
-    if (open && (fallback === undefined || health.body.providers[fallback] === "open")) {
+    if (open && (fallback === undefined || stateOf(fallback) === "open")) {
       return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
     }
     bindings[modality] = open && fallback !== undefined ? fallback : provider
   }
+  // A recogniser has done its work, and stand-ins are not called first.
+  const tries = header.behaviour_flags.includes(behaviourFlags.trials) &&
+    Object.entries(bindings).some(([modality, provider]) =>
+      modality.split(".")[0] !== "stt" && !modality.endsWith(".fallback") && stateOf(provider) === "half_open"
+    )
   const provenance = Object.fromEntries(
     snapshotKinds.map((kind: SnapshotKind) => [kind, snapshots.get(kind)?.snapshot_id ?? ""])
   ) as ResolvedTurnPlan["snapshot_provenance"]
@@ -104,7 +124,7 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
     edge_buffer_policies: pipeline.edge_buffer_policies,
     flow_control: pipeline.flow_control,
     allowed_adaptive_actions: pipeline.allowed_adaptive_actions.filter((action) =>
-      policy.body.allowed_adaptive_actions.includes(action)
+      policy.body.allowed_adaptive_actions.includes(action) && !(tries && action === "retry")
     ),
     snapshot_provenance: provenance,
     recording_policy: { recording_level: level, allowed_replay_modes: replayModes },
@@ -132,6 +152,7 @@ const freeze = (header: TimelineHeader, epoch: number, snapshots: SnapshotStore)
       header,
       epoch,
       revision: snapshots.revision,
+      circuits: circuits?.revision,
       common,
       hash: (turnId) => rest(`${JSON.stringify(turnId)}}`)
     }

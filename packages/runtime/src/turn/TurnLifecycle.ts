@@ -6,6 +6,7 @@ import type { SessionGateway } from "../events/EventGateway.ts"
 import type { Identity } from "../events/Identity.ts"
 import type { AheadCall, SessionSpeculation } from "../graph/Speculation.ts"
 import type { TurnGraph } from "../graph/TurnGraph.ts"
+import type { Circuits } from "../invocation/CircuitWatch.ts"
 import type { SessionInvocations } from "../invocation/InvocationLedger.ts"
 import type { KernelContext } from "../kernel/KernelContext.ts"
 import type { SessionAdmission } from "../limits/LocalAdmission.ts"
@@ -30,6 +31,7 @@ export interface LifecycleParts {
   readonly admission: SessionAdmission
   readonly plans: PlanResolver["Service"]
   readonly snapshots: SnapshotStore
+  readonly circuits: Circuits
   readonly identity: Identity["Service"]
   readonly invocations: SessionInvocations
   readonly cancellation: SessionCancellation
@@ -347,7 +349,7 @@ export class TurnLifecycle {
   }
 
   #arbitrate(intent: TurnIntent, turnId: string): OpeningDecision {
-    const { admission, arbiter, context, guard, plans, snapshots } = this.#parts
+    const { admission, arbiter, circuits, context, guard, plans, snapshots } = this.#parts
     return arbiter.arbitrateOpening({
       snapshots: () => snapshots.verdict(context.now),
       admission: () => {
@@ -359,7 +361,7 @@ export class TurnLifecycle {
       intentEpoch: intent.epoch,
       epoch: context.epoch,
       authorised: guard.authority.authorised,
-      plan: () => plans.resolve({ header: context.header, turnId, epoch: context.epoch, snapshots })
+      plan: () => plans.resolve({ header: context.header, turnId, epoch: context.epoch, snapshots, circuits })
     })
   }
 

@@ -2,21 +2,23 @@ import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
 import { recordedGraph } from "./RecordedGraph.ts"
-
-/** Attempts that a retry may make of one piece of work, the first included. */
-const maxAttempts = 2
+import { attemptsOf, triedAgain } from "./RetriesWait.ts"
 
 export const adaptsAsPlanned: Checker = {
   id: "C19",
   holds: ["I-PLAN-FROZEN"],
   sentence:
-    "A turn works with the providers of its plan, and adapts only as the plan allows: a second attempt, another provider and a reply without speech each need their action, a failure that was told, and a signal of their own.",
+    "A turn works with the providers of its plan, and adapts only as the plan allows: another attempt, another provider and a reply without speech each need their action, a failure that was told, and a signal of their own.",
   check: (header, records) => {
     const findings = new Findings("C19", records)
     const graph = recordedGraph(header)
     const plans = new Map<string, ResolvedTurnPlan>()
     /** Provider and attempts of the latest call for each piece of work. */
     const works = new Map<string, { readonly provider: string; readonly attempts: number }>()
+    const maxAttempts = attemptsOf(header.behaviour_flags)
+    /** The work of each call, and the work that waits to be done again after a failure that was told. */
+    const workOf = new Map<string, string>()
+    const toAgain = new Set<string>()
     let told = new Set<string>()
     const allows = (turn_id: string, action: ResolvedTurnPlan["allowed_adaptive_actions"][number]) =>
       plans.get(turn_id)?.allowed_adaptive_actions.includes(action) === true
@@ -40,11 +42,17 @@ export const adaptsAsPlanned: Checker = {
             findings.broken(`${node_id} is gone round, and is not optional`, index, turn_id)
           }
         }
+      } else if (record.record === "command" && record.command.type === "arm_timer") {
+        const work = workOf.get(triedAgain(record.command.timer) ?? "")
+        if (work !== undefined && told.has("provider_error")) toAgain.add(work)
       } else if (record.record === "command" && record.command.type === "start_invocation") {
         const { idempotency_key, modality, node_id, provider_id, provider_invocation_id: id, turn_id } = record.command
         const bindings = (turn_id === undefined ? header.pipeline : plans.get(turn_id))?.provider_bindings
         const before = works.get(idempotency_key)
         const again = before?.provider === provider_id
+        workOf.set(id, idempotency_key)
+        const failed = told.has("provider_error") || (again && toAgain.has(idempotency_key))
+        toAgain.delete(idempotency_key)
         works.set(idempotency_key, { provider: provider_id, attempts: again ? before.attempts + 1 : 1 })
         if (bindings === undefined) {
           findings.broken(`${id} is started for ${turn_id}, which has no plan`, index, turn_id)
@@ -55,7 +63,7 @@ export const adaptsAsPlanned: Checker = {
             `builtin/${node?.node_type}`
           if (provider_id !== own) findings.broken(`${id} is not the plan's ${modality}`, index, turn_id)
         } else {
-          if (!told.has("provider_error")) findings.broken(`${id} stands in, and no failure was told`, index, turn_id)
+          if (!failed) findings.broken(`${id} stands in, and no failure was told`, index, turn_id)
           if (again) {
             if (turn_id === undefined || !allows(turn_id, "retry")) {
               findings.broken("the plan allows no retry", index, turn_id)

@@ -4,6 +4,7 @@ import type { InvocationFacts } from "@rspp/contracts/Invocation"
 import type { InputOf } from "@rspp/contracts/SessionInput"
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
+import { triedAgain } from "./RetriesWait.ts"
 
 interface Call {
   readonly start: CommandOf<"start_invocation">
@@ -12,7 +13,7 @@ interface Call {
   firstMs: number | undefined
   cancelMs: number | undefined
   cancelReason: string | undefined
-  /** A call that takes its place was started, or another node took its work over. */
+  /** A call that takes its place was started or is to be, or another node took its work over. */
   replaced: boolean
   /** Its turn, once it has one: work ahead of a turn may become the turn's. */
   turn: string | undefined
@@ -111,7 +112,9 @@ export const callsAccounted: Checker = {
         authority_epoch: command.authority_epoch,
         outcome_class: timedOut ? "timeout" : said.outcome_class,
         retryable: timedOut || said.retryable,
-        attempts: call.attempts,
+        // Requests that an adapter made for one call, hedged or again, count too.
+        attempts: call.attempts + said.attempts - 1,
+        usage: said.usage,
         started_ms: startedMs,
         cancel_sent_ms: cancelMs,
         cancel_ack_ms: cancelMs === undefined ? undefined : now,
@@ -177,6 +180,11 @@ export const callsAccounted: Checker = {
           case "start_invocation":
             start(command, now, index)
             break
+          case "arm_timer": {
+            const call = live.get(triedAgain(command.timer) ?? "")
+            if (call !== undefined) call.replaced = true
+            break
+          }
           case "cancel_invocation": {
             const { provider_invocation_id: id } = command
             const call = live.get(id)

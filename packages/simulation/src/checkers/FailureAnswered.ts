@@ -1,6 +1,7 @@
 import type { Checker } from "./Checker.ts"
 import { beginsStep, Findings } from "./Checker.ts"
 import { GraphFlow } from "./GraphFlow.ts"
+import { triedAgain } from "./RetriesWait.ts"
 
 /** A provider call that works for a turn. */
 interface Call {
@@ -13,9 +14,9 @@ interface Call {
 
 export const failureAnswered: Checker = {
   id: "C26",
-  holds: ["I-PLAN-FROZEN"],
+  holds: ["I-PLAN-FROZEN", "I-RETRY-SILENT"],
   sentence:
-    "A call that fails is answered in its step: another attempt, a spare, a node behind a fallback edge, a reply without it, or the end of its turn; what has given something already is not begun again.",
+    "A call that fails is answered in its step: another attempt or a wait before it, a spare, a node behind a fallback edge, a reply without it, or the end of its turn; what has given something already is not begun again.",
   check: (header, records) => {
     const findings = new Findings("C26", records)
     const flow = new GraphFlow(header)
@@ -87,7 +88,10 @@ export const failureAnswered: Checker = {
           answers.push(`${node} ${turn_id}`)
         } else if (command.type === "enqueue_output") given.add(command.segment_id)
         else if (command.type === "fence_output") fenced.add(command.turn_id)
-        else if (command.type === "cancel_invocation") {
+        else if (command.type === "arm_timer") {
+          const again = calls.get(triedAgain(command.timer) ?? "")
+          if (again !== undefined) answers.push(`${again.node} ${again.turn_id}`)
+        } else if (command.type === "cancel_invocation") {
           cancelled.add(command.provider_invocation_id)
           if (command.reason === "timeout") failed = calls.get(command.provider_invocation_id)
         }

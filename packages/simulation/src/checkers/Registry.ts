@@ -30,6 +30,7 @@ import { onlyWhatIsWanted } from "./OnlyWhatIsWanted.ts"
 import { oneVoice } from "./OneVoice.ts"
 import { planFrozen } from "./PlanFrozen.ts"
 import { playbackOnce } from "./PlaybackOnce.ts"
+import { retriesWait } from "./RetriesWait.ts"
 import { signalsRegistered } from "./SignalsRegistered.ts"
 import { terminalHasCause } from "./TerminalHasCause.ts"
 import { timeForward } from "./TimeForward.ts"
@@ -74,7 +75,8 @@ export const checkers: ReadonlyArray<Checker> = [
   aheadSilent,
   groupsWhole,
   onlyWhatIsWanted,
-  levelKept
+  levelKept,
+  retriesWait
 ]
 
 /** What a timeline breaks. */

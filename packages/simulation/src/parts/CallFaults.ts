@@ -29,18 +29,31 @@ export interface CallFaults {
 type Failing = (
   outcome_class: ProviderFailure["outcome_class"],
   retryable: boolean,
-  message: string
+  message: string,
+  retryAfterMs?: number
 ) => ProviderFailure
 
 /** The faults of one provider call: what its script says, or drawn, each kind from its own stream. */
 export const drawCallFaults = (call: SimCall, provider_id: string): CallFaults => {
   const { faults, script } = call
-  const failure: Failing = (outcome_class, retryable, message) =>
-    new ProviderFailure({ provider_id, outcome_class, retryable, message })
+  const failure: Failing = (outcome_class, retryable, message, retryAfterMs) =>
+    new ProviderFailure({
+      provider_id,
+      outcome_class,
+      retryable,
+      message,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs })
+    })
   const scripted = script.call(provider_id)
   if (scripted !== undefined) return scriptedFaults(scripted, failure)
   const fails = () => {
     if (faults.strikes("provider.overload")) return Effect.fail(failure("overload", true, "429 too many requests"))
+    if (faults.strikes("provider.rate_limited")) {
+      const stream = faults.stream("provider.rate_limited")
+      // Vendors say whole seconds, mostly; some of them fit into a turn.
+      const afterMs = stream.chance(0.5) ? stream.between(0, 600) : stream.between(1, 30) * 1000
+      return Effect.fail(failure("overload", true, "429 too many requests, come back later", afterMs))
+    }
     if (faults.strikes("provider.unavailable")) {
       const stream = faults.stream("provider.unavailable")
       return Effect.fail(stream.pick([
@@ -83,10 +96,14 @@ export const drawCallFaults = (call: SimCall, provider_id: string): CallFaults =
   }
 }
 
-const scriptedFailure = (fails: NonNullable<ScriptedCall["fails"]>, failure: Failing) => {
+const scriptedFailure = (
+  fails: NonNullable<ScriptedCall["fails"]>,
+  retryAfterMs: number | undefined,
+  failure: Failing
+) => {
   switch (fails) {
     case "overload":
-      return Effect.fail(failure("overload", true, "429 too many requests"))
+      return Effect.fail(failure("overload", true, "429 too many requests", retryAfterMs))
     case "unavailable":
       return Effect.fail(failure("infrastructure_failure", true, "503 service unavailable"))
     case "blocked":
@@ -99,9 +116,9 @@ const scriptedFailure = (fails: NonNullable<ScriptedCall["fails"]>, failure: Fai
 }
 
 const scriptedFaults = (scripted: ScriptedCall, failure: Failing): CallFaults => {
-  const { fails, truncated } = scripted
+  const { fails, retryAfterMs, truncated } = scripted
   return {
-    fails: fails === undefined ? undefined : scriptedFailure(fails, failure),
+    fails: fails === undefined ? undefined : scriptedFailure(fails, retryAfterMs, failure),
     slowMs: scripted.slowMs ?? 0,
     stall: scripted.stall,
     truncated: truncated === undefined ? undefined : {
