@@ -148,7 +148,7 @@ describe("Hedged requests", () => {
       })
       const until = (what: string, holds: () => boolean) =>
         Effect.gen(function*() {
-          for (let waitedMs = 0; waitedMs < 20_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
+          for (let waitedMs = 0; waitedMs < 60_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
           assert.isTrue(holds(), what)
         })
       server.next({ kind: "unanswered" })
