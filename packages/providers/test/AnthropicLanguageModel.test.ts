@@ -195,4 +195,16 @@ describe("Anthropic language model", () => {
         assert.deepStrictEqual(used, { input_tokens: 15, output_tokens: 1 })
       }
     }))
+
+  it.live("calls a model silent that says nothing but that it is still there", () =>
+    Effect.gen(function*() {
+      const { failure, pieces } = yield* askedOver(adapter, (response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.write(start + said("Hal"))
+        const pings = setInterval(() => response.write(event({ type: "ping" })), 20)
+        response.on("close", () => clearInterval(pings))
+      }, { given: { stall_ms: 300 } })
+      assert.deepInclude(failure, { outcome_class: "timeout", retryable: true })
+      assert.deepStrictEqual(pieces, ["Hal"])
+    }))
 })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 
 /**
@@ -24,6 +24,9 @@ export const maxWarmConnections = 8
 /** Most of an answer to a warming request that is read, in chunks; it is nobody's. */
 const maxWarmChunks = 16
 
+const untraced = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
+  HttpClient.transform(client, (answer) => Effect.provideService(answer, HttpClient.TracerDisabledWhen, () => true))
+
 /**
  * The HTTP client of one provider instance, over undici with a pool of its own.
  *
@@ -34,17 +37,27 @@ const maxWarmChunks = 16
  * - connecting, TLS included, takes at most `connectMs` (undici's clock for it ticks about once in half a second);
  * - HTTP/1.1: one answer has a connection for itself, so an interrupted request closes it, and the vendor stops;
  * - with the scope's end every connection is closed, whatever it is doing.
+ *
+ * Requests have no spans of their own: such a span has the request, and with it the key, when it fails. The call that they
+ * belong to has one. Vendors are not told the ids of traces.
  */
 export const layer = (options: { readonly connectMs: number }): Layer.Layer<HttpClient.HttpClient> =>
-  NodeHttpClient.layerUndiciOptions({
-    allowH2: false,
-    clientTtl: connectionLifeMs,
-    connect: { timeout: options.connectMs },
-    connections: maxConnections,
-    keepAliveMaxTimeout: connectionLifeMs,
-    keepAliveTimeout: idleMs,
-    pipelining: 1
-  })
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, untraced)
+  ).pipe(
+    Layer.provide(
+      NodeHttpClient.layerUndiciOptions({
+        allowH2: false,
+        clientTtl: connectionLifeMs,
+        connect: { timeout: options.connectMs },
+        connections: maxConnections,
+        keepAliveMaxTimeout: connectionLifeMs,
+        keepAliveTimeout: idleMs,
+        pipelining: 1
+      })
+    )
+  )
 
 const connectCodes: ReadonlyArray<unknown> = ["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"]
 

@@ -48,7 +48,7 @@ export interface ServerEventsOptions<A> {
   readonly refused?: (
     refusal: { readonly status: number; readonly retryAfterMs: number | undefined; readonly body: string }
   ) => ProviderFailure | undefined
-  /** The longest silence between two events, ms. */
+  /** The longest silence between two events that mean something, ms. */
   readonly stallMs: number
   readonly meaningOf: (event: Sse.Event) => Effect.Effect<Meaning<A>, ProviderFailure>
 }
@@ -128,10 +128,12 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
         Stream.mapEffect(meaningOf),
         // What comes after the end is looked at (what the call used may be among it), and never handed on.
         Stream.map(({ last = false, value }): Meaning<A> => {
-          const late = finished
-          finished ||= last
-          return late || value === undefined ? {} : { value }
-        })
+          if (finished) return {}
+          finished = last
+          return value === undefined ? { last } : { value, last }
+        }),
+        // A vendor that only says that it is still there is silent: what means nothing ends no wait.
+        Stream.filter(({ last, value }) => value !== undefined || last === true)
       )
       return Stream.transformPull(meanings, (pull) =>
         Effect.succeed(boundedPull(pull, failures, stallMs, () => finished))).pipe(

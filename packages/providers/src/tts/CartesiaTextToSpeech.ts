@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { adapterOf } from "../Adapter.ts"
 import type { Failures } from "../hosted/Failures.ts"
 import { detailOf, failuresOf } from "../hosted/Failures.ts"
+import { hedgeSetting } from "../hosted/Hedge.ts"
 import { asWebSocket, byDefault, hostedSettings, number, text } from "../hosted/Settings.ts"
 import { Base64Pcm } from "./Base64Pcm.ts"
 import type { ContextMessage } from "./ContextSockets.ts"
@@ -30,6 +31,7 @@ const contexts = 24
  */
 const Settings = Schema.Struct({
   ...hostedSettings({ base_url: "https://api.cartesia.ai" }),
+  ...hedgeSetting,
   model: byDefault(text, "sonic-3.5"),
   voice: byDefault(text, "6ccbfb76-1fc6-48f7-b71d-91ac6298247b"),
   language: byDefault(text, "en"),
@@ -141,7 +143,7 @@ export const adapter = adapterOf({
         })
       return TextToSpeech.of({
         descriptor: { provider_id, modality: "tts", firstResultCapMs: settings.first_result_ms },
-        synthesise: (said) => voiceCall(said, failures, speak)
+        synthesise: (said) => voiceCall(said, failures, speak, settings.hedge_after_ms)
       })
     })
 })

@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import type { Failures } from "../hosted/Failures.ts"
 import { detailOf } from "../hosted/Failures.ts"
+import { hedgeSetting } from "../hosted/Hedge.ts"
 import { byDefault, hostedSettings, number, text } from "../hosted/Settings.ts"
 
 /**
@@ -13,6 +14,7 @@ import { byDefault, hostedSettings, number, text } from "../hosted/Settings.ts"
  */
 export const elevenLabsSettings = {
   ...hostedSettings({ base_url: "https://api.elevenlabs.io" }),
+  ...hedgeSetting,
   model: byDefault(text, "eleven_flash_v2_5"),
   voice: byDefault(text, "JBFqnCBsd6RMkjVDRZzb"),
   language: Schema.optionalKey(text),

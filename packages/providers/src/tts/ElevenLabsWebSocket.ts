@@ -132,7 +132,7 @@ export const adapter = adapterOf({
         })
       return TextToSpeech.of({
         descriptor: { provider_id, modality: "tts", firstResultCapMs: settings.first_result_ms },
-        synthesise: (said) => voiceCall(said, failures, speak)
+        synthesise: (said) => voiceCall(said, failures, speak, settings.hedge_after_ms)
       })
     })
 })

@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import { adapterOf } from "../Adapter.ts"
 import { failuresOf } from "../hosted/Failures.ts"
 import { PcmReader } from "../hosted/Pcm.ts"
+import { hedgeSetting } from "../hosted/Hedge.ts"
 import { byDefault, hostedSettings, number, text, withoutSlash } from "../hosted/Settings.ts"
 import { resamplers } from "../internal/SpeechResampler.ts"
 import { speechBody } from "./SpeechResponse.ts"
@@ -26,6 +27,7 @@ const wantedRate = 16_000
  */
 const Settings = Schema.Struct({
   ...shared,
+  ...hedgeSetting,
   api_key: Schema.optionalKey(shared.api_key),
   model: byDefault(text, "gpt-4o-mini-tts"),
   voice: byDefault(text, "alloy"),
@@ -116,7 +118,7 @@ export const adapter = adapterOf({
         )
       return TextToSpeech.of({
         descriptor: { provider_id, modality: "tts", firstResultCapMs: settings.first_result_ms },
-        synthesise: (said) => voiceCall(said, failures, speak)
+        synthesise: (said) => voiceCall(said, failures, speak, settings.hedge_after_ms)
       })
     })
 })

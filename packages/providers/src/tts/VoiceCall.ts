@@ -4,6 +4,7 @@ import { ProviderUsage } from "@rspp/runtime/ports/ProviderUsage"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Failures } from "../hosted/Failures.ts"
+import { hedged } from "../hosted/Hedge.ts"
 
 /** Longest text of one call, in characters: about five minutes of speech. Segments of a reply stay far below. */
 export const maxTextChars = 4_000
@@ -27,12 +28,14 @@ const toPort = ({ samples }: VoicePiece): Int16Array => samples
 
 /**
  * One call of `synthesise`: nothing for a text without words, `blocked` for one that is too long, else what `ask` gives,
- * with its use reported (characters when the vendor is asked, sound as it comes).
+ * with its use reported (characters each time that the vendor is asked, sound as it comes). `hedgeAfterMs`: see
+ * {@link hedged}.
  */
 export const voiceCall = (
   text: string,
   failures: Failures,
-  ask: (text: string) => Stream.Stream<VoicePiece, ProviderFailure>
+  ask: (text: string) => Stream.Stream<VoicePiece, ProviderFailure>,
+  hedgeAfterMs?: number
 ): Stream.Stream<Int16Array, ProviderFailure> => {
   if (!hasWords(text)) return Stream.empty
   if (text.length > maxTextChars) {
@@ -43,11 +46,13 @@ export const voiceCall = (
   const tooMuch = failures.of("infrastructure_failure", false, `more than ${maxSoundMs} ms of sound came for a segment`)
   return Stream.unwrap(
     Effect.map(ProviderUsage, (usage) => {
-      usage.report({ characters: text.length })
       let samples = 0
       let reportedMs = 0
-      return ask(text).pipe(
-        Stream.filter((piece) => piece.samples.length > 0),
+      const sound = Stream.suspend(() => {
+        usage.report({ characters: text.length })
+        return Stream.filter(ask(text), (piece) => piece.samples.length > 0)
+      })
+      return hedged(hedgeAfterMs, sound).pipe(
         Stream.mapEffect((piece) => {
           samples += piece.samples.length
           const ms = Math.floor(samples / samplesPerMs)

@@ -2,12 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { hedged } from "@rspp/providers/hosted/Hedge"
+import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import { makeInstance } from "@rspp/providers/hosted/Instance"
 import { adapter } from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
+import { adapter as elevenLabs } from "@rspp/providers/tts/ElevenLabsHttp"
+import { adapter as openAi } from "@rspp/providers/tts/OpenAiSpeech"
 import { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
-import { ProviderUsage } from "@rspp/runtime/ports/ProviderUsage"
+import { ProviderUsage, UsageSum } from "@rspp/runtime/ports/ProviderUsage"
 import type { Usage } from "@rspp/runtime/ports/ProviderUsage"
+import { elevenLabsServer } from "../servers/ElevenLabsServer.ts"
 import { openAiServer } from "../servers/OpenAiServer.ts"
+import { openAiSpeechServer } from "../servers/OpenAiSpeechServer.ts"
 
 const failure = (message: string): ProviderFailure =>
   new ProviderFailure({ provider_id: "test/model", outcome_class: "infrastructure_failure", retryable: true, message })
@@ -148,7 +153,7 @@ describe("Hedged requests", () => {
       })
       const until = (what: string, holds: () => boolean) =>
         Effect.gen(function*() {
-          for (let waitedMs = 0; waitedMs < 20_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
+          for (let waitedMs = 0; waitedMs < 60_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
           assert.isTrue(holds(), what)
         })
       server.next({ kind: "unanswered" })
@@ -171,5 +176,30 @@ describe("Hedged requests", () => {
         "both are closed",
         () => server.calls[2]?.ended === "aborted" && server.calls[3]?.ended === "aborted"
       )
+    }))
+
+  it.live("serve voices, too: a vendor that does not answer is asked once more, and both are told of", () =>
+    Effect.gen(function*() {
+      const voices = [
+        Effect.map(
+          openAiSpeechServer(),
+          (server) => ({ server, make: (given: GivenSettings) => makeInstance(openAi, "test/voice", given) })
+        ),
+        Effect.map(
+          elevenLabsServer(),
+          (server) => ({ server, make: (given: GivenSettings) => makeInstance(elevenLabs, "test/voice", given) })
+        )
+      ]
+      for (const voice of voices) {
+        const { make, server } = yield* voice
+        const port = yield* make({ base_url: server.baseUrl, api_key: server.key, hedge_after_ms: 30 })
+        server.next({ kind: "unanswered" })
+        const sum = new UsageSum()
+        const sound = yield* Stream.runCollect(port.synthesise("Good day.")).pipe(
+          Effect.provideService(ProviderUsage, sum)
+        )
+        assert.isAbove(sound.length, 0)
+        assert.deepInclude(sum.close(), { attempts: 1, characters: 2 * "Good day.".length })
+      }
     }))
 })

@@ -1,21 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream, Tracer } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
 import { createServer as createTcpServer } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
+import { inspect } from "node:util"
 import * as HostedHttpClient from "@rspp/providers/hosted/HttpClient"
 import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import { makeInstance } from "@rspp/providers/hosted/Instance"
+import { adapter as anthropic } from "@rspp/providers/llm/AnthropicLanguageModel"
+import { adapter as gemini } from "@rspp/providers/llm/GeminiLanguageModel"
 import { adapter } from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
 import type { Message } from "@rspp/runtime/ports/LanguageModel"
+import { anthropicServer } from "../servers/AnthropicServer.ts"
+import { geminiServer } from "../servers/GeminiServer.ts"
 import { openAiServer } from "../servers/OpenAiServer.ts"
 import type { ProtocolServer } from "../servers/ProtocolServer.ts"
+import { chatServer } from "../support/ChatServer.ts"
 
 const messages: ReadonlyArray<Message> = [{ role: "user", text: "Hello." }]
 
 /** Waits until a fact holds. */
 const until = (what: string, holds: () => boolean) =>
   Effect.gen(function*() {
-    for (let waitedMs = 0; waitedMs < 20_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
+    for (let waitedMs = 0; waitedMs < 60_000 && !holds(); waitedMs += 5) yield* Effect.sleep(5)
     assert.isTrue(holds(), what)
   })
 
@@ -48,6 +55,21 @@ const silentServer = Effect.acquireRelease(
   }),
   ({ close }) => Effect.sync(close)
 )
+
+const vendors = {
+  "Anthropic's messages": {
+    server: anthropicServer(),
+    make: (given: GivenSettings) => makeInstance(anthropic, "test/model", given)
+  },
+  "Google's Gemini": {
+    server: geminiServer(),
+    make: (given: GivenSettings) => makeInstance(gemini, "test/model", given)
+  },
+  "OpenAI-compatible completions": {
+    server: openAiServer(),
+    make: (given: GivenSettings) => makeInstance(adapter, "test/model", given)
+  }
+} as const
 
 describe("HTTP client of hosted providers", () => {
   it.live("uses connections again: ten calls in a row have two at most", () =>
@@ -138,6 +160,42 @@ describe("HTTP client of hosted providers", () => {
       assert.notInclude(sent, key)
       yield* makeInstance(adapter, "test/model", { base_url: "http://127.0.0.1:9/v1", model: "m" })
     }))
+
+  it.live.each(["Anthropic's messages", "Google's Gemini", "OpenAI-compatible completions"] as const)(
+    "keeps the key of %s out of traces, and the ids of traces from the vendor",
+    (vendor) =>
+      Effect.gen(function*() {
+        const spans: Array<Tracer.Span> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        const { make, server } = vendors[vendor]
+        const headers: Array<string> = []
+        const seen = yield* chatServer((response, request) => {
+          headers.push(...Object.keys(request.headers))
+          response.writeHead(429).end()
+        })
+        const { baseUrl, key } = yield* server
+        for (const base_url of [baseUrl, seen.baseUrl, "http://127.0.0.1:9"]) {
+          const model = yield* make({ base_url, api_key: key, model: "m" })
+          yield* Effect.exit(Stream.runDrain(model.reply(messages))).pipe(
+            Effect.withSpan("call"),
+            Effect.withTracer(tracer),
+            // As somebody sets it who wants every header in a trace.
+            Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+          )
+        }
+        assert.lengthOf(spans.filter(({ name }) => name === "call"), 3)
+        const told = spans.map((span) => inspect([span.name, span.attributes, span.status], { depth: 12 })).join("\n")
+        assert.notInclude(told, key)
+        assert.notInclude(headers, "traceparent")
+        assert.notInclude(headers, "b3")
+      })
+  )
 
   it.live("calls a connection that is not made in time a timeout", () =>
     Effect.gen(function*() {
