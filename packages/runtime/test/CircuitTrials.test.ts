@@ -1,4 +1,4 @@
-// A half-open circuit is tried by one call at a time, which decides it for the session (I-TRIAL-ONE, I-TRIAL-ENDS).
+// Holds I-TRIAL-ONE, I-TRIAL-ENDS: a half-open circuit is tried by one call at a time, which decides it for the session.
 import { assert, describe, it } from "@effect/vitest"
 import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
