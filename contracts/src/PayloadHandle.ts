@@ -22,6 +22,8 @@ export const PayloadHandle = Schema.Struct({
     /** Whether all of it are words of the session's `barge_in.backchannel`; absent where the session has none. */
     backchannel: Schema.optionalKey(Schema.Boolean),
     duration_ms: Schema.optionalKey(Milliseconds),
+    /** Of speech: characters of its sentence that have been spoken by its end; absent where its voice does not know. */
+    spoken_chars: Schema.optionalKey(Natural),
     /** What a node found out about it, for the conditions of edges. */
     label: Schema.optionalKey(Id)
   }))

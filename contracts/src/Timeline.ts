@@ -36,11 +36,11 @@ export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatV
  *   dropped keeps no hash in its handle either.
  * - 5: evidence says at which level its turn was recorded.
  * - 6: what egress had taken just before the fence of its turn is not told once the fence is up.
- * - 7: a call is tried again after a wait, up to three times in all, and only if that fits into its turn's budgets; an
- *   interim transcript that comes after the cancel of its recogniser counts as late; what was heard follows the marks of
- *   a voice that says how far it has spoken.
+ * - 7: a call is tried again after a wait, up to three times in all, and only if that fits into its turn's budgets.
  * - 8: a half-open circuit is tried by one call at a time, which decides it for the session; a recogniser whose circuit is
  *   open is replaced by its stand-in, and no model is asked early whose circuit is not closed.
+ * - 9: what was heard of a sentence follows the marks of a voice that says how far it has spoken.
+ * - 10: an interim transcript that comes after the cancel of its recogniser counts as late.
  */
 export const behaviourFlags = {
   turnTaking: 1,
@@ -50,7 +50,9 @@ export const behaviourFlags = {
   levelInEvidence: 5,
   untoldAfterFence: 6,
   attempts: 7,
-  trials: 8
+  trials: 8,
+  marks: 9,
+  lateInterims: 10
 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.

@@ -2,7 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import * as FliteTextToSpeech from "@rspp/providers/tts/FliteTextToSpeech"
 import { ProvidersConfig } from "@rspp/providers/ProvidersConfig"
-import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import { samplesOf, TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { textToSpeechConformance } from "./conformance/TextToSpeech.ts"
 
 textToSpeechConformance({
@@ -15,7 +15,8 @@ layer(FliteTextToSpeech.layer, { excludeTestServices: true, timeout: "1 minute" 
   it.effect("gives chunks of at most 200 ms, and starts with little silence", () =>
     Effect.gen(function*() {
       const tts = yield* TextToSpeech
-      const chunks = yield* Stream.runCollect(tts.synthesise("Hello, what can I do for you today?"))
+      const speech = tts.synthesise("Hello, what can I do for you today?")
+      const chunks = yield* Stream.runCollect(Stream.map(speech, samplesOf))
       assert.isTrue(chunks.every((chunk) => chunk.length <= 3_200))
       assert.isAbove(chunks.length, 5)
       assert.isTrue(chunks[0]!.subarray(0, 100 * 16).some((sample) => Math.abs(sample) > 100))

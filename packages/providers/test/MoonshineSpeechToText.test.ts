@@ -12,7 +12,7 @@ import * as MoonshineSpeechToText from "@rspp/providers/stt/MoonshineSpeechToTex
 import * as FliteTextToSpeech from "@rspp/providers/tts/FliteTextToSpeech"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
-import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import { samplesOf, TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { audio, speechToTextConformance } from "./conformance/SpeechToText.ts"
 import { concat, noise, readRecording, tone, transcripts } from "./support/Wav.ts"
 import { wordErrors, wordsOf } from "./support/WordErrors.ts"
@@ -94,7 +94,7 @@ layer(embedded, { excludeTestServices: true, timeout: "1 minute" })("embedded sp
           if (voice.length > 0) heard += ` ${(yield* hear(concat(...voice.splice(0)))).text}`
         })
         for (const segment of [...segmenter.push(reply), segmenter.flush()]) {
-          const spoken = concat(...(yield* Stream.runCollect(tts.synthesise(segment ?? ""))))
+          const spoken = concat(...(yield* Stream.runCollect(Stream.map(tts.synthesise(segment ?? ""), samplesOf))))
           // The recogniser takes 20 s at a time.
           if (concat(...voice, spoken).length > 18 * 16_000) yield* flush
           voice.push(spoken)

@@ -227,6 +227,30 @@ describe("a provider call", () => {
       assert.isFalse(two !== undefined && "usage" in two)
     }))
 
+  it.effect("of a voice says with a chunk how far it has spoken, where the voice knows", () =>
+    Effect.gen(function*() {
+      const tts: ProviderSet["tts"][number]["synthesise"] = () =>
+        Stream.make(
+          { samples: new Int16Array(1600), spokenChars: 4.9 },
+          new Int16Array(1600),
+          // In pieces of 100 ms: it is known at the end of the last.
+          { samples: new Int16Array(4800), spokenChars: 12 },
+          { samples: new Int16Array(320), spokenChars: Number.NaN }
+        )
+      const { runner, taken } = yield* open({ tts })
+      runner.start(command("tts"))
+      yield* TestClock.adjust(1)
+      const chunks = (yield* taken).flatMap((input) => input.type === "voice_chunk" ? [input.handle] : [])
+      assert.deepStrictEqual(chunks.map(({ facts, length }) => [length, facts?.spoken_chars]), [
+        [1600, 4],
+        [1600, undefined],
+        [1600, undefined],
+        [1600, undefined],
+        [1600, 12],
+        [320, undefined]
+      ])
+    }))
+
   it.effect("that is cancelled in the step that started it ends as cancelled, once", () =>
     Effect.gen(function*() {
       const { runner, taken } = yield* open({})

@@ -65,4 +65,6 @@ export interface ScriptedReply {
   readonly chunkMs: number
   /** How long the voice takes for a chunk, as a part of its length; 0 is at once. */
   readonly factor: number
+  /** It says with each chunk how far it has spoken. */
+  readonly marks?: boolean
 }

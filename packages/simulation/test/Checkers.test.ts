@@ -45,6 +45,8 @@ const isRetry = (type: SessionCommandType) => (record: TimelineRecord): boolean 
   record.record === "command" && record.command.type === type && "timer" in record.command &&
   record.command.timer.startsWith("retry:")
 const isArmedRetry = isRetry("arm_timer")
+/** What was heard of a sentence that was cut. */
+const isPart = ({ chars_max }: { readonly chars_max?: number }): boolean => chars_max !== undefined
 /** Calls with a drawn graph. */
 const graph: SeedOptions = { graph: true }
 /** A model is told what was heard of a reply that was cut. */
@@ -293,6 +295,22 @@ const calls = {
         }
       })
     }),
+  /** A reply that was cut was spoken by a voice that says how far it has come. */
+  marked: () => {
+    const sentences = new Map<string, string>()
+    const spoken = new Set<string>()
+    return find([], [(record) => {
+      if (isInput("session_started")(record)) spoken.clear()
+      if (record.record === "input" && record.input.type === "voice_chunk") {
+        const { handle, provider_invocation_id } = record.input
+        if (handle.facts?.spoken_chars !== undefined) spoken.add(sentences.get(provider_invocation_id) ?? "")
+      }
+      if (record.record !== "command" || record.command.type !== "start_invocation") return false
+      const { conversation = [], provider_invocation_id, text } = record.command
+      if (text !== undefined) sentences.set(provider_invocation_id, text.id)
+      return conversation.some(({ parts }) => parts.some((part) => isPart(part) && spoken.has(part.handle_id)))
+    }])
+  },
   /** The store is behind: the level goes down both steps, and up again, in a call that has something to keep. */
   behind: () =>
     find(["store.behind"], [
@@ -1609,7 +1627,14 @@ const planted: Readonly<Record<string, ReadonlyArray<Plant>>> = {
   C28: [
     ["a word that was not heard", "plain", said((part) => part.chars + 1)],
     ["a reply that is forgotten", "plain", said(() => 0)],
-    ["a sentence that is remembered longer than it is", "plain", said((part) => part.chars * 100)]
+    ["a sentence that is remembered longer than it is", "plain", said((part) => part.chars * 100)],
+    ["a voice that had spoken more by then", "marked", (records) => {
+      for (const record of records) {
+        if (record.record !== "input" || record.input.type !== "voice_chunk") continue
+        const { facts } = record.input.handle
+        if (facts?.spoken_chars !== undefined) Object.assign(facts, { spoken_chars: facts.spoken_chars + 9 })
+      }
+    }]
   ],
   C29: [
     ["a late text that is asked again", "late", late("late_remapped", "late_dropped")],

@@ -3,7 +3,7 @@ import { ProvidersConfig } from "@rspp/providers/ProvidersConfig"
 import * as MoonshineDecoder from "@rspp/providers/stt/MoonshineDecoder"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import type { Message } from "@rspp/runtime/ports/LanguageModel"
-import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import { samplesOf, TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Context, Effect, Layer, Stream } from "effect"
 
 /** What stands behind protocol servers, so that words really flow: the embedded recogniser, rule agent and voice, for as long as the scope. */
@@ -17,6 +17,6 @@ export const embeddedEngines = Effect.gen(function*() {
   return {
     transcribe: (samples: Int16Array) => Effect.runPromise(decoder.final(samples)),
     reply: (messages: ReadonlyArray<Message>) => Stream.toAsyncIterable(model.reply(messages)),
-    voice: { speak: (text: string) => Stream.toAsyncIterable(voice.synthesise(text)) }
+    voice: { speak: (text: string) => Stream.toAsyncIterable(Stream.map(voice.synthesise(text), samplesOf)) }
   }
 })

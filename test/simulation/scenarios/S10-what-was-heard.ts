@@ -101,6 +101,21 @@ export const scenario: NamedScenario = {
       always: boundedByTruth
     },
     {
+      name: "a voice that says how far it has spoken: what was heard is known to the chunk, though it had not finished",
+      script: cutAfter(600),
+      call: { reply: { sentences: [12, 4], chunkMs: 100, factor: 0.9, marks: true } },
+      holds: (told) => {
+        const [part, ...others] = remembered(told)
+        if (part === undefined) return assert.fail("the sentence that was cut is remembered in part")
+        assert.deepStrictEqual(others, [])
+        const [first] = told.segments(told.turns[0])
+        const really = (first?.cancelled ?? 0) / samplesPerChar
+        assert.isAtMost(Math.abs(part.chars - really), 2, "to the character or two that a chunk of 100 ms has")
+        assert.isAtMost((part.chars_max ?? 0) - (part.chars_min ?? 0), 5)
+      },
+      always: boundedByTruth
+    },
+    {
       name: "a sentence that was heard to its end is certain, and only the one after it is not",
       script: cutAfter(900, 2),
       holds: (told) => {

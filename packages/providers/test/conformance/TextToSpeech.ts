@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import type { Layer } from "effect"
-import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import { samplesOf, TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { workSpy } from "../support/WorkSpy.ts"
 
 /** What every {@link TextToSpeech} must do. `sentence` is one that takes at least a second to say. */
@@ -21,7 +21,7 @@ export const textToSpeechConformance = <E>(options: {
     it.effect("speaks a sentence in chunks that own their buffers", () =>
       Effect.gen(function*() {
         const tts = yield* TextToSpeech
-        const chunks = yield* Stream.runCollect(tts.synthesise(options.sentence))
+        const chunks = yield* Stream.runCollect(Stream.map(tts.synthesise(options.sentence), samplesOf))
         const samples = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
         assert.isAbove(samples, 16_000)
         assert.isTrue(chunks.every((chunk) => chunk.length > 0 && chunk.buffer.byteLength === chunk.byteLength))

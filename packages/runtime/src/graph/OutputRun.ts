@@ -1,4 +1,6 @@
+import type { PayloadHandle } from "@rspp/contracts/PayloadHandle"
 import { samplesPerMs } from "../ports/AudioFrame.ts"
+import { markSpeech } from "../session/Heard.ts"
 import type { Segment } from "../turn/Turn.ts"
 import type { EdgeRun } from "./EdgeRun.ts"
 import { firstToArrive } from "./EdgeRun.ts"
@@ -38,7 +40,7 @@ export class OutputRun implements NodeRun {
       moved = true
       this.#know(item.segment)
       if (item.end === true) this.#end(item.segment)
-      else this.#send(next, item.segment, item.handle.id, item.handle.length)
+      else this.#send(next, item.segment, item.handle)
     }
     if (this.#into.some((edge) => !edge.isOver)) return moved
     this.#over = true
@@ -66,7 +68,7 @@ export class OutputRun implements NodeRun {
     if (!turn.segments.includes(segment)) turn.segments.push(segment)
   }
 
-  #send(edge: EdgeRun, segment: Segment, handleId: string, samples: number): void {
+  #send(edge: EdgeRun, segment: Segment, { facts, id, length: samples }: PayloadHandle): void {
     const { budgets, context, gateway, turn } = this.#work
     if (this.#into.length > 1) this.#sent.push({ edge, samples })
     if (turn.firstOutputMs === undefined) {
@@ -86,11 +88,12 @@ export class OutputRun implements NodeRun {
     }
     this.#sampleIndex += samples
     segment.samples += samples
+    if (facts?.spoken_chars !== undefined && context.behaves("marks")) markSpeech(segment, facts.spoken_chars)
     context.command({
       type: "enqueue_output",
       turn_id: turn.turnId,
       segment_id: segment.segmentId,
-      handle_id: handleId,
+      handle_id: id,
       authority_epoch: turn.epoch
     })
   }

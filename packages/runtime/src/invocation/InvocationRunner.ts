@@ -29,6 +29,7 @@ import { ProviderFailure } from "../ports/ProviderFailure.ts"
 import { ProviderUsage, UsageSum } from "../ports/ProviderUsage.ts"
 import { SecretScrubber } from "../ports/SecretScrubber.ts"
 import { SentenceSegmenter } from "../ports/SentenceSegmenter.ts"
+import { samplesOf } from "../ports/TextToSpeech.ts"
 import type { PayloadStore } from "../session/PayloadStore.ts"
 import { ProviderManager } from "./ProviderManager.ts"
 
@@ -314,11 +315,16 @@ const openRunner = Effect.fnUntraced(function*(
     const provider = providers.tts(command.provider_id)
     if (provider === undefined) return missing(command)
     const text = command.text === undefined ? "" : payloads.readText(command.text.id) ?? ""
-    return each(call, provider.synthesise(text), (samples) =>
-      inTurn(pieces(samples), (piece) => {
+    return each(call, provider.synthesise(text), (speech) => {
+      const parts = pieces(samplesOf(speech))
+      const mark = speech instanceof Int16Array ? undefined : markOf(speech.spokenChars)
+      const last = parts.at(-1)
+      return inTurn(parts, (piece) => {
         if (call.over) return Effect.void
-        // What comes after a cancel is told, and counted as late, but never heard: it is not kept.
-        const handle = payloads.audio(piece, call.cancelled ? undefined : command.turn_id)
+        // What comes after a cancel is told, and counted as late, but never heard: it is not kept. How far its voice has
+        // spoken is known at the end of all of it.
+        const owner = call.cancelled ? undefined : command.turn_id
+        const handle = payloads.audio(piece, owner, piece === last ? mark : undefined)
         options.onPayload(handle, piece)
         const chunk = {
           type: "voice_chunk",
@@ -327,7 +333,8 @@ const openRunner = Effect.fnUntraced(function*(
           authority_epoch: command.authority_epoch
         } as const
         return Effect.andThen(offer(call, chunk), call.gate.await)
-      }))
+      })
+    })
   }
 
   /** One output of a node: kept for whoever it goes to, unless it comes too late for anybody. */
@@ -553,6 +560,10 @@ const inTurn = <A>(items: ReadonlyArray<A>, take: (item: A) => Effect.Effect<unk
   if (only === undefined) return Effect.void
   return items.length === 1 ? take(only) : Effect.forEach(items, take, { discard: true })
 }
+
+/** A mark as it is recorded; one that is no number from 0 up is none. */
+const markOf = (spokenChars: number): number | undefined =>
+  spokenChars >= 0 && Number.isFinite(spokenChars) ? Math.floor(spokenChars) : undefined
 
 const pieces = (samples: Int16Array): ReadonlyArray<Int16Array> => {
   if (samples.length <= chunkSamples * 2) return [samples]

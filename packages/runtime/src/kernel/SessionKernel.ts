@@ -542,7 +542,9 @@ class Kernel implements KernelSession {
       invocation === undefined || invocation.cancelSentMs !== undefined ||
       (input.finality === "final" && !listening.isOpen(invocation.id))
     ) {
-      if (input.finality === "final" && this.#late(input, invocation)) {
+      const counts = input.finality === "final" ||
+        (invocation?.cancelSentMs !== undefined && this.#m.context.behaves("lateInterims"))
+      if (counts && this.#late(input, invocation)) {
         this.#propose(input.handle, undefined, input.authority_epoch, true)
       }
       return
@@ -619,7 +621,8 @@ class Kernel implements KernelSession {
     const { context, gateway } = this.#m
     const policy = context.header.session_config.late_event_policy
     if (invocation !== undefined) invocation.lateOutputs += 1
-    const remap = policy === "remap" && input.type === "transcript" && input.handle.length > 0
+    const words = input.type === "transcript" && input.finality === "final" && input.handle.length > 0
+    const remap = policy === "remap" && words
     const turnId = invocation?.turnId
     const kind = input.type === "transcript" ? "transcript" : kindOf(input)
     const edge = context.behaves("limits")

@@ -63,15 +63,20 @@ export class PayloadStore {
     }
   }
 
-  /** Keeps speech until it is taken or its owner's is dropped; without an owner it is not kept. */
-  audio(samples: Int16Array, owner: string | undefined): PayloadHandle {
+  /**
+   * Keeps speech until it is taken or its owner's is dropped; without an owner it is not kept. `spokenChars`: how much of
+   * its sentence has been spoken by its end.
+   */
+  audio(samples: Int16Array, owner: string | undefined, spokenChars?: number): PayloadHandle {
     const id = `h_${++this.#ordinal}`
     if (owner !== undefined) this.#audio.set(id, { owner, samples })
     return {
       id,
       payload_class: "audio_raw",
       length: samples.length,
-      facts: { duration_ms: Math.round(samples.length / samplesPerMs) }
+      facts: spokenChars === undefined
+        ? { duration_ms: Math.round(samples.length / samplesPerMs) }
+        : { duration_ms: Math.round(samples.length / samplesPerMs), spoken_chars: spokenChars }
     }
   }
 

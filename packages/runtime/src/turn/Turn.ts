@@ -22,6 +22,12 @@ export interface TurnIntent {
   readonly reservation?: string
 }
 
+/** How much of a sentence has been spoken after so many samples of it. */
+export interface SpeechMark {
+  readonly samples: number
+  readonly chars: number
+}
+
 /** One sentence of the reply on its way to the caller. */
 export interface Segment {
   readonly segmentId: string
@@ -36,6 +42,8 @@ export interface Segment {
   playbackEnded: boolean
   /** Samples that the caller is known to have heard. */
   heardSamples: number
+  /** Where the voice says how far it has spoken, ascending in both; absent when it does not. */
+  marks?: Array<SpeechMark>
 }
 
 /** An accepted turn, from `turn_open` to `close` and its delivery after that. */

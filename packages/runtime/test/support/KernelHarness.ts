@@ -33,6 +33,8 @@ export interface Scripted {
   /** How it ends after its results; `never` leaves it open. */
   readonly end: Outcome | "never"
   readonly retryable?: boolean
+  /** How much of its sentence has been spoken by the end of each chunk. */
+  readonly marks?: ReadonlyArray<number>
   /** What else its port says when it ends. */
   readonly says?: Partial<Pick<InputOf<"invocation_ended">, "attempts" | "retry_after_ms" | "usage">>
 }
@@ -265,10 +267,11 @@ export class KernelHarness {
     return { id, payload_class: "text_raw", length, ...(facts === undefined ? {} : { facts }) }
   }
 
-  voice(samples: number): PayloadHandle {
+  voice(samples: number, spoken_chars?: number): PayloadHandle {
     const id = `voice_${++this.#handles}`
     this.#lengths.set(id, samples)
-    return { id, payload_class: "audio_raw", length: samples }
+    const facts = spoken_chars === undefined ? {} : { facts: { spoken_chars } }
+    return { id, payload_class: "audio_raw", length: samples, ...facts }
   }
 
   /** Virtual time goes on; everything that is due on the way happens, in order. */
@@ -562,13 +565,17 @@ export class KernelHarness {
       : this.#options.tts?.(command, call) ?? speech(500)
     const about = { provider_invocation_id: id, authority_epoch: command.authority_epoch } as const
     let at = script.firstMs
-    for (const amount of script.results) {
+    for (const [index, amount] of script.results.entries()) {
       if (command.modality === "llm") {
         this.#answerSoon({ type: "text_delta", ...about, handle: this.text(amount) }, at, id)
         if (command.emits === undefined) {
           this.#answerSoon({ type: "segment", ...about, handle: this.text(amount) }, at, id)
         }
-      } else this.#answerSoon({ type: "voice_chunk", ...about, handle: this.voice(amount) }, at, id)
+      } else {this.#answerSoon(
+          { type: "voice_chunk", ...about, handle: this.voice(amount, script.marks?.[index]) },
+          at,
+          id
+        )}
       at += script.stepMs
     }
     if (script.end !== "never") {

@@ -28,6 +28,9 @@ interface Step {
 
 const yields = new Set<SessionInput["type"]>(["text_delta", "segment", "voice_chunk", "node_item"])
 
+/** The recording's behaviour flag since which an interim transcript after a cancel counts as late. */
+const lateInterims = 10
+
 export const lossHasNotice: Checker = {
   id: "C07",
   holds: ["I-EDGE-BOUND"],
@@ -35,6 +38,7 @@ export const lossHasNotice: Checker = {
     "Every loss has a notice: lost frames, dropped sentences and chunks, results that came too late or of another epoch; and the counts agree.",
   check: (header, records) => {
     const findings = new Findings("C07", records)
+    const countsInterims = header.behaviour_flags.includes(lateInterims)
     const calls = new Map<string, Call>()
     /** Turns that take nothing any more: fenced or at their end. */
     const ended = new Set<string>()
@@ -76,7 +80,8 @@ export const lossHasNotice: Checker = {
       const call = calls.get(input.provider_invocation_id)
       const lost = call === undefined || call.cancelled || (call.turn !== undefined && ended.has(call.turn))
       if (yields.has(input.type)) return lost
-      if (input.type !== "transcript" || input.finality !== "final") return false
+      if (input.type !== "transcript") return false
+      if (input.finality !== "final") return countsInterims && call?.cancelled === true
       return call === undefined || call.cancelled || call.marked
     }
 

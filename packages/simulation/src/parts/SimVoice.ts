@@ -2,6 +2,7 @@ import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { reportUsage } from "@rspp/runtime/ports/ProviderUsage"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import type { Speech } from "@rspp/runtime/ports/TextToSpeech"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { draw } from "../Latency.ts"
@@ -28,9 +29,14 @@ export const voice = (call: SimCall, provider_id: string): TextToSpeech["Service
       const chunkMs = scenario.reply?.chunkMs ?? stream.pick([20, 40, 100, 100, 200, 2000])
       const factor = scenario.reply?.factor ?? stream.between(10, 50) / 100
       const firstMs = draw(scenario.latencies.tts.firstMs, stream) + own.slowMs
+      /** Some vendors give the times of words. */
+      const marks = scenario.script === undefined
+        ? streams.of("provider/tts/marks").chance(0.5)
+        : scenario.reply?.marks === true
+      let spokenMs = 0
       let leftMs = own.empty ? 0 : Math.max(60, text.length * msPerCharacter)
       let given = 0
-      const next = Effect.suspend((): Effect.Effect<ReadonlyArray<Int16Array>, ProviderFailure> => {
+      const next = Effect.suspend((): Effect.Effect<ReadonlyArray<Speech>, ProviderFailure> => {
         if (given === 0 && own.fails !== undefined) return Effect.andThen(Effect.sleep(30), own.fails)
         if (own.truncated !== undefined && given >= own.truncated.after) {
           leftMs = 0
@@ -40,8 +46,11 @@ export const voice = (call: SimCall, provider_id: string): TextToSpeech["Service
         const stallMs = own.stall !== undefined && given === own.stall.after ? own.stall.ms : 0
         const ms = Math.min(chunkMs, leftMs)
         leftMs -= ms
+        spokenMs += ms
         given++
-        const chunks = ms <= 0 ? [] : [new Int16Array(Math.round(ms * samplesPerMs)).fill(sound)]
+        const samples = new Int16Array(Math.round(ms * samplesPerMs)).fill(sound)
+        const spokenChars = Math.floor(spokenMs / msPerCharacter)
+        const chunks: ReadonlyArray<Speech> = ms <= 0 ? [] : [marks ? { samples, spokenChars } : samples]
         const spoken = waitMs + stallMs <= 0
           ? Effect.succeed(chunks)
           : Effect.as(Effect.sleep(waitMs + stallMs), chunks)

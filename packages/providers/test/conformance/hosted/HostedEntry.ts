@@ -1,5 +1,6 @@
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import type { RecognitionInput } from "@rspp/runtime/ports/SpeechToText"
+import { samplesOf } from "@rspp/runtime/ports/TextToSpeech"
 import { Effect, Scope, Stream } from "effect"
 import type { Adapter, HostedModality, HostedPorts, HostedSettings } from "@rspp/providers/Adapter"
 import type { GivenSettings } from "@rspp/providers/hosted/Instance"
@@ -48,7 +49,8 @@ const calls: { readonly [M in HostedModality]: (port: HostedPorts[M]) => Call } 
       port.reply([{ role: "system", text: "Be brief." }, { role: "user", text: words }]),
       (text): Output => ({ text })
     ),
-  tts: (port) => (words = sentence) => Stream.map(port.synthesise(words), (samples): Output => ({ samples }))
+  tts: (port) => (words = sentence) =>
+    Stream.map(port.synthesise(words), (speech): Output => ({ samples: samplesOf(speech) }))
 }
 
 /** An entry of the table. `server` answers with what `answer` says, where the answer is words. */
