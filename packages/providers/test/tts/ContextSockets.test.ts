@@ -5,6 +5,7 @@ import { makeInstance } from "@rspp/providers/hosted/Instance"
 import { adapter as cartesia } from "@rspp/providers/tts/CartesiaTextToSpeech"
 import { adapter as elevenLabs } from "@rspp/providers/tts/ElevenLabsWebSocket"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import { samplesOf } from "@rspp/runtime/ports/TextToSpeech"
 import { cartesiaServer } from "../servers/CartesiaServer.ts"
 import { elevenLabsServer, maxContexts } from "../servers/ElevenLabsServer.ts"
 import type { ProtocolServer } from "../servers/ProtocolServer.ts"
@@ -13,7 +14,7 @@ import { toneMsPerCharacter } from "../servers/SpeechHost.ts"
 const sentence = "The train to the harbour leaves at ten past four from platform nine."
 
 /** Samples that the server's tone has for a text. */
-const samplesOf = (text: string) => text.length * toneMsPerCharacter * 16
+const toneSamples = (text: string) => text.length * toneMsPerCharacter * 16
 
 const until = (what: string, condition: () => boolean) =>
   Effect.gen(function*() {
@@ -34,7 +35,7 @@ type Voice = Effect.Success<ReturnType<typeof voices.cartesia>>
 
 /** How many samples a call gives. */
 const spoken = ({ synthesise }: Voice, text = sentence) =>
-  Stream.runFold(synthesise(text), () => 0, (sum, samples) => sum + samples.length)
+  Stream.runFold(synthesise(text), () => 0, (sum, samples) => sum + samplesOf(samples).length)
 
 const failureOf = <A>(exit: Exit.Exit<A, ProviderFailure>) =>
   Exit.isFailure(exit) ? Cause.squash(exit.cause) as ProviderFailure : undefined
@@ -46,7 +47,7 @@ describe("calls over shared connections", () => {
       const voice = yield* voices.cartesia(server)
       const texts = Array.from({ length: 8 }, (_, index) => "word ".repeat(index + 1).trim())
       const given = yield* Effect.all(texts.map((text) => spoken(voice, text)), { concurrency: "unbounded" })
-      assert.deepStrictEqual(given, texts.map((text) => samplesOf(text)))
+      assert.deepStrictEqual(given, texts.map((text) => toneSamples(text)))
       assert.strictEqual(server.openSockets(), 1)
     }))
 
@@ -57,7 +58,7 @@ describe("calls over shared connections", () => {
       const given = yield* Effect.all(Array.from({ length: 4 * maxContexts }, () => spoken(voice)), {
         concurrency: "unbounded"
       })
-      assert.deepStrictEqual(new Set(given), new Set([samplesOf(sentence)]))
+      assert.deepStrictEqual(new Set(given), new Set([toneSamples(sentence)]))
       assert.strictEqual(server.openSockets(), 1)
     }))
 
@@ -79,7 +80,7 @@ describe("calls over shared connections", () => {
       const failure = failureOf(yield* Effect.exit(spoken(voice)))
       assert.deepInclude({ ...failure }, { outcome_class: "overload", retryable: true })
       yield* Effect.forEach(stuck, Fiber.interrupt)
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
     }))
 
   it.live("an interrupted call is cancelled at the vendor; the others on its connection go on", () =>
@@ -93,7 +94,7 @@ describe("calls over shared connections", () => {
       yield* until("the cancel", () => server.calls[1]?.ended === "aborted")
       const messages = server.calls[1]?.request as ReadonlyArray<Record<string, unknown>>
       assert.deepStrictEqual(messages[1], { context_id: messages[0]?.["context_id"], cancel: true })
-      assert.strictEqual(yield* Fiber.join(other), samplesOf("word ".repeat(20).trim()))
+      assert.strictEqual(yield* Fiber.join(other), toneSamples("word ".repeat(20).trim()))
       assert.strictEqual(server.openSockets(), 1)
     }))
 
@@ -105,7 +106,7 @@ describe("calls over shared connections", () => {
         assert.strictEqual((yield* Stream.runHead(voice.synthesise(sentence)))._tag, "Some")
         assert.isAtMost(server.openSockets(), 2)
       }
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
       const messages = server.calls[0]?.request as ReadonlyArray<Record<string, unknown>>
       assert.deepStrictEqual(messages.map((message) => Object.keys(message)), [
         ["text", "context_id"],
@@ -124,7 +125,7 @@ describe("calls over shared connections", () => {
         server.next({ kind: "late_chunk" })
         assert.strictEqual((yield* Stream.runHead(voice.synthesise(long)))._tag, "Some")
       }
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
       yield* until("one connection is left", () => server.openSockets() === 1)
       assert.deepStrictEqual(server.calls.map(({ ended }) => ended), [
         ...Array.from({ length: maxContexts }, () => "aborted" as const),
@@ -143,7 +144,7 @@ describe("calls over shared connections", () => {
       for (const exit of exits) {
         assert.deepInclude({ ...failureOf(exit) }, { outcome_class: "infrastructure_failure", retryable: true })
       }
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
       yield* until("one connection", () => server.openSockets() === 1)
     }))
 
@@ -170,7 +171,7 @@ describe("calls over shared connections", () => {
       yield* until("the connection", () => server.calls.length === 1)
       yield* Fiber.interrupt(call)
       yield* until("no connection", () => server.openSockets() === 0)
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
     }))
 
   it.live("a connection that nobody uses is closed after its time, and opened again when it is needed", () =>
@@ -179,7 +180,7 @@ describe("calls over shared connections", () => {
       const voice = yield* voices.cartesia(server, { idle_ms: 100 })
       yield* spoken(voice)
       yield* until("it is closed", () => server.openSockets() === 0)
-      assert.strictEqual(yield* spoken(voice), samplesOf(sentence))
+      assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
     }))
 
   it.live("nothing is left when the scope closes, whatever is under way", () =>
