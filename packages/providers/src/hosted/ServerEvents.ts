@@ -77,7 +77,7 @@ export const answerTo = (
   )
 
 /** The beginning of a refusal's body, as far as it comes in time; empty where it does not. */
-const beginningOf = (response: HttpClientResponse): Effect.Effect<string> =>
+export const beginningOf = (response: HttpClientResponse): Effect.Effect<string> =>
   measured(
     response.stream.pipe(
       Stream.decodeText(),

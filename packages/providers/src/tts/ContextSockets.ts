@@ -126,8 +126,9 @@ export const makeContextSockets = <A>(
     let dropped = 0
 
     const slotFree = (): void => {
-      for (const waiter of waiting) Deferred.doneUnsafe(waiter, Effect.void)
+      const waiters = [...waiting]
       waiting.clear()
+      for (const waiter of waiters) Deferred.doneUnsafe(waiter, Effect.void)
     }
 
     /** Hands a message to its call; gives the failure that ends the connection, if it does. */

@@ -85,6 +85,7 @@ export const adapter = adapterOf({
             request: request(said),
             failures,
             headMs: settings.first_result_ms,
+            connectMs: settings.connect_ms,
             stallMs: settings.stall_ms,
             type: /json|event-stream/iu
           })

@@ -11,6 +11,7 @@ import { hedgeSetting } from "../hosted/Hedge.ts"
 import { byDefault, hostedSettings, number, text, withoutSlash } from "../hosted/Settings.ts"
 import { resamplers } from "../internal/SpeechResampler.ts"
 import { speechBody } from "./SpeechResponse.ts"
+import { objectOf, parseObject, textOf } from "./VendorJson.ts"
 import { voiceCall } from "./VoiceCall.ts"
 import type { VoicePiece } from "./VoiceCall.ts"
 
@@ -70,11 +71,12 @@ export const adapter = adapterOf({
     model: "RSPP_TTS_MODEL",
     voice: "RSPP_TTS_VOICE"
   },
-  required: [],
+  required: ["base_url"],
   make: (provider_id, settings) =>
     Effect.gen(function*() {
       const client = HttpClient.withScope(yield* HttpClient.HttpClient)
       const failures = failuresOf(provider_id, "the speech server")
+      const noCredit = failures.of("blocked", false, "the speech server's account has no credit")
       const url = `${withoutSlash(settings.base_url)}/audio/speech`
       const isWanted = settings.sample_rate === wantedRate
       const resampler = isWanted ? undefined : yield* resamplers(settings.sample_rate, wantedRate)
@@ -101,8 +103,13 @@ export const adapter = adapterOf({
                 request: request(said),
                 failures,
                 headMs: settings.first_result_ms,
+                connectMs: settings.connect_ms,
                 stallMs: settings.stall_ms,
-                type: rawSound
+                type: rawSound,
+                refused: (body) =>
+                  textOf(objectOf(parseObject(body)?.["error"])?.["code"]) === "insufficient_quota"
+                    ? noCredit
+                    : undefined
               }),
               (bytes): VoicePiece => {
                 const samples = pcm.read(bytes)

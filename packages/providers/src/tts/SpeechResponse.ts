@@ -7,7 +7,7 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import * as Stream from "effect/Stream"
 import type { Failures } from "../hosted/Failures.ts"
-import { answerTo, refusalOf } from "../hosted/ServerEvents.ts"
+import { answerTo, beginningOf, refusalOf } from "../hosted/ServerEvents.ts"
 
 /** Longest line of an answer in lines, in characters: two minutes of sound in base64 are less. */
 export const maxLineChars = 4 * 1024 * 1024
@@ -18,10 +18,14 @@ export interface SpeechResponseOptions {
   readonly failures: Failures
   /** How long the head of the answer may take, ms. */
   readonly headMs: number
+  /** How long a connection may take, ms, for the failure that says so; it is the client that keeps to it. */
+  readonly connectMs: number
   /** The longest silence in the middle of it, ms. */
   readonly stallMs: number
   /** What its media type must be, if it names one. */
   readonly type: RegExp
+  /** What a refusal means to a vendor that says more in its body than in its status; undefined leaves it to the status. */
+  readonly refused?: (body: string) => ProviderFailure | undefined
 }
 
 /**
@@ -31,11 +35,15 @@ export interface SpeechResponseOptions {
  * `stallMs`, and when the connection breaks.
  */
 export const speechBody = (options: SpeechResponseOptions): Stream.Stream<Uint8Array, ProviderFailure> => {
-  const { failures, stallMs, type } = options
+  const { failures, refused, stallMs, type, ...asked } = options
   return Stream.unwrap(
-    Effect.flatMap(answerTo(options), (response) => {
+    Effect.flatMap(answerTo({ failures, ...asked }), (response) => {
       const refusal = refusalOf(response, failures, type)
-      if (refusal !== undefined) return Effect.fail(refusal)
+      if (refusal !== undefined) {
+        return refused === undefined || response.status < 400
+          ? Effect.fail(refusal)
+          : Effect.flatMap(beginningOf(response), (said) => Effect.fail(refused(said) ?? refusal))
+      }
       const body = Stream.mapError(response.stream, () => failures.broken)
       return Effect.succeed(
         Stream.transformPull(body, (pull) =>

@@ -1,6 +1,7 @@
 import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { ProviderUsage } from "@rspp/runtime/ports/ProviderUsage"
+import type { Speech } from "@rspp/runtime/ports/TextToSpeech"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Failures } from "../hosted/Failures.ts"
@@ -24,7 +25,8 @@ export interface VoicePiece {
 const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
 
 /** What the port gives for a piece. */
-const toPort = ({ samples }: VoicePiece): Int16Array => samples
+const toPort = ({ saidChars, samples }: VoicePiece): Speech =>
+  saidChars === undefined ? samples : { samples, spokenChars: saidChars }
 
 /**
  * One call of `synthesise`: nothing for a text without words, `blocked` for one that is too long, else what `ask` gives,
@@ -36,7 +38,7 @@ export const voiceCall = (
   failures: Failures,
   ask: (text: string) => Stream.Stream<VoicePiece, ProviderFailure>,
   hedgeAfterMs?: number
-): Stream.Stream<Int16Array, ProviderFailure> => {
+): Stream.Stream<Speech, ProviderFailure> => {
   if (!hasWords(text)) return Stream.empty
   if (text.length > maxTextChars) {
     return Stream.fail(

@@ -179,7 +179,8 @@ export const cartesiaServer = (
           call.end("faulted")
           return void socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n${portal}`)
         }
-        return void socket.on("close", () => call.end("aborted"))
+        // Nobody reads it otherwise, and so nobody would see that the client leaves.
+        return void socket.on("close", () => call.end("aborted")).on("end", () => socket.destroy()).resume()
       }
       if (url.pathname !== "/tts/websocket") return refuseUpgrade(socket, refusal(404))
       const given = request.headers.authorization?.replace(/^Bearer /u, "") ?? request.headers["x-api-key"] ??

@@ -307,7 +307,8 @@ export const elevenLabsServer = (
           call.end("faulted")
           return void socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n${portal}`)
         }
-        return void socket.on("close", () => call.end("aborted"))
+        // Nobody reads it otherwise, and so nobody would see that the client leaves.
+        return void socket.on("close", () => call.end("aborted")).on("end", () => socket.destroy()).resume()
       }
       if (voicePath.exec(url.pathname)?.[2] !== "multi-stream-input") return refuseUpgrade(socket, refusal(404))
       if (request.headers["xi-api-key"] !== key) return refuseUpgrade(socket, refusal(401))
