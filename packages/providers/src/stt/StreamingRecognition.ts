@@ -316,6 +316,7 @@ const utterance = Effect.fnUntraced(function*(
       yield* goodbye(line)
     }
     if (line !== undefined) yield* leaveLine(line)
+    tellUsage()
     yield* Queue.end(results)
   }).pipe(fails)
 })
