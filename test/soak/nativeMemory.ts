@@ -1,33 +1,29 @@
-// What LiveKit's native client keeps of a room that was joined and left, without any of RSPP's code.
+// What LiveKit's native client keeps of a room that was joined and left, without the rest of RSPP.
 //
 //   node --expose-gc test/soak/nativeMemory.ts [--rooms N]
-import {
-  AudioFrame,
-  AudioSource,
-  dispose,
-  LocalAudioTrack,
-  Room,
-  TrackPublishOptions,
-  TrackSource
-} from "@livekit/rtc-node"
+//
+// Says what the last two thirds of the rooms kept: what is needed once has been taken by then.
+import { AudioFrame, AudioSource, dispose, LocalAudioTrack, TrackPublishOptions, TrackSource } from "@livekit/rtc-node"
+import { NativeRoom } from "@rspp/transports/livekit/NativeRoom"
 import { liveKitServer } from "@rspp/transports/test/support/LiveKitServer"
 import { AccessToken } from "livekit-server-sdk"
 import { optionsOf } from "../support/Options.ts"
 
-const { whole } = optionsOf({ rooms: { type: "string", default: "100" } })
+const { whole } = optionsOf({ rooms: { type: "string", default: "300" } })
 const server = await liveKitServer()
 if ("missing" in server) {
   console.error(`not run: ${server.missing}`)
   process.exit(68)
 }
-const residentMb = (): number => {
+const memory = () => {
   globalThis.gc?.()
-  return Math.round(process.memoryUsage().rss / 1e6)
+  const { heapTotal, rss } = process.memoryUsage()
+  return { resident: rss / 1e6, heap: heapTotal / 1e6 }
 }
 const joinAndLeave = async (name: string): Promise<void> => {
   const token = new AccessToken(server.apiKey, server.apiSecret, { identity: "somebody" })
   token.addGrant({ roomJoin: true, room: name })
-  const room = new Room()
+  const room = new NativeRoom()
   await room.connect(server.url, await token.toJwt(), { autoSubscribe: true, dynacast: false })
   const source = new AudioSource(16_000, 1, 100)
   const track = LocalAudioTrack.createAudioTrack("microphone", source)
@@ -36,13 +32,19 @@ const joinAndLeave = async (name: string): Promise<void> => {
   for (let i = 0; i < 5; i++) await source.captureFrame(new AudioFrame(new Int16Array(320), 16_000, 1, 320))
   await track.close()
   await room.disconnect()
+  room.close()
 }
-const rooms = whole("rooms")
-// What the first ones need is needed once.
-for (let i = 0; i < 30; i++) await joinAndLeave(`first-${i}`)
-const before = residentMb()
-for (let i = 0; i < rooms; i++) await joinAndLeave(`room-${i}`)
-const after = residentMb()
-console.log(`${rooms} rooms: ${before} to ${after} MB resident, ${((after - before) / rooms).toFixed(2)} MB a room`)
+const third = Math.ceil(whole("rooms") / 3)
+const seen = [memory()]
+for (let i = 0; i < 3 * third; i++) {
+  await joinAndLeave(`room-${i}`)
+  if ((i + 1) % third === 0) seen.push(memory())
+}
+const [, from, , to] = seen
+if (from !== undefined && to !== undefined) {
+  const list = seen.map(({ heap, resident }) => `${Math.round(resident)} (${Math.round(heap)})`).join(", ")
+  console.log(`${third} rooms at a time, MB resident (of that the heap of V8): ${list}`)
+  console.log(`${((to.resident - from.resident) / (2 * third)).toFixed(3)} MB a room`)
+}
 await dispose()
 await server.stop()

@@ -355,12 +355,23 @@ export const placement = group("placement", "Places that run sessions").pipe(
 export const provider = group("provider", "What runtimes have seen of providers").pipe(
   Command.withSubcommands([
     Command.make("health", { ...server }, ask((client) => client.providerHealth)).pipe(
-      Command.withDescription("Show the circuit of each provider that was reported in the last minute")
+      Command.withDescription(
+        "Show each provider that was reported in the last minute: its circuit, error rate and first-result latencies"
+      )
     ),
     Command.make("report", {
       provider: named("PROVIDER", "The id of a provider"),
       succeeded: Flag.Int("succeeded").pipe(Flag.withDefault(0), Flag.withDescription("Calls that went well")),
       failed: Flag.Int("failed").pipe(Flag.withDefault(0), Flag.withDescription("Calls that did not")),
+      slow: Flag.Int("slow").pipe(
+        Flag.withDefault(0),
+        Flag.withDescription("Calls that went well and took more than three quarters of the first-result cap")
+      ),
+      firstResults: Flag.Int("first-result").pipe(
+        Flag.withMetavar("MS"),
+        Flag.withDescription("Time to the first result of a call that went well; repeatable"),
+        Flag.atLeast(0)
+      ),
       ...server
     }, ask((client) => client.reportProvider)).pipe(
       Command.withDescription("Report calls of a provider, as a runtime does")

@@ -10,11 +10,10 @@ import { runtimeReports } from "./RuntimeReports.ts"
 import { sharedSnapshots } from "./SnapshotAddress.ts"
 
 /** What a session in a room is composed of that depends on which session it is. */
-export type RoomSession =
-  & Pick<
-    CompositionOptions,
-    "spec" | "snapshots" | "follower" | "reports" | "ready" | "tenant_id"
-  >
+export type RoomSession = Pick<
+  CompositionOptions,
+  "spec" | "snapshots" | "follower" | "reports" | "ready" | "tenant_id"
+>
 
 /** Sessions of a worker, by their ids. */
 export interface RoomSessions {

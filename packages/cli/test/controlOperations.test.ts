@@ -324,11 +324,37 @@ describe("a control plane with a rate", () => {
     })
     expect((await as(url, owner, "provider", "health")).stdout).toBe("no provider was reported in the last minute\n")
     expect((await as(url, owner, "provider", "report", "whisper", "--failed", "20")).code).toBe(69)
-    const report = await as(url, runtime, "provider", "report", "whisper", "--failed", "20")
-    expect([report.code, report.stderr]).toEqual([0, ""])
-    expect((await as(url, owner, "provider", "health")).stdout).toBe("whisper  open\n")
+    const first = [
+      "--succeeded",
+      "3",
+      "--slow",
+      "1",
+      "--first-result",
+      "40",
+      "--first-result",
+      "60",
+      "--first-result",
+      "900"
+    ]
+    for (const counts of [["--failed", "20"], first]) {
+      const report = await as(url, runtime, "provider", "report", "whisper", ...counts)
+      expect([report.code, report.stderr]).toEqual([0, ""])
+    }
+    expect((await as(url, owner, "provider", "health")).stdout).toBe(
+      "whisper  open (too many calls fail)  23 calls, 87.0 % failed, 1 slow  first result 75 ms p50, 962 ms p95\n"
+    )
     expect(json((await as(url, owner, "provider", "health", "--json")).stdout)).toEqual({
-      providers: { whisper: "open" }
+      providers: { whisper: "open" },
+      windows: {
+        whisper: {
+          succeeded: 3,
+          failed: 20,
+          slow: 1,
+          error_rate: 0.87,
+          first_result_ms: { p50: 75, p95: 962 },
+          because: "failures"
+        }
+      }
     })
   }, 60_000)
 

@@ -101,8 +101,15 @@ describe("rspp run --control-plane", () => {
     // the call is over, and so is the session: it takes no room of the tenant's any more
     expect(await ok(owner, "session", "get", session)).toMatchObject({ ended_ms: expect.any(Number) as number })
     const answer = await fetch(`${url}/v1/provider-health`, { headers: { authorization: `Bearer ${runtime}` } })
+    const window = expect.objectContaining({
+      succeeded: expect.any(Number) as number,
+      failed: 0,
+      error_rate: 0,
+      first_result_ms: { p50: expect.any(Number) as number, p95: expect.any(Number) as number }
+    }) as object
     expect(await answer.json()).toEqual({
-      providers: { "embedded/flite": "closed", "embedded/moonshine": "closed", "embedded/rules": "closed" }
+      providers: { "embedded/flite": "closed", "embedded/moonshine": "closed", "embedded/rules": "closed" },
+      windows: { "embedded/flite": window, "embedded/moonshine": window, "embedded/rules": window }
     })
     const rows = new DatabaseSync(join(cwd, "control.sqlite"), { readOnly: true })
     const placed = rows.prepare("SELECT tenant_id, placement_id FROM rspp_placements").all()

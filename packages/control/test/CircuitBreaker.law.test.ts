@@ -2,7 +2,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import type { Breaker, CircuitState, HealthOptions, ProviderCalls } from "../src/CircuitBreaker.ts"
-import { asked, bucketMs, defaultHealthOptions, heard, isLeft, newBreaker, stateOf, windowOf } from "../src/CircuitBreaker.ts"
+import {
+  asked,
+  bucketMs,
+  defaultHealthOptions,
+  heard,
+  isLeft,
+  newBreaker,
+  stateOf,
+  windowOf
+} from "../src/CircuitBreaker.ts"
 import { judgedCall } from "../src/JudgedCall.ts"
 import { addLatencies, latencyBoundsMs, latencyOf, latencySpans, quantileMs } from "../src/LatencyHistogram.ts"
 import { boundProviders, maxBreakers, ProviderWindows } from "../src/ProviderWindows.ts"
@@ -57,7 +66,9 @@ describe("a provider's circuit", () => {
 
   it("is decided by nothing that says nothing of the provider", () => {
     assert.deepStrictEqual(after([[start + 20_000, calls(0, 0)]], opened), opened)
-    for (const outcome of ["cancelled", "blocked"] as const) assert.isUndefined(judgedCall(callFacts("a", outcome), 4000))
+    for (const outcome of ["cancelled", "blocked"] as const) {
+      assert.isUndefined(judgedCall(callFacts("a", outcome), 4000))
+    }
   })
 
   it("stays half-open until somebody has tried: a provider that is down for an hour never closes by itself", () => {
@@ -142,7 +153,9 @@ const brokenBy = (
         if (now - lastFailure < of.coolDownMs) broken.push("B2: tried within the cool-down")
         const other = trial !== undefined && trial.session !== event.session
         if (other && now < (trial?.fromMs ?? 0) + of.trialMs + of.settleMs) broken.push("B4: two sessions try at once")
-        if (trial === undefined || other || now >= trial.fromMs + of.trialMs) trial = { session: event.session, fromMs: now }
+        if (trial === undefined || other || now >= trial.fromMs + of.trialMs) {
+          trial = { session: event.session, fromMs: now }
+        }
       }
       if (before === "closed" && state !== "closed") broken.push("asking opened it")
     }
@@ -164,18 +177,22 @@ describe("the laws of circuits", () => {
       heard: (breaker, report, now) => heard(breaker, report, now, { ...options, minCalls: 1 })
     }],
     ["closes by a success that comes early", "B2", history(failures, { afterMs: 5000, kind: "report", succeeded: 1 }), {
-      heard: (breaker, report, now) =>
-        report.succeeded > 0 ? newBreaker : heard(breaker, report, now)
+      heard: (breaker, report, now) => report.succeeded > 0 ? newBreaker : heard(breaker, report, now)
     }],
     ["is tried before it has cooled down", "B2", history(failures, { afterMs: 15_000 }), {
       asked: (circuit, session, now) => asked(circuit, session, now, { ...options, coolDownMs: 10_000 })
     }],
-    ["keeps its old window when it closes", "B3", history(failures, { afterMs: 20_000, kind: "report", succeeded: 1 }), {
-      heard: (breaker, report, now) => ({
-        circuit: heard(breaker, report, now).circuit,
-        buckets: [...breaker.buckets, { bucket_ms: now - now % bucketMs, ...report }]
-      })
-    }],
+    [
+      "keeps its old window when it closes",
+      "B3",
+      history(failures, { afterMs: 20_000, kind: "report", succeeded: 1 }),
+      {
+        heard: (breaker, report, now) => ({
+          circuit: heard(breaker, report, now).circuit,
+          buckets: [...breaker.buckets, { bucket_ms: now - now % bucketMs, ...report }]
+        })
+      }
+    ],
     ["is tried by whoever asks", "B4", history(failures, { afterMs: 20_000 }, { session: "b" }), {
       asked: (circuit, _session, now) => ({ circuit, state: stateOf(circuit, now) })
     }],

@@ -115,6 +115,10 @@ describe("a reporter of provider calls", () => {
         Layer.provide(FetchHttpClient.layer),
         Layer.provide(Layer.succeed(FetchHttpClient.Fetch, () => new Promise<Response>(() => {})))
       )
-      yield* Effect.provide(Effect.map(ProviderReporter, ({ saw }) => saw(callFacts("llm/a", "success"), 4000)), layer, { local: true })
+      yield* Effect.provide(
+        Effect.map(ProviderReporter, ({ saw }) => saw(callFacts("llm/a", "success"), 4000)),
+        layer,
+        { local: true }
+      )
     }))
 })

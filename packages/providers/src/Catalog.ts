@@ -131,9 +131,13 @@ const known = <M extends HostedModality, S extends HostedSettings>(
 
 /** Every adapter for a hosted service: a new one is a line here. */
 export const adapters = [
+  known("stt", "deepgram/streaming", () => import("./stt/DeepgramSpeechToText.ts")),
+  known("stt", "assemblyai/streaming", () => import("./stt/AssemblyAiSpeechToText.ts")),
+  known("stt", "openai/transcriptions", () => import("./stt/OpenAiTranscriptions.ts")),
   known("llm", "openai/compatible", () => import("./llm/OpenAiCompatibleLanguageModel.ts")),
   known("llm", "anthropic/messages", () => import("./llm/AnthropicLanguageModel.ts")),
-  known("llm", "google/gemini", () => import("./llm/GeminiLanguageModel.ts"))
+  known("llm", "google/gemini", () => import("./llm/GeminiLanguageModel.ts")),
+  known("tts", "cartesia/websocket", () => import("./tts/CartesiaTextToSpeech.ts"))
 ] as const
 
 type KnownAdapter = Known<"stt"> | Known<"llm"> | Known<"tts">

@@ -3,11 +3,15 @@ import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Stream } from "effec
 import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
 import { find } from "@rspp/providers/Catalog"
+import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import { layerOf, makeInstance } from "@rspp/providers/hosted/Instance"
 import { adapter } from "@rspp/providers/llm/OpenAiCompatibleLanguageModel"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import type { Message } from "@rspp/runtime/ports/LanguageModel"
+import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { languageModelConformance } from "./conformance/LanguageModel.ts"
+import { openAiServer } from "./servers/OpenAiServer.ts"
+import { asked, askedOver, refused, streamed } from "./support/AskedModel.ts"
 import { chatServer, event } from "./support/ChatServer.ts"
 import { workSpy } from "./support/WorkSpy.ts"
 
@@ -37,12 +41,6 @@ const replyOf = (answer: (response: ServerResponse) => void) =>
     }
     return { pieces, failure: failure as { outcome_class?: string; retryable?: boolean } | undefined, server }
   }).pipe(Effect.scoped)
-
-const streamed = (...parts: ReadonlyArray<string>) => (response: ServerResponse): void => {
-  response.writeHead(200, { "content-type": "text/event-stream" })
-  parts.forEach((part) => response.write(part))
-  response.end()
-}
 
 languageModelConformance({
   name: "an OpenAI-compatible server",
@@ -76,6 +74,7 @@ describe("OpenAI-compatible language model", () => {
         body: {
           model: "test-model",
           stream: true,
+          stream_options: { include_usage: true },
           messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Hello." }]
         }
       }])
@@ -185,6 +184,106 @@ describe("OpenAI-compatible language model", () => {
       const model = yield* makeInstance(adapter, adapter.adapter, given("http://127.0.0.1:9/v1"))
       const error = yield* Effect.flip(Stream.runDrain(model.reply(messages)))
       assert.deepInclude(error, { outcome_class: "infrastructure_failure", retryable: true })
+    }))
+
+  it.live("tells what a call used, whether in an event of its own or with the end, and does without", () =>
+    Effect.gen(function*() {
+      const usage = (value: object | null, choices: ReadonlyArray<unknown> | null = []) =>
+        `data: ${JSON.stringify({ choices, usage: value })}\n\n`
+      const tokens = { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
+      const done = "data: [DONE]\n\n"
+      const all = { input_tokens: 12, output_tokens: 3 }
+      const cases: ReadonlyArray<readonly [ReadonlyArray<string>, object | undefined]> = [
+        [[event("Hi"), event("", "stop"), usage(tokens), done], all],
+        [[event("Hi"), event("", "stop"), usage(tokens, null), done], all],
+        [
+          [usage(null, [{ delta: { content: "Hi" } }]), usage(tokens, [{ delta: {}, finish_reason: "stop" }]), done],
+          all
+        ],
+        [[event("Hi"), usage({ prompt_tokens: 12, completion_tokens: 1 }), event("", "stop"), usage(tokens)], all],
+        [[event("Hi"), event("", "stop"), done], undefined]
+      ]
+      for (const [events, used] of cases) {
+        const call = yield* askedOver(adapter, streamed(...events), { base: "/v1", given: { model: "test-model" } })
+        assert.isUndefined(call.failure)
+        assert.deepStrictEqual([call.pieces, call.used], [["Hi"], used])
+      }
+      const server = yield* openAiServer({ sendsUsage: false })
+      const model = yield* makeInstance(adapter, "test/model", {
+        base_url: server.baseUrl,
+        api_key: server.key,
+        model: "test-model"
+      })
+      const call = yield* asked(model)
+      assert.deepStrictEqual([call.failure, call.used], [undefined, undefined])
+    }))
+
+  it.live("does as its settings say", () =>
+    Effect.gen(function*() {
+      const bodyWith = (given: GivenSettings) =>
+        Effect.map(
+          askedOver(adapter, streamed(event("Hi", "stop")), { base: "/v1", given: { model: "test-model", ...given } }),
+          ({ requests }) => requests[0]?.body
+        )
+      const messages = [{ role: "system", content: "Be brief." }, { role: "user", content: "Hello." }]
+      assert.deepStrictEqual(yield* bodyWith({ include_usage: "false" }), {
+        model: "test-model",
+        stream: true,
+        messages
+      })
+      assert.deepInclude(
+        yield* bodyWith({ system: "First.", max_tokens: 50, temperature: "0.5", reasoning_effort: "minimal" }),
+        {
+          max_tokens: 50,
+          temperature: 0.5,
+          reasoning_effort: "minimal",
+          messages: [{ role: "system", content: "First.\n\nBe brief." }, { role: "user", content: "Hello." }]
+        }
+      )
+    }))
+
+  it.live("is answered whatever the conversation begins and ends with", () =>
+    Effect.gen(function*() {
+      const server = yield* openAiServer()
+      const model = yield* makeInstance(adapter, "test/model", {
+        base_url: server.baseUrl,
+        api_key: server.key,
+        model: "test-model"
+      })
+      for (const messages of [[], [{ role: "assistant" as const, text: "Hello." }]]) {
+        assert.isUndefined((yield* asked(model, messages)).failure)
+      }
+    }))
+
+  it.live("knows an account without credit, filters and refusals, wherever the server says them", () =>
+    Effect.gen(function*() {
+      const error = (code: unknown, type: string | null = null) => ({
+        error: { message: `no ${key}`, type, param: null, code }
+      })
+      const blocked = { outcome_class: "blocked", retryable: false } as const
+      const overload = { outcome_class: "overload", retryable: true } as const
+      const broken = { outcome_class: "infrastructure_failure", retryable: true } as const
+      const inBand = (value: object) => streamed(event("I"), `data: ${JSON.stringify(value)}\n\n`)
+      const cases: ReadonlyArray<readonly [(response: ServerResponse) => void, Partial<ProviderFailure>]> = [
+        [refused(429, error("insufficient_quota", "insufficient_quota")), blocked],
+        [refused(429, error("rate_limit_exceeded", "tokens"), { "retry-after": "3" }), {
+          ...overload,
+          retryAfterMs: 3_000
+        }],
+        [refused(400, error("content_filter")), blocked],
+        [refused(402, error(402)), blocked],
+        [refused(500, "no JSON object"), broken],
+        [inBand(error("rate_limit_exceeded")), overload],
+        [inBand(error(429)), overload],
+        [inBand(error(503)), overload],
+        [inBand(error("content_filter")), blocked],
+        [inBand({ error: "CUDA out of memory" }), broken],
+        [inBand({ choices: [{ delta: { refusal: "I cannot" } }] }), blocked]
+      ]
+      for (const [answer, expected] of cases) {
+        const { failure } = yield* askedOver(adapter, answer, { base: "/v1", given: { model: "test-model" } })
+        assert.deepInclude(failure, expected)
+      }
     }))
 
   it.live("is set by the environment, and says what is missing", () =>

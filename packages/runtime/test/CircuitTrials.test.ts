@@ -1,4 +1,4 @@
-// A half-open circuit is tried by one call at a time, which decides it for the session (I-TRIAL-ONE, I-TRIAL-ENDS).
+// Holds I-TRIAL-ONE, I-TRIAL-ENDS: a half-open circuit is tried by one call at a time, which decides it for the session.
 import { assert, describe, it } from "@effect/vitest"
 import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
@@ -219,7 +219,10 @@ describe("a half-open circuit", () => {
       h.type()
       h.runFor(at % 3 === 0 ? 250 : 6000)
       if (at % 4 === 0) h.cancel()
-      told(h, { "test/mind": at % 2 === 0 ? "open" : "half_open", ...(at % 5 === 0 ? {} : { "test/voice": "half_open" }) })
+      told(h, {
+        "test/mind": at % 2 === 0 ? "open" : "half_open",
+        ...(at % 5 === 0 ? {} : { "test/voice": "half_open" })
+      })
     }
     h.hangUp()
     assert.isAbove(circuits(h).length, 5)

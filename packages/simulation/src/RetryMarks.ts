@@ -6,6 +6,8 @@ import type { Mark } from "./Sometimes.ts"
 export class RetryMarks {
   /** Turns whose plan allows another attempt. */
   readonly #allowed = new Set<string>()
+  /** How often each piece of work is to be tried again. */
+  readonly #tried = new Map<string, number>()
   /** Calls whose vendor asked to wait. */
   readonly #asked = new Set<string>()
 
@@ -21,8 +23,10 @@ export class RetryMarks {
       const { command } = record
       if (command.type === "disarm_timer" && triedAgain(command.timer) !== undefined) return "recover.wait_given_up"
     } else if (record.record === "invocation") {
-      const { attempts, provider_invocation_id, retry_decision, turn_id = "" } = record.invocation
-      if (attempts > 2) return "recover.third_attempt"
+      const { idempotency_key: work, provider_invocation_id, retry_decision, turn_id = "" } = record.invocation
+      const tried = this.#tried.get(work) ?? 0
+      if (retry_decision === "retry") this.#tried.set(work, tried + 1)
+      if (tried > 1) return "recover.third_attempt"
       if (retry_decision !== "retry" && this.#allowed.has(turn_id) && this.#asked.has(provider_invocation_id)) {
         return "recover.wait_too_long"
       }

@@ -1,5 +1,7 @@
 import { ControlApi } from "@rspp/control/http/ControlApi"
+import { addLatencies, latencyOf } from "@rspp/control/LatencyHistogram"
 import { actions } from "@rspp/control/Permissions"
+import type { ProviderWindow } from "@rspp/control/ProviderHealth"
 import type { Action } from "@rspp/control/Permissions"
 import { parseSpecText } from "@rspp/control/SpecFile"
 import { Effect, FileSystem } from "effect"
@@ -402,28 +404,57 @@ export const putPlacement = (
     () => [`${placement} is announced for 30 s`]
   )
 
+/** One provider in words: its circuit, how much failed, how long first results took. */
+const providerLine = (provider: string, state: string, window: ProviderWindow | undefined): string => {
+  if (window === undefined) return `${provider}  ${state}`
+  const { because, error_rate, failed, first_result_ms, slow, succeeded, trial } = window
+  const calls = succeeded + failed
+  const why = because === undefined ? "" : because === "slow" ? " (too many calls are slow)" : " (too many calls fail)"
+  return [
+    `${provider}  ${state}${why}`,
+    calls === 0 ? "no calls" : `${calls} calls, ${(error_rate * 100).toFixed(1)} % failed, ${slow} slow`,
+    ...(first_result_ms === undefined
+      ? []
+      : [`first result ${first_result_ms.p50} ms p50, ${first_result_ms.p95} ms p95`]),
+    ...(trial === undefined || state !== "half_open" ? [] : [`${trial} may try it`])
+  ].join("  ")
+}
+
 export const providerHealth = (flags: ServerFlags) =>
   call(
     flags,
     (client) => client.runtimes.providerHealth(),
-    ({ providers }) => {
+    ({ providers, windows }) => {
       const known = Object.entries(providers)
       return known.length === 0
         ? ["no provider was reported in the last minute"]
-        : known.map(([provider, state]) => `${provider}  ${state}`)
+        : known.map(([provider, state]) => providerLine(provider, state, windows[provider]))
     }
   )
 
 export const reportProvider = (
-  { failed, provider, succeeded, ...flags }: ServerFlags & {
+  { failed, firstResults, provider, slow, succeeded, ...flags }: ServerFlags & {
     readonly provider: string
     readonly succeeded: number
     readonly failed: number
+    readonly slow: number
+    readonly firstResults: ReadonlyArray<number>
   }
 ) =>
   call(
     flags,
-    (client) => client.runtimes.report({ payload: { reports: [{ provider_id: provider, succeeded, failed }] } }),
+    (client) =>
+      client.runtimes.report({
+        payload: {
+          reports: [{
+            provider_id: provider,
+            succeeded,
+            failed,
+            slow,
+            ...(firstResults.length === 0 ? {} : { latency: firstResults.map(latencyOf).reduce(addLatencies) })
+          }]
+        }
+      }),
     () => [`${provider}: ${succeeded} calls that went well and ${failed} that did not are reported`]
   )
 

@@ -67,7 +67,9 @@ const make = Effect.fnUntraced(function*(server: ControlServer, { everyMs, lastW
 
   const report = Effect.suspend(() => {
     if (counts.size === 0) return Effect.void
-    const reports: ReadonlyArray<ProviderReport> = [...counts].map(([provider_id, { failed, latency, slow, succeeded }]) => ({
+    const reports: ReadonlyArray<ProviderReport> = [...counts].map((
+      [provider_id, { failed, latency, slow, succeeded }]
+    ) => ({
       provider_id,
       succeeded,
       failed,

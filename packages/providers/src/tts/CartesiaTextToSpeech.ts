@@ -100,6 +100,7 @@ export const adapter = adapterOf({
         url: `${asWebSocket(settings.base_url)}/tts/websocket`,
         headers: { authorization: `Bearer ${Redacted.value(settings.api_key)}`, "cartesia-version": version },
         connectMs: settings.connect_ms,
+        stallMs: settings.stall_ms,
         connections: settings.connections,
         contexts,
         idleMs: settings.idle_ms,
@@ -127,7 +128,8 @@ export const adapter = adapterOf({
             (message): Effect.Effect<VoicePiece, typeof failures.malformed> => {
               if (message["type"] === "timestamps") {
                 const times = objectOf(message["word_timestamps"])
-                words.add(textsOf(times?.["words"]), numbersOf(times?.["end"]), 16_000)
+                const ends = numbersOf(times?.["end"])
+                textsOf(times?.["words"]).forEach((word, index) => words.place(word, (ends[index] ?? 0) * 16_000))
                 return Effect.succeed({ samples: noSound })
               }
               const samples = pcm.read(textOf(message["data"]) ?? "-")

@@ -45,6 +45,8 @@ export interface ContextSocketsOptions<A> extends Omit<VendorSocketOptions, "fai
   readonly connections: number
   /** Most calls on one connection at a time. */
   readonly contexts: number
+  /** The longest silence in the middle of a call, ms. */
+  readonly stallMs: number
   /** How long a connection without a call stays open, ms. */
   readonly idleMs: number
   /** What a message means; undefined when it is not the vendor's protocol. */
@@ -116,7 +118,9 @@ export const makeContextSockets = <A>(
     const full = failures.of("overload", true, "all connections of the voice are in use")
     const tooMuch = failures.of("infrastructure_failure", false, "more came for a segment than a segment can hold")
     // Connections outlive the calls that open them: they run apart from the fibers, and clocks, of calls.
-    const run = Effect.runForkWith(yield* Effect.context<Socket.WebSocketConstructor>())
+    const services = yield* Effect.context<Socket.WebSocketConstructor>()
+    const run = Effect.runForkWith(services)
+    const runSync = Effect.runSyncWith(services)
     const connections = new Set<Connection<A>>()
     const waiting = new Set<Deferred.Deferred<void>>()
     let dropped = 0
@@ -200,7 +204,7 @@ export const makeContextSockets = <A>(
         name: randomUUID(),
         live: new Map(),
         leaving: new Map(),
-        outbox: Effect.runSync(Queue.dropping<string>(maxOutbox)),
+        outbox: runSync(Queue.dropping<string>(maxOutbox)),
         opened: Deferred.makeUnsafe(),
         calls: 0,
         isOpen: false,
@@ -246,7 +250,7 @@ export const makeContextSockets = <A>(
       connection.idle = undefined
       const mailbox: Mailbox<A> = {
         context: `${connection.name}-${++connection.calls}`,
-        queue: Effect.runSync(Queue.dropping<A, ProviderFailure | Cause.Done>(maxMessages)),
+        queue: runSync(Queue.dropping<A, ProviderFailure | Cause.Done>(maxMessages)),
         chars: 0,
         asked: false,
         over: false,
@@ -320,7 +324,7 @@ export const makeContextSockets = <A>(
               if (!Queue.offerUnsafe(connection.outbox, message)) return Stream.fail(full)
             }
             const pull: Pull.Pull<readonly [A, ...Array<A>], ProviderFailure> = Queue.takeAll(mailbox.queue)
-            return Stream.fromPull(Effect.succeed(boundedPull(pull, failures, () => mailbox.complete)))
+            return Stream.fromPull(Effect.succeed(boundedPull(pull, failures, options.stallMs, () => mailbox.complete)))
           })
         )
     }

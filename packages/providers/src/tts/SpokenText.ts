@@ -35,6 +35,9 @@ export class SpokenText {
   }
 }
 
+/** Vendors round times: a word that ends so little after the sound has been spoken in it; 5 ms. */
+const toleranceSamples = 80
+
 /** The words, or characters, of a text with the samples at which each has been spoken; and what that means for sound as it comes. */
 export class SpokenWords {
   readonly #text: SpokenText
@@ -48,14 +51,9 @@ export class SpokenWords {
     this.#text = new SpokenText(text)
   }
 
-  /** The next pieces of the text, and when each ends: `ends` counted from the start of all sound, `perSecond`-ths of a second times it in samples. */
-  add(pieces: ReadonlyArray<string>, ends: ReadonlyArray<number>, samplesPerUnit: number): void {
-    for (let index = 0; index < pieces.length && index < ends.length; index++) {
-      this.#places.push({
-        chars: this.#text.say(pieces[index] ?? ""),
-        samples: Math.round((ends[index] ?? 0) * samplesPerUnit)
-      })
-    }
+  /** The next word or character of the text has been spoken once there have been so many samples since the start. */
+  place(piece: string, samples: number): void {
+    this.#places.push({ chars: this.#text.say(piece), samples: samples - toleranceSamples })
   }
 
   /** Samples of all sound so far. */

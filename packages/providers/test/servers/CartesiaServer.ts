@@ -99,7 +99,6 @@ const serve = (host: SpeechHost, path: string, socket: WebSocket, options: Speec
       call.end("faulted")
       return failed(fault.status, "Request failed", context_id)
     }
-    if (fault?.kind === "unanswered") return
     if (fault?.kind === "wrong_content_type") {
       call.end("faulted")
       return socket.send(Buffer.from([0, 1, 2, 3]))

@@ -201,7 +201,6 @@ const serve = (host: SpeechHost, path: string, socket: WebSocket, options: Speec
       call.end("faulted")
       return closeWith("request_failed", `The request was refused with ${fault.status}.`)
     }
-    if (fault?.kind === "unanswered") return
     if (fault?.kind === "wrong_content_type") {
       call.end("faulted")
       return socket.send(Buffer.from([0, 1, 2, 3]))

@@ -98,6 +98,14 @@ export interface Answer {
   readonly cancelled: () => boolean
 }
 
+const hasLeft = ({ cancelled, gone }: Answer): boolean => gone() || cancelled()
+
+/** Waits until the client leaves, or `ms` are over. */
+const untilLeft = async (answer: Answer, ms: number): Promise<void> => {
+  const until = Date.now() + ms
+  while (!hasLeft(answer) && Date.now() < until) await sleep(2)
+}
+
 /** Gives an answer, with its fault. */
 export const give = async (answer: Answer): Promise<void> => {
   const { call, fault } = answer
@@ -105,7 +113,8 @@ export const give = async (answer: Answer): Promise<void> => {
     call.end("faulted")
     return answer.vendorError()
   }
-  if (fault?.kind === "slow_first") await sleep(fault.ms)
+  if (fault?.kind === "slow_first") await untilLeft(answer, fault.ms)
+  if (fault?.kind === "unanswered") await untilLeft(answer, Number.POSITIVE_INFINITY)
   const outputs = fault?.kind === "empty" || fault?.kind === "huge" ? 0 : answer.outputs
   if (fault?.kind === "huge") await answer.huge(fault.bytes)
   for (let output = 0; output <= outputs; output++) {
@@ -113,6 +122,11 @@ export const give = async (answer: Answer): Promise<void> => {
     if (answer.cancelled() && fault?.kind !== "late_chunk") break
     const due = fault !== undefined && "after" in fault &&
       (fault.after === output || output === outputs && fault.after > output)
+    if (due && fault.kind === "stall") {
+      await untilLeft(answer, Number.POSITIVE_INFINITY)
+      if (answer.gone()) return call.end("aborted")
+      break
+    }
     if (due) {
       call.end("faulted")
       if (fault.kind === "cut") answer.cut()

@@ -26,6 +26,8 @@ export const chatServer = (answer: (response: ServerResponse, request: IncomingM
       const requests: Array<ChatRequest> = []
       let closed = 0
       const server = createServer((request, response) => {
+        // What warms a connection is no request.
+        if (request.method === "OPTIONS") return void response.writeHead(204).end()
         let body = ""
         request.on("data", (chunk) => body += chunk)
         request.on("end", () => {

@@ -127,7 +127,9 @@ const openListening = (options: ListeningOptions): SessionListening => {
   const standIn = pipeline.provider_bindings["stt.fallback"]
   /** Whoever is bound, or its stand-in while its circuit is open; with none, it goes on: nobody else would listen. */
   const recogniserNow = (): string => {
-    if (standIn === undefined || !context.behaves("trials") || circuits.stateOf(recogniser) !== "open") return recogniser
+    if (standIn === undefined || !context.behaves("trials") || circuits.stateOf(recogniser) !== "open") {
+      return recogniser
+    }
     return circuits.stateOf(standIn) === "open" ? recogniser : standIn
   }
   // The newest frame maps samples to session time, so that a stall of the media path does not skew positions for ever.

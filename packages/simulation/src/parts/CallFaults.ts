@@ -9,6 +9,8 @@ export interface CallFaults {
   readonly fails: Effect.Effect<never, ProviderFailure> | undefined
   /** Added to the time to the first result, in ms. */
   readonly slowMs: number
+  /** The adapter does not wait for a slow answer: it sends the request a second time. */
+  readonly hedged: boolean
   /** After how many results, and for how long, the stream pauses. */
   readonly stall: { readonly after: number; readonly ms: number } | undefined
   /** After how many results the stream ends too early, and whether it says so. */
@@ -82,9 +84,12 @@ export const drawCallFaults = (call: SimCall, provider_id: string): CallFaults =
       ms: stream.chance(0.3) ? stream.between(8000, 30_000) : stream.between(1000, 8000)
     }
   }
+  const failing = fails()
+  const slowMs = faults.strikes("provider.slow_first") ? faults.stream("provider.slow_first").between(700, 8000) : 0
   return {
-    fails: fails(),
-    slowMs: faults.strikes("provider.slow_first") ? faults.stream("provider.slow_first").between(700, 8000) : 0,
+    fails: failing,
+    slowMs,
+    hedged: slowMs > 4000,
     stall: stall(),
     truncated: truncated(),
     empty: faults.strikes("provider.empty"),
@@ -120,6 +125,7 @@ const scriptedFaults = (scripted: ScriptedCall, failure: Failing): CallFaults =>
   return {
     fails: fails === undefined ? undefined : scriptedFailure(fails, retryAfterMs, failure),
     slowMs: scripted.slowMs ?? 0,
+    hedged: false,
     stall: scripted.stall,
     truncated: truncated === undefined ? undefined : {
       after: truncated.after,

@@ -1,5 +1,6 @@
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import { reportUsage } from "@rspp/runtime/ports/ProviderUsage"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { draw } from "../Latency.ts"
@@ -36,7 +37,7 @@ const replyWords = (
 export const model = (call: SimCall, provider_id: string): LanguageModel["Service"] =>
   LanguageModel.of({
     descriptor: { provider_id, modality: "llm" },
-    reply: () => {
+    reply: (messages) => {
       const { scenario, streams, truth } = call
       const reply = truth.nextReply()
       const own = drawCallFaults(call, provider_id)
@@ -47,6 +48,7 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
       const firstMs = draw(scenario.latencies.llm.firstMs, stream) + own.slowMs
       // Vendors send a few tokens at a time.
       const gapMs = Math.max(1, Math.round(scenario.latencies.llm.perTokenMs * 1.4))
+      const read = { input_tokens: messages.reduce((sum, { text }) => sum + text.split(" ").length, 0) }
       let at = 0
       const next = Effect.suspend((): Effect.Effect<ReadonlyArray<string>, ProviderFailure> => {
         if (at === 0 && own.fails !== undefined) return Effect.andThen(Effect.sleep(30), own.fails)
@@ -59,7 +61,10 @@ export const model = (call: SimCall, provider_id: string): LanguageModel["Servic
         const word = words[at]
         at++
         const some = word === undefined ? [] : [word]
-        return waitMs + stallMs <= 0 ? Effect.succeed(some) : Effect.as(Effect.sleep(waitMs + stallMs), some)
+        const given = waitMs + stallMs <= 0 ? Effect.succeed(some) : Effect.as(Effect.sleep(waitMs + stallMs), some)
+        // What it read is known at once, what it wrote when it has.
+        if (at === 1) return Effect.andThen(reportUsage(own.hedged ? { attempts: 1, ...read } : read), given)
+        return at < words.length ? given : Effect.tap(given, reportUsage({ output_tokens: words.length }))
       })
       return connected(
         call,

@@ -1,5 +1,6 @@
 import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
+import { reportUsage } from "@rspp/runtime/ports/ProviderUsage"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -41,7 +42,10 @@ export const voice = (call: SimCall, provider_id: string): TextToSpeech["Service
         leftMs -= ms
         given++
         const chunks = ms <= 0 ? [] : [new Int16Array(Math.round(ms * samplesPerMs)).fill(sound)]
-        return waitMs + stallMs <= 0 ? Effect.succeed(chunks) : Effect.as(Effect.sleep(waitMs + stallMs), chunks)
+        const spoken = waitMs + stallMs <= 0
+          ? Effect.succeed(chunks)
+          : Effect.as(Effect.sleep(waitMs + stallMs), chunks)
+        return given === 1 ? Effect.andThen(reportUsage({ characters: text.length }), spoken) : spoken
       })
       return connected(
         call,

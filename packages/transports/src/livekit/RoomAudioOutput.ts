@@ -8,9 +8,6 @@ import { roomFailure } from "./RoomFailure.ts"
 /** Nanoseconds in one sample: 1 s / 16 000, exactly. */
 const sampleNs = 62_500n
 
-/** A capture that the native client has not confirmed after this long never will be, ms: 25 times the longest queue. */
-export const stuckCaptureMs = 5_000
-
 /** What the output needs of rtc-node's `AudioSource`. */
 export type FrameSink = Pick<AudioSource, "captureFrame" | "clearQueue">
 

@@ -12,11 +12,11 @@ import { frameSamples } from "@rspp/runtime/ports/AudioFrame"
 import type { ConnectionState, TransportFailure, TransportIngress } from "@rspp/runtime/ports/Transport"
 import { CallerAudio, preConnectWaitMs } from "./CallerAudio.ts"
 import { readCallerStream } from "./CallerStream.ts"
+import { CaptureWatch, stuckCaptureMs } from "./CaptureWatch.ts"
 import { type CallerChange, LinkedCaller } from "./LinkedCaller.ts"
 import { LineStatistics } from "./LineStatistics.ts"
 import { LineWatch } from "./LineWatch.ts"
 import type { RoomAudioOutput } from "./RoomAudioOutput.ts"
-import { stuckCaptureMs } from "./RoomAudioOutput.ts"
 import type { RoomExtension } from "./RoomExtension.ts"
 import { redactedText, roomFailure, roomLoss } from "./RoomFailure.ts"
 
@@ -85,6 +85,7 @@ export class RoomCall {
   readonly #output: RoomAudioOutput
   readonly #caller: LinkedCaller
   readonly #line: LineWatch
+  readonly #captures = new CaptureWatch(2 * tickMs)
   readonly #off: Array<() => void> = []
   #ingress: TransportIngress | undefined
   #onEnd: ((end: CallEnd) => void) | undefined
@@ -170,7 +171,7 @@ export class RoomCall {
     const now = this.#options.nowMs()
     // Without a connection nobody can be seen to come; it is made in time, or lost.
     if (!this.#reconnecting) this.#changed(this.#caller.tick(now))
-    if (this.#output.waitedMs() >= stuckCaptureMs) {
+    if (this.#captures.isStuck(this.#output.waitedMs(), now)) {
       this.#lose(roomFailure(`The native client did not take the agent's audio within ${stuckCaptureMs} ms.`))
     }
     this.#ticksWithoutFrame += 1

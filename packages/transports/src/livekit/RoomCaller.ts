@@ -129,7 +129,10 @@ const microphone = Effect.fnUntraced(function*(room: Room) {
     Effect.sync(() => new AudioSource(sampleRateHz, 1, queueMs)),
     (source) => Effect.ignore(Effect.tryPromise(() => source.close()))
   )
-  const track = LocalAudioTrack.createAudioTrack("microphone", source)
+  const track = yield* Effect.acquireRelease(
+    Effect.sync(() => LocalAudioTrack.createAudioTrack("microphone", source)),
+    (track) => Effect.ignore(Effect.tryPromise(() => track.close()))
+  )
   const options = new TrackPublishOptions()
   options.source = TrackSource.SOURCE_MICROPHONE
   yield* attempt("publishing the caller's microphone", async () => room.localParticipant?.publishTrack(track, options))

@@ -1,9 +1,10 @@
-import { Room } from "@livekit/rtc-node"
+import type { Room } from "@livekit/rtc-node"
 import type { TransportFailure } from "@rspp/runtime/ports/Transport"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Scope } from "effect"
 import { nativeClient } from "./NativeClient.ts"
+import { NativeRoom } from "./NativeRoom.ts"
 import { joinFailure } from "./RoomFailure.ts"
 
 /** Where a room is, and the token that lets its bearer in. */
@@ -32,18 +33,9 @@ const within = async (work: Promise<unknown>, boundMs: number): Promise<void> =>
   }
 }
 
-const isListener = (value: unknown): value is (event: unknown) => void => typeof value === "function"
-
-/** rtc-node forgets its own listener when it was the server that ended the connection: it would live for ever. */
-const forget = (room: Room): void => {
-  const listener: unknown = Reflect.get(room, "onFfiEvent")
-  if (isListener(listener)) globalThis._ffiClientInstance?.off("ffi_event", listener)
-  room.removeAllListeners()
-}
-
-const leave = async (room: Room): Promise<void> => {
+const leave = async (room: NativeRoom): Promise<void> => {
   await within(room.disconnect(), leaveTimeoutMs)
-  forget(room)
+  room.close()
 }
 
 /**
@@ -60,11 +52,11 @@ export const joinRoom = (
     const { url } = address
     const timeoutMs = options?.connectTimeoutMs ?? defaultConnectTimeoutMs
     yield* nativeClient
-    const room = yield* Effect.sync(() => new Room())
+    const room = yield* Effect.sync(() => new NativeRoom())
     options?.beforeConnect?.(room)
     let joined = false
     let abandoned = false
-    yield* Effect.addFinalizer(() => joined ? Effect.promise(() => leave(room)) : Effect.sync(() => forget(room)))
+    yield* Effect.addFinalizer(() => joined ? Effect.promise(() => leave(room)) : Effect.sync(() => room.close()))
     const connect = Effect.callback<void, TransportFailure>((resume) => {
       const connecting = async () => {
         try {

@@ -70,21 +70,20 @@ const publish = (
       )
   }))
 
-const closed = async (track: LocalAudioTrack): Promise<void> => {
-  try {
-    await track.close()
-  } catch {
-    // The native client is gone, and the track with it.
-  }
-}
+const closed = (what: LocalAudioTrack | AudioSource): Effect.Effect<void> =>
+  // Where the native client is gone, it is gone with it.
+  Effect.ignore(Effect.tryPromise(() => what.close()))
 
 /** The agent's track, published as the one microphone of this participant, for as long as the scope. */
 const openVoice = (room: Room, options: RoomOptions, capacityMs: number, timeoutMs: number) =>
   Effect.gen(function*() {
-    const source = yield* Effect.sync(() => new AudioSource(sampleRateHz, 1, capacityMs))
+    const source = yield* Effect.acquireRelease(
+      Effect.sync(() => new AudioSource(sampleRateHz, 1, capacityMs)),
+      closed
+    )
     const track = yield* Effect.acquireRelease(
       Effect.sync(() => LocalAudioTrack.createAudioTrack(options.trackName ?? "agent", source)),
-      (opened) => Effect.promise(() => closed(opened))
+      closed
     )
     const publication = yield* publish(room, track, timeoutMs)
     const output = new RoomAudioOutput(source, { capacityMs, clock: yield* Clock.Clock })

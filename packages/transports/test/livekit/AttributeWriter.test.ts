@@ -132,6 +132,34 @@ describe("AttributeWriter", () => {
       assert.deepStrictEqual(place.calls, ["initializing", "thinking", "speaking"])
     }))
 
+  it.effect("does not wait for the answer to a call when the server shows what it wrote", () =>
+    Effect.gen(function*() {
+      const place = new Place()
+      const writer = yield* begin(place, "thinking")
+      writer.set("speaking")
+      yield* settle
+      assert.deepStrictEqual(place.calls, ["thinking"])
+      place.shows = "thinking"
+      writer.look()
+      yield* settle
+      assert.deepStrictEqual(place.calls, ["thinking", "speaking"])
+    }))
+
+  it.effect("waits for the answer when the server showed the same before", () =>
+    Effect.gen(function*() {
+      const place = new Place()
+      place.shows = "thinking"
+      const writer = yield* begin(place, "thinking")
+      writer.set("speaking")
+      writer.look()
+      yield* settle
+      assert.deepStrictEqual(place.calls, ["thinking"])
+      place.answer()
+      yield* settle
+      assert.deepStrictEqual(place.calls, ["thinking", "speaking"])
+      assert.strictEqual(place.overlaps, 0)
+    }))
+
   it.effect("writes the value again to a server that has forgotten it", () =>
     Effect.gen(function*() {
       const place = new Place()

@@ -2,7 +2,7 @@
 import type { Room } from "@livekit/rtc-node"
 import { readFileSync } from "node:fs"
 import { assert, it } from "vitest"
-import { join, until } from "./support/Rooms.ts"
+import { join, leave, until } from "./support/Rooms.ts"
 import { onServer } from "./support/OnServer.ts"
 import { leaving, scene } from "./support/Scene.ts"
 
@@ -117,7 +117,7 @@ await onServer("What front ends send", (server) => {
   it("keys of a telephone are text, when that is wanted", async () => {
     const { agent, user } = await scene(server, "telephone", { digits: { prefix: "Keys: ", pauseMs: 300 } })
     const other = await join(server, { room: "telephone", identity: "other" })
-    leaving.push(() => other.disconnect())
+    leaving.push(() => leave(other))
     await other.localParticipant?.publishDtmf(9, "9")
     for (const digit of ["1", "2", "3", "#", "4"]) {
       await user.localParticipant?.publishDtmf("0123456789*#".indexOf(digit), digit)
@@ -129,7 +129,7 @@ await onServer("What front ends send", (server) => {
   it("chat of the caller reaches the session once, with its stream as its key; that of others does not", async () => {
     const { agent, user } = await scene(server, "chat")
     const other = await join(server, { room: "chat", identity: "other" })
-    leaving.push(() => other.disconnect())
+    leaving.push(() => leave(other))
     await other.localParticipant?.sendText("let me in", { topic: "lk.chat" })
     await user.localParticipant?.sendText("x".repeat(17_000), { topic: "lk.chat" })
     const { streamId } = await user.localParticipant!.sendText("hello there", { topic: "lk.chat" })
@@ -154,7 +154,7 @@ await onServer("What front ends send", (server) => {
     assert.strictEqual(await call(user, "cancel_turn"), "ok")
     assert.deepStrictEqual(agent.given.keys, ["pressed", "released", "cancelled"])
     const other = await join(server, { room: "key", identity: "other" })
-    leaving.push(() => other.disconnect())
+    leaving.push(() => leave(other))
     const refused = await call(other, "start_turn").catch((error: unknown) => String(error))
     assert.match(refused, /only the caller/u)
     assert.deepStrictEqual(agent.given.keys, ["pressed", "released", "cancelled"])

@@ -3,7 +3,8 @@ import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { Dispatch } from "@rspp/transports/livekit/Dispatch"
 import type { DispatchedAgent } from "@rspp/transports/livekit/Dispatch"
 import { JobFailure } from "@rspp/transports/livekit/worker/Job"
-import { dispose, Room } from "@livekit/rtc-node"
+import { dispose } from "@livekit/rtc-node"
+import { NativeRoom } from "@rspp/transports/livekit/NativeRoom"
 import { Context, Effect, Exit, Layer, Redacted } from "effect"
 import { RoomServiceClient } from "livekit-server-sdk"
 import { afterAll, afterEach, describe, expect, it } from "vitest"
@@ -99,13 +100,14 @@ describe.skipIf(missing !== undefined)(
           Effect.gen(function*() {
             const room = yield* Effect.acquireRelease(
               Effect.promise(async () => {
-                const room = new Room()
+                const room = new NativeRoom()
                 await room.connect(job.url, Redacted.value(job.token), { autoSubscribe: false, dynacast: false })
                 return room
               }),
               (room) =>
                 Effect.promise(async () => {
                   await room.disconnect()
+                  room.close()
                   left.push(job.job_id)
                 })
             )
@@ -128,10 +130,11 @@ describe.skipIf(missing !== undefined)(
         run: (job) =>
           Effect.gen(function*() {
             yield* Effect.promise(async () => {
-              const room = new Room()
+              const room = new NativeRoom()
               await room.connect(job.url, Redacted.value(job.token), { autoSubscribe: false, dynacast: false })
               await until(async () => (await listed(job.room, job.job_id)) !== undefined)
               await room.disconnect()
+              room.close()
             })
             return yield* Effect.never
           })
@@ -233,14 +236,17 @@ describe.skipIf(missing !== undefined)(
         if (first === undefined || second === undefined) throw new Error("there are not two jobs")
         return { one, first, second }
       }
-      const rooms: Array<Room> = []
+      const rooms: Array<NativeRoom> = []
       const join = async (url: string, token: Redacted.Redacted<string>) => {
-        const room = new Room()
+        const room = new NativeRoom()
         rooms.push(room)
         await room.connect(url, Redacted.value(token), { autoSubscribe: false, dynacast: false })
       }
       afterEach(async () => {
-        for (const room of rooms.splice(0)) await room.disconnect()
+        for (const room of rooms.splice(0)) {
+          await room.disconnect()
+          room.close()
+        }
       })
 
       it("with one identity: the server ends the second when the second takes the first's place", async () => {

@@ -36,7 +36,7 @@ describe.skipIf(found === undefined)(`the native client, ${title}`, () => {
     assert.strictEqual(await reason, 2)
     assert.isTrue(newer.room.isConnected)
     await newer.leave()
-    older.forget()
+    await older.leave()
   })
 
   it("is disconnected for reason 4 when it is removed, and for reason 5 when the room is deleted", async () => {
@@ -49,8 +49,8 @@ describe.skipIf(found === undefined)(`the native client, ${title}`, () => {
     const deleted = reasonOf(second.room)
     await rest().deleteRoom(room)
     assert.strictEqual(await deleted, 5)
-    first.forget()
-    second.forget()
+    await first.leave()
+    await second.leave()
   })
 
   it("has a room take its listener off on disconnect(), and not when the server ends it", async () => {
@@ -65,10 +65,10 @@ describe.skipIf(found === undefined)(`the native client, ${title}`, () => {
     const reason = reasonOf(removed.room)
     await rest().removeParticipant(room, "removed")
     await reason
-    await removed.leave()
-    // This is why RoomConnection.ts takes it off itself.
+    await removed.room.disconnect()
+    // This is why NativeRoom.ts takes it off itself.
     assert.strictEqual(listeners(), before + 1)
-    removed.forget()
+    await removed.leave()
     assert.strictEqual(listeners(), before)
   })
 

@@ -320,6 +320,26 @@ describe("a process with the native client", () => {
     assert.match(stdout.trim(), /^answered,(?:nothing|refused),answered$/u)
   })
 
+  it("ends when an object of the client is collected after dispose(), which is why NativeRoom gives all of them back", async () => {
+    const collecting = (first: string) => `
+      import { AudioSource, dispose } from "@livekit/rtc-node"
+      await (async () => {
+        const source = new AudioSource(16000, 1, 100)
+        ${first}
+        await dispose()
+      })()
+      for (let i = 0; i < 5; i++) {
+        globalThis.gc()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      console.log("still here")`
+    const args = { NODE_ENV: "production", NODE_OPTIONS: "--expose-gc" }
+    assert.strictEqual((await run(collecting("await source.close()"), args)).stdout, "still here\n")
+    const error: unknown = await run(collecting(""), args).then(() => undefined, (cause: unknown) => cause)
+    assert.include(error, { code: 1, stdout: "" })
+    assert.include((error as { readonly stderr: string }).stderr, "trying to drop an invalid handle")
+  })
+
   it("has the client's debug log in its standard output, unless NODE_ENV is production", async () => {
     assert.include((await run(failedJoin, {})).stdout, "lk-rtc")
     assert.strictEqual((await run(failedJoin, { NODE_ENV: "production" })).stdout, "")

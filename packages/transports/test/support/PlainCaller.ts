@@ -1,16 +1,16 @@
-// A caller made of plain rtc-node: it shares no code with the adapter.
+// A caller made of plain rtc-node: it shares no code with the adapter, but for how a room's native handles are given back.
 import {
   AudioFrame,
   AudioSource,
   AudioStream,
   LocalAudioTrack,
-  Room,
   RoomEvent,
   TrackKind,
   TrackPublishOptions,
   TrackSource
 } from "@livekit/rtc-node"
-import type { LocalTrackPublication } from "@livekit/rtc-node"
+import type { LocalTrackPublication, Room } from "@livekit/rtc-node"
+import { NativeRoom } from "@rspp/transports/livekit/NativeRoom"
 import { AccessToken } from "livekit-server-sdk"
 
 const rateHz = 16_000
@@ -49,23 +49,23 @@ export interface PlainCaller {
   readonly heardAt: () => ReadonlyArray<number>
   /** Mutes or unmutes the microphone, as a caller's own button does. */
   readonly mute: (mute: boolean) => void
+  /** Leaves, if the server has not ended it before; takes off the listeners that the client then leaves behind, and gives everything back. */
   readonly leave: () => Promise<void>
-  /** Takes off the listener that the client leaves behind when the server ended the connection. */
-  readonly forget: () => void
 }
-
-const isListener = (value: unknown): value is (event: unknown) => void => typeof value === "function"
 
 /** Somebody in the room who hears everybody. */
 export const joinPlainCaller = async (url: string, token: string): Promise<PlainCaller> => {
-  const room = new Room()
+  const room = new NativeRoom()
   const pieces: Array<Int16Array> = []
   const times: Array<number> = []
+  const readers: Array<ReadableStreamDefaultReader<AudioFrame>> = []
   room.on(RoomEvent.TrackSubscribed, (track) => {
     if (track.kind !== TrackKind.KIND_AUDIO) return
+    const reader = new AudioStream(track, { sampleRate: rateHz, numChannels: 1, frameSizeMs: 20 }).getReader()
+    readers.push(reader)
     void (async () => {
-      for await (const { data } of new AudioStream(track, { sampleRate: rateHz, numChannels: 1, frameSizeMs: 20 })) {
-        pieces.push(data)
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        pieces.push(next.value.data)
         times.push(performance.now())
       }
     })()
@@ -107,13 +107,12 @@ export const joinPlainCaller = async (url: string, token: string): Promise<Plain
       return all
     },
     heardAt: () => times.slice(),
-    forget: () => {
-      const listener: unknown = Reflect.get(room, "onFfiEvent")
-      if (isListener(listener)) globalThis._ffiClientInstance?.off("ffi_event", listener)
-    },
     leave: async () => {
       await room.disconnect()
+      // A stream whose track has gone together with the room is not ended by the client.
+      for (const reader of readers) await reader.cancel()
       await track?.close()
+      room.close()
     }
   }
 }

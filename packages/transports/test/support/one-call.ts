@@ -19,4 +19,9 @@ const call = Effect.gen(function*() {
   Effect.provide(RoomTransport.layer({ url: url!, token: Redacted.make(token!), connectTimeoutMs: 1_000 }))
 )
 await Effect.runPromise(call).catch((error: unknown) => process.stdout.write(`failed: ${String(error)}\n`))
+// What is collected now may want nothing of a native client that has been disposed of.
+for (let i = 0; i < 3; i++) {
+  globalThis.gc?.()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+}
 process.stdout.write("done\n")

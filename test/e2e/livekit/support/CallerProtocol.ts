@@ -77,6 +77,8 @@ export type CallerNews =
   | { readonly event: "published"; readonly sid: string }
   /** The agent (or another) has subscribed to the caller's microphone. */
   | { readonly event: "micSubscribed" }
+  /** The microphone was published again after everything was connected anew. */
+  | { readonly event: "republished"; readonly sid: string }
   /** The first sample of what was to be said leaves this process. */
   | { readonly event: "saying"; readonly id: string }
   /** The last one does. So long before was the last of them that can be heard. */

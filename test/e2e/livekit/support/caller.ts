@@ -187,7 +187,13 @@ const rounded = <A extends { readonly [K in keyof A]: number }>(times: A): A =>
 
 // The room
 
-const meet = (participant: Participant) =>
+/**
+ * What the client made for the room, to the end of this process: what of it is collected after dispose() would end it before.
+ */
+const made: Array<Participant | TrackPublication | RemoteTrack> = []
+
+const meet = (participant: Participant) => {
+  made.push(participant)
   tell({
     event: "participant",
     identity: participant.identity,
@@ -195,6 +201,7 @@ const meet = (participant: Participant) =>
     kind: ParticipantKind[participant.kind] ?? String(participant.kind),
     attributes: participant.attributes
   })
+}
 
 const trackNews = (publication: TrackPublication, { identity }: Participant) => ({
   sid: publication.sid ?? "",
@@ -245,6 +252,7 @@ room
       tell({ event: "attributes", identity: participant.identity, changed, all: participant.attributes })
   )
   .on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
+    made.push(track, publication)
     tell({ event: "track", ...trackNews(publication, participant) })
     if (track.kind === TrackKind.KIND_AUDIO) void listen(track, publication.sid ?? "", participant.identity)
   })
@@ -261,6 +269,7 @@ room
     (publication, { identity }) => tell({ event: "trackUnmuted", sid: publication.sid ?? "", identity })
   )
   .on(RoomEvent.LocalTrackSubscribed, () => tell({ event: "micSubscribed" }))
+  .on(RoomEvent.LocalTrackRepublished, ({ sid }) => tell({ event: "republished", sid: sid ?? "" }))
   .on(RoomEvent.DataReceived, (payload, participant, _, topic) =>
     tell({
       event: "data",

@@ -8,7 +8,11 @@ export const shownWithinMs = 2000
 
 /** Where an attribute is kept. */
 export interface AttributePlace {
-  /** Asks for the value to be kept. That it resolves does not say that it was: rtc-node hides a refusal. */
+  /**
+   * Asks for the value to be kept. That it resolves does not say that it was: rtc-node hides a refusal. And it may resolve
+   * late: an answer that comes before the client listens for it is lost to it, and it waits for 5 s (`set_attributes` of
+   * rust-sdks' local_participant.rs sends first).
+   */
   readonly write: (value: string) => Promise<void>
   /** The value that the server shows to everybody. */
   readonly shown: () => string | undefined
@@ -18,7 +22,7 @@ export interface AttributePlace {
  * Keeps one participant attribute at the newest of the values that it is given.
  *
  * {@link set} is synchronous and never waits. Values that come while a call is under way make one: only the last of them
- * is written. A value is written when the server shows it; what it does not show within {@link shownWithinMs}, or
+ * is written. A call is under way until it is answered, or the server shows what it wrote. A value is written when the server shows it; what it does not show within {@link shownWithinMs}, or
  * refuses, is tried once more, with the newest value then, and the failure is logged, once in a row.
  *
  * Guarantees: I-FRONT-LAST the last value is not lost: it is what is written last; I-FRONT-ALONE calls do not overlap.
@@ -86,14 +90,21 @@ export class AttributeWriter {
   /** Why the value is not there; undefined when it is, or when a newer one is wanted by now. */
   #write(place: AttributePlace, bell: Bell, value: string): Effect.Effect<string | undefined> {
     return Effect.gen({ self: this }, function*() {
-      const refused = yield* Effect.tryPromise({
+      const before = place.shown()
+      const answer = Effect.tryPromise({
         try: () => place.write(value),
         catch: (cause) => cause instanceof Error ? cause.message : "the call failed"
       }).pipe(Effect.match({ onSuccess: () => undefined, onFailure: (message) => message }))
-      if (refused !== undefined) return refused
       const shown = Effect.gen({ self: this }, function*() {
         while (place.shown() !== value && this.#wanted === value && !this.#anew) yield* bell.wait
       })
+      // What the server shows it has taken, whether or not the client has heard its answer.
+      const taken = Effect.gen(function*() {
+        while (place.shown() !== value) yield* bell.wait
+        return undefined
+      })
+      const refused = yield* before === value ? answer : Effect.raceFirst(answer, taken)
+      if (refused !== undefined) return refused
       const seen = yield* Effect.timeoutOption(shown, shownWithinMs)
       return seen._tag === "Some"
         ? undefined

@@ -1,14 +1,14 @@
 import {
   AudioSource,
   LocalAudioTrack,
-  Room,
   RoomEvent,
   SimulateScenarioKind,
   TrackPublishOptions,
   TrackSource
 } from "@livekit/rtc-node"
-import type { RemoteParticipant, TextStreamInfo, TextStreamReader } from "@livekit/rtc-node"
+import type { RemoteParticipant, Room, TextStreamInfo, TextStreamReader } from "@livekit/rtc-node"
 import type { TransportIngress } from "@rspp/runtime/ports/Transport"
+import { NativeRoom } from "@rspp/transports/livekit/NativeRoom"
 import type { RoomExtension } from "@rspp/transports/livekit/RoomExtension"
 import type { LiveKitServer } from "@rspp/transports/test/support/LiveKitServer"
 import { Effect, Exit, Logger, Scope } from "effect"
@@ -36,7 +36,7 @@ export const join = async (
     readonly grant?: VideoGrant
     readonly before?: (room: Room) => void
   }
-): Promise<Room> => {
+): Promise<NativeRoom> => {
   const token = new AccessToken(server.apiKey, server.apiSecret, { identity: options.identity })
   token.addGrant({
     room: options.room,
@@ -45,10 +45,15 @@ export const join = async (
     ...options.grant
   })
   if (options.kind !== undefined) token.kind = options.kind
-  const room = new Room()
+  const room = new NativeRoom()
   options.before?.(room)
   await room.connect(server.url, await token.toJwt(), { autoSubscribe: true, dynacast: false })
   return room
+}
+
+export const leave = async (room: NativeRoom): Promise<void> => {
+  await room.disconnect()
+  room.close()
 }
 
 /** Breaks the connection, and waits until it is made again, by a new participant of the same identity. */
@@ -172,7 +177,7 @@ export const joinExtended = async (
     given,
     leave: async () => {
       await Effect.runPromise(Scope.close(scope, Exit.void))
-      await room.disconnect()
+      await leave(room)
     }
   }
 }

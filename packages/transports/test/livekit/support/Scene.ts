@@ -3,7 +3,7 @@ import { frontEnd, observersOf } from "@rspp/transports/livekit/frontend/FrontEn
 import type { FrontEndOptions } from "@rspp/transports/livekit/frontend/FrontEnd"
 import type { RoomExtension } from "@rspp/transports/livekit/RoomExtension"
 import type { VideoGrant } from "livekit-server-sdk"
-import { join, joinExtended, publishMicrophone, watch } from "./Rooms.ts"
+import { join, joinExtended, leave, publishMicrophone, watch } from "./Rooms.ts"
 import type { ExtendedRoom, Server, Watcher } from "./Rooms.ts"
 
 /** Everybody who is in a room, to be sent home. */
@@ -30,7 +30,7 @@ export const scene = async (
     identity: "user",
     before: (connecting) => void (watcher = watch(connecting))
   })
-  leaving.push(() => user.disconnect())
+  leaving.push(() => leave(user))
   const microphone = await publishMicrophone(user)
   const extensions = frontEnd(options)
   const agent = await joinExtended(server, {
