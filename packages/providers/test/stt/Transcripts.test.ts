@@ -94,12 +94,12 @@ describe("a transcript of AssemblyAI", () => {
 
   it("takes the formatted end in place of the unformatted one, and is answered by it", () => {
     const heard = new AssemblyAiTranscript(failures)
-    heard.ask()
+    heard.ask(16_000)
     heard.take(turn(0, "go forward", ended))
     assert.deepStrictEqual([heard.isAnswered(), heard.finished()], [false, "go forward"])
     heard.take(turn(0, "Go forward.", formatted))
     assert.deepStrictEqual([heard.isAnswered(), heard.finished()], [true, "Go forward."])
-    heard.ask()
+    heard.ask(16_000)
     heard.take(turn(0, "Go forward.", formatted))
     heard.take(turn(0, "go forward", ended))
     assert.isFalse(heard.isAnswered())
@@ -110,8 +110,27 @@ describe("a transcript of AssemblyAI", () => {
   it("is not answered by a turn that ended before the question", () => {
     const heard = new AssemblyAiTranscript(failures)
     heard.take(turn(0, "One.", formatted))
-    heard.ask()
+    heard.ask(16_000)
     assert.isFalse(heard.isAnswered())
+  })
+
+  it("is answered by a turn with words from after an earlier question that had no answer", () => {
+    const late = (end: number) =>
+      JSON.stringify({
+        type: "Turn",
+        turn_order: 0,
+        end_of_turn: true,
+        turn_is_formatted: true,
+        transcript: "Yes.",
+        words: [{ text: "Yes.", start: end - 300, end }]
+      })
+    for (const [end, answered] of [[2_500, true], [1_100, false]] as const) {
+      const heard = new AssemblyAiTranscript(failures)
+      heard.ask(16_000)
+      heard.ask(48_000)
+      heard.take(late(end))
+      assert.strictEqual(heard.isAnswered(), answered)
+    }
   })
 
   it("knows what each code means", () => {
