@@ -137,7 +137,10 @@ export const adapters = [
   known("llm", "openai/compatible", () => import("./llm/OpenAiCompatibleLanguageModel.ts")),
   known("llm", "anthropic/messages", () => import("./llm/AnthropicLanguageModel.ts")),
   known("llm", "google/gemini", () => import("./llm/GeminiLanguageModel.ts")),
-  known("tts", "cartesia/websocket", () => import("./tts/CartesiaTextToSpeech.ts"))
+  known("tts", "elevenlabs/websocket", () => import("./tts/ElevenLabsWebSocket.ts")),
+  known("tts", "elevenlabs/http", () => import("./tts/ElevenLabsHttp.ts")),
+  known("tts", "cartesia/websocket", () => import("./tts/CartesiaTextToSpeech.ts")),
+  known("tts", "openai/speech", () => import("./tts/OpenAiSpeech.ts"))
 ] as const
 
 type KnownAdapter = Known<"stt"> | Known<"llm"> | Known<"tts">
