@@ -29,6 +29,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   snapshots: () => import("./measures/SnapshotLatency.ts"),
   api: () => import("./measures/ApiThroughput.ts"),
   decisions: () => import("./measures/TurnDecisions.ts"),
+  providers: () => import("./measures/ProviderOverhead.ts"),
   rooms: () => import("./measures/RoomLatency.ts"),
   import: () => import("./measures/ImportTime.ts")
 }

@@ -125,7 +125,11 @@ const wentWell = async (swapped?: string) => {
 }
 
 describe("the shipped conversation through vendors' protocols", () => {
-  it("flows from Deepgram's through an OpenAI-compatible one to ElevenLabs', and replays identical", () => wentWell(), 300_000)
+  it(
+    "flows from Deepgram's through an OpenAI-compatible one to ElevenLabs', and replays identical",
+    () => wentWell(),
+    300_000
+  )
 
   it.each([
     "assemblyai/streaming",
