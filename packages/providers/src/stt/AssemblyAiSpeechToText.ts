@@ -36,8 +36,8 @@ const Settings = Schema.Struct({
 
 type Settings = typeof Settings.Type
 
-const urlOf = ({ base_url, model }: Settings): string =>
-  `${asWebSocket(base_url)}/v3/ws?${new URLSearchParams({
+const urlOf = ({ base_url, model }: Settings): string => {
+  const query = new URLSearchParams({
     sample_rate: String(sampleRateHz),
     encoding: "pcm_s16le",
     speech_model: model,
@@ -46,7 +46,9 @@ const urlOf = ({ base_url, model }: Settings): string =>
     max_turn_silence: String(turnSilenceMs),
     // The newer models go by punctuation instead.
     ...(model.startsWith("universal-streaming") ? { end_of_turn_confidence_threshold: "1" } : {})
-  })}`
+  })
+  return `${asWebSocket(base_url)}/v3/ws?${query.toString()}`
+}
 
 const decodeType = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ type: Schema.String })))
 

@@ -1,6 +1,7 @@
+import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
+import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { detailOf } from "../hosted/Failures.ts"
 import type { Failures } from "../hosted/Failures.ts"
 import { joined, type Meaning, type Transcript } from "./Transcript.ts"
@@ -12,10 +13,16 @@ const Message = Schema.fromJsonString(Schema.Struct({
   turn_is_formatted: Schema.optionalKey(Schema.Boolean),
   end_of_turn: Schema.optionalKey(Schema.Boolean),
   transcript: Schema.optionalKey(Schema.String),
-  words: Schema.optionalKey(Schema.Array(Schema.Struct({ text: Schema.String }))),
+  words: Schema.optionalKey(Schema.Array(Schema.Struct({
+    text: Schema.String,
+    end: Schema.optionalKey(Schema.Finite)
+  }))),
   error_code: Schema.optionalKey(Schema.Finite),
   error: Schema.optionalKey(Schema.String)
 }))
+
+/** How far a word may reach beyond the moment of a question that its turn answers, ms: times of words are rough. */
+const overlapMs = 300
 
 const decode = Schema.decodeUnknownOption(Message)
 
@@ -55,7 +62,8 @@ export const failureOfCode = (failures: Failures, code: number, said: string): P
 
 /**
  * The transcript of an AssemblyAI session: each turn counts once, with its last text, in the order of the turns. A turn is
- * finished when its formatted end has come; `ForceEndpoint` is answered by the next end that comes after it.
+ * finished when its formatted end has come; `ForceEndpoint` is answered by the next end that comes after it. It is not
+ * answered when no word was heard: a turn with words from after it shows that.
  */
 export class AssemblyAiTranscript implements Transcript {
   /** Text of the turns that have ended, by their order. */
@@ -63,7 +71,8 @@ export class AssemblyAiTranscript implements Transcript {
   /** Those whose formatted end has come. */
   readonly #formatted = new Set<number>()
   #interim = ""
-  #asks = 0
+  /** When it was asked, in ms of the session's audio. */
+  readonly #asks: Array<number> = []
   #answers = 0
   readonly #failures: Failures
 
@@ -73,11 +82,11 @@ export class AssemblyAiTranscript implements Transcript {
 
   readonly finished = () => joined(...this.#turns.values())
   readonly interim = () => this.#interim
-  readonly ask = (): boolean => {
-    this.#asks++
+  readonly ask = (samples: number): boolean => {
+    this.#asks.push(samples / samplesPerMs)
     return true
   }
-  readonly isAnswered = (): boolean => this.#answers >= this.#asks
+  readonly isAnswered = (): boolean => this.#answers >= this.#asks.length
 
   readonly take = (text: string): Meaning => {
     const message = Option.getOrUndefined(decode(text))
@@ -100,7 +109,9 @@ export class AssemblyAiTranscript implements Transcript {
     this.#interim = ""
     if (turn_is_formatted) {
       this.#formatted.add(turn_order)
-      this.#answers = Math.min(this.#asks, this.#answers + 1)
+      const reachesMs = words.at(-1)?.end ?? 0
+      const passed = this.#asks.filter((askedMs) => askedMs + overlapMs < reachesMs).length
+      this.#answers = Math.min(this.#asks.length, Math.max(this.#answers, passed) + 1)
     }
     return "heard"
   }

@@ -30,8 +30,8 @@ const Settings = Schema.Struct({
 
 type Settings = typeof Settings.Type
 
-const urlOf = ({ base_url, language, model }: Settings): string =>
-  `${asWebSocket(base_url)}/v1/listen?${new URLSearchParams({
+const urlOf = ({ base_url, language, model }: Settings): string => {
+  const query = new URLSearchParams({
     model,
     language,
     encoding: "linear16",
@@ -41,7 +41,9 @@ const urlOf = ({ base_url, language, model }: Settings): string =>
     punctuate: "true",
     // When a turn ends is for the session to say.
     endpointing: "false"
-  })}`
+  })
+  return `${asWebSocket(base_url)}/v1/listen?${query.toString()}`
+}
 
 /** What a close means: https://developers.deepgram.com/docs/stt-troubleshooting-websocket-data-and-net-errors */
 const closedBy = (failures: Failures) => ({ code, reason }: VendorClosed): ProviderFailure => {

@@ -62,7 +62,7 @@ const isSilent = (samples: Int16Array): boolean => {
   return true
 }
 
-/** The text of some audio. */
+/** The text of some audio, which is read before anything is waited for. */
 type Transcribe = (samples: Int16Array) => Effect.Effect<string, ProviderFailure>
 
 type Results = Queue.Queue<RecognitionResult, ProviderFailure | Cause.Done>
@@ -82,7 +82,7 @@ const utterance = Effect.fnUntraced(function*(
   const fails = Effect.catch((failure: ProviderFailure) => Effect.asVoid(Queue.fail(results, failure)))
   const emitFinal = (pauseId: number, before: Fiber.Fiber<void> | undefined) =>
     Effect.suspend(() =>
-      buffer.length < minSamples || isSilent(buffer.view) ? Effect.succeed("") : transcribe(buffer.all())
+      buffer.length < minSamples || isSilent(buffer.view) ? Effect.succeed("") : transcribe(buffer.view)
     ).pipe(
       Effect.tap(before === undefined ? Effect.void : Fiber.await(before)),
       Effect.flatMap((heard) =>
@@ -145,7 +145,8 @@ export const adapter = adapterOf({
     Effect.gen(function*() {
       const client = HttpClient.withScope(yield* HttpClient.HttpClient)
       const failures = failuresOf(provider_id, "the transcription server")
-      const { api_key, base_url, first_result_ms: headMs, language, model, stall_ms: stallMs } = settings
+      const { api_key, base_url, connect_ms: connectMs, first_result_ms: headMs, language, model, stall_ms: stallMs } =
+        settings
       const request = (samples: Int16Array) => {
         const form = new FormData()
         form.set("file", new File([wavFile(samples)], "utterance.wav", { type: "audio/wav" }))
@@ -160,11 +161,13 @@ export const adapter = adapterOf({
       }
       const transcribe: Transcribe = Effect.fnUntraced(function*(samples) {
         const usage = yield* ProviderUsage
-        const response = yield* answerTo({ client, failures, headMs, request: request(samples) })
+        const upload = request(samples)
+        const audio_ms = samples.length / samplesPerMs
+        const response = yield* answerTo({ client, connectMs, failures, headMs, request: upload })
         const refusal = refusalOf(response, failures, /^application\/json/iu)
         if (refusal !== undefined) return yield* refusal
         // It was heard, whatever becomes of the answer.
-        usage.report({ audio_ms: samples.length / samplesPerMs })
+        usage.report({ audio_ms })
         const parts: Array<Uint8Array> = []
         let size = 0
         yield* measured(Stream.runForEach(response.stream, (part) => {

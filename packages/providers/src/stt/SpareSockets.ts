@@ -81,7 +81,7 @@ export const makeSpareSockets = Effect.fnUntraced(function*({ keepAlive, open, s
   })
 
   const refill = Effect.suspend(() => {
-    const missing = Math.max(0, spares - ready.length - opening)
+    const missing = Math.max(0, Math.floor(spares) - ready.length - opening)
     opening += missing
     return Effect.forEach(Array.from({ length: missing }), () => Effect.forkIn(spare, owner), { discard: true })
   })

@@ -89,7 +89,8 @@ const isSilent = (samples: Int16Array): boolean => {
  * 1. A final is emitted at most once per `Pause`, in the order of the pauses, and never after its `Resume`.
  * 2. No partial follows a final until its `Resume`, and none is emitted twice with the same text.
  * 3. Audio reaches the vendor once, in order, whatever becomes of the connections; what is not sent yet is bounded.
- * 4. Whatever is finished stays finished: text of a connection that is over is in front of that of the next.
+ * 4. A connection that is lost after a final harms nothing, unless the caller goes on: the call fails then.
+ * 5. Whatever is finished stays finished: text of a connection that is over is in front of that of the next.
  */
 const utterance = Effect.fnUntraced(function*(
   vendor: StreamingVendor,
@@ -109,12 +110,21 @@ const utterance = Effect.fnUntraced(function*(
   let told = 0
   let held: Array<Int16Array> = []
   let heldSamples = 0
+  let lost: ProviderFailure | undefined
 
   const tellUsage = () => {
     if (sent > told) usage.report({ audio_ms: (sent - told) / samplesPerMs })
     told = sent
   }
   const fails = Effect.catch((failure: ProviderFailure) => Effect.asVoid(Queue.fail(results, failure)))
+  /** What is sent and received after a final matters only when the caller goes on: it fails then. */
+  const failsOrLoses = Effect.catch((failure: ProviderFailure) =>
+    Effect.suspend(() => {
+      if (pause?.given !== true) return Effect.asVoid(Queue.fail(results, failure))
+      lost ??= failure
+      return Effect.void
+    })
+  )
   // Forked at once, so that the wait has begun, as measured work, before the next input is looked at.
   const fork = (effect: Effect.Effect<void>) => Effect.forkChild(effect, { startImmediately: true })
 
@@ -172,7 +182,7 @@ const utterance = Effect.fnUntraced(function*(
       scope,
       Effect.suspend(() => vendor.endsCancelled && !opened.ending ? goodbye(opened) : Effect.void)
     )
-    opened.reader = yield* fork(fails(read(opened)))
+    opened.reader = yield* fork(failsOrLoses(read(opened)))
     return opened
   })
 
@@ -221,9 +231,12 @@ const utterance = Effect.fnUntraced(function*(
       duration: vendor.stallMs,
       orElse: () => Effect.fail(vendor.failures.stalled(vendor.stallMs))
     })
-    before = joined(before, over.transcript.finished())
-    if (line === over) line = undefined
-    yield* leaveLine(over)
+    // All of it or nothing: a resume may interrupt this.
+    yield* Effect.uninterruptible(Effect.suspend(() => {
+      before = joined(before, over.transcript.finished())
+      if (line === over) line = undefined
+      return leaveLine(over)
+    }))
   })
 
   const hold = (samples: Int16Array) => {
@@ -244,7 +257,10 @@ const utterance = Effect.fnUntraced(function*(
     for (const samples of all) yield* sendAudio(to, samples)
   })
   const audio = (samples: Int16Array): Effect.Effect<void, ProviderFailure> => {
-    if (line !== undefined && !line.ending) return sendAudio(line, samples)
+    if (lost !== undefined) return Effect.void
+    if (line !== undefined && !line.ending) {
+      return pause?.given === true ? failsOrLoses(sendAudio(line, samples)) : sendAudio(line, samples)
+    }
     if (line === undefined && heldSamples === 0 && isSilent(samples)) return Effect.void
     hold(samples)
     return pause !== undefined && heldSamples <= maxHeldSamples ? Effect.void : sendHeld
@@ -273,6 +289,7 @@ const utterance = Effect.fnUntraced(function*(
     )
 
   const apply = Effect.fnUntraced(function*(next: Exclude<RecognitionInput, { readonly _tag: "Audio" }>) {
+    if (lost !== undefined && next._tag !== "End") return yield* lost
     switch (next._tag) {
       case "Pause": {
         yield* sendHeld
@@ -313,9 +330,10 @@ const utterance = Effect.fnUntraced(function*(
     }
     if (line !== undefined && !line.ending) {
       line.ending = true
-      yield* goodbye(line)
+      if (lost === undefined) yield* goodbye(line)
     }
     if (line !== undefined) yield* leaveLine(line)
+    tellUsage()
     yield* Queue.end(results)
   }).pipe(fails)
 })

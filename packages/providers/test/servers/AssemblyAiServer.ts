@@ -49,8 +49,9 @@ const serve = (
     connection.send({ type: "Error", error_code, error })
     connection.close(error_code, Buffer.byteLength(error) > 123 ? "See Error message for details" : error, false)
   }
+  const broke = () => fail(3005, "Session Cancelled: An error occurred")
   const later = (act: () => Promise<void>) => {
-    work = work.then(() => open ? act() : undefined).catch(() => fail(3005, "Session Cancelled: An error occurred"))
+    work = work.then(() => open ? act() : undefined).catch(broke)
   }
   const turn = (text: string, from: number, to: number, ends: boolean, formatted: boolean) => {
     const words = timedWords(text, from, to).map(({ end, start, word }, index, all) => ({
@@ -73,21 +74,18 @@ const serve = (
     }, ends)
   }
   /** Beside the rest, one at a time: a slow recogniser makes fewer of them, not later ends. */
-  const partial = () => {
+  const partial = async () => {
     const audio = heard()
     const [from, to] = [audio.from, audio.samples]
     partialAt = to
     busy = true
-    audio.partial().then((said) => {
-      busy = false
-      const text = textOf(said)
-      if (!open || audio.from !== from || text === "") return
-      if (!turnOpen && alwaysFormatted) {
-        connection.send({ type: "SpeechStarted", timestamp: from / sampleRateHz * 1_000 })
-      }
-      turnOpen = true
-      turn(alwaysFormatted ? text : unformatted(text), from, to, false, alwaysFormatted)
-    }, () => fail(3005, "Session Cancelled: An error occurred"))
+    const text = textOf(await audio.partial().finally(() => busy = false))
+    if (!open || audio.from !== from || text === "") return
+    if (!turnOpen && alwaysFormatted) {
+      connection.send({ type: "SpeechStarted", timestamp: from / sampleRateHz * 1_000 })
+    }
+    turnOpen = true
+    turn(alwaysFormatted ? text : unformatted(text), from, to, false, alwaysFormatted)
   }
   /** The end of the open turn; nothing is sent when no word was heard in it. */
   const endTurn = async (all: boolean) => {
@@ -125,7 +123,7 @@ const serve = (
         const audio = heard()
         audio.append(samples)
         if (turnOpen && audio.silent >= maxSilenceMs * sampleRateHz / 1_000) return await endTurn(false)
-        if (!busy && audio.samples - partialAt >= partialMs * sampleRateHz / 1_000) partial()
+        if (!busy && audio.samples - partialAt >= partialMs * sampleRateHz / 1_000) partial().catch(broke)
       })
     },
     message: (text) => {
@@ -155,7 +153,7 @@ const serve = (
             : fail(3006, `Invalid Message Type: ${JSON.stringify(type)}`)
       }
     },
-    fail: () => fail(3005, "Session Cancelled: An error occurred"),
+    fail: broke,
     closed: () => {
       open = false
     }

@@ -57,8 +57,9 @@ const serve = (connection: Connection, { engine, idleMs, ignoresFinalise }: Requ
 
   const heard = () => hearing ??= new Hearing(engine, connection.call)
   const textOf = (text: string) => connection.empty() ? "" : text
+  const broke = () => connection.close(1011, "NET-0000", false)
   const later = (act: () => Promise<void>) => {
-    work = work.then(() => open ? act() : undefined).catch(() => connection.close(1011, "NET-0000", false))
+    work = work.then(() => open ? act() : undefined).catch(broke)
   }
   const results = (
     text: string,
@@ -98,17 +99,14 @@ const serve = (connection: Connection, { engine, idleMs, ignoresFinalise }: Requ
     results(text, from, audio.from, { is_final: true, speech_final, from_finalize })
   }
   /** Beside the rest, one at a time: a slow recogniser makes fewer of them, not later finals. */
-  const interim = () => {
+  const interim = async () => {
     const audio = heard()
     const [from, to] = [audio.from, audio.samples]
     interimAt = to
     busy = true
-    audio.partial().then((text) => {
-      busy = false
-      if (open && audio.from === from) {
-        results(textOf(text), from, to, { is_final: false, speech_final: false, from_finalize: false })
-      }
-    }, () => connection.close(1011, "NET-0000", false))
+    const text = textOf(await audio.partial().finally(() => busy = false))
+    if (!open || audio.from !== from) return
+    results(text, from, to, { is_final: false, speech_final: false, from_finalize: false })
   }
   const closeStream = () =>
     later(async () => {
@@ -143,7 +141,7 @@ const serve = (connection: Connection, { engine, idleMs, ignoresFinalise }: Requ
           return await final(false, false, false)
         }
         if (!wantsInterims || busy || audio.samples - interimAt < interimMs * sampleRateHz / 1_000) return
-        interim()
+        interim().catch(broke)
       })
     },
     message: (text) => {
@@ -163,7 +161,7 @@ const serve = (connection: Connection, { engine, idleMs, ignoresFinalise }: Requ
         await final(true, true, true)
       })
     },
-    fail: () => connection.close(1011, "NET-0000", false),
+    fail: broke,
     closed: () => {
       open = false
       clearTimeout(idle)

@@ -256,6 +256,8 @@ export const recognitionSocketServer = (vendor: {
         if (fault?.kind === "unanswered") {
           const call = seen(path)
           tcp.on("close", () => call.ended = "aborted")
+          // A socket that nobody reads would not notice that the client has gone.
+          tcp.on("end", () => tcp.destroy()).resume()
           return
         }
         if (fault?.kind === "wrong_content_type") return refuse({ status: 200, body: "<html>Welcome</html>" })

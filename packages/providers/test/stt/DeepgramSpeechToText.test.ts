@@ -8,7 +8,7 @@ import { readRecording } from "../support/Wav.ts"
 import { streamingCases } from "./StreamingCases.ts"
 
 /** As slow as a vendor that is near. */
-const slowly = (text: string) => () => new Promise<string>((resolve) => setTimeout(() => resolve(text), 80))
+const slowly = (text: string) => () => new Promise<string>((resolve) => setTimeout(() => resolve(text), 250))
 
 speechToTextConformance({
   name: "Deepgram",

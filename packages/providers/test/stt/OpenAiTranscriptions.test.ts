@@ -10,7 +10,7 @@ import { audio, speechToTextConformance } from "../conformance/SpeechToText.ts"
 import { openAiTranscriptionsServer } from "../servers/OpenAiTranscriptionsServer.ts"
 import { readRecording, silence } from "../support/Wav.ts"
 
-const slowly = (text: string) => () => new Promise<string>((resolve) => setTimeout(() => resolve(text), 80))
+const slowly = (text: string) => () => new Promise<string>((resolve) => setTimeout(() => resolve(text), 250))
 
 const speech = readRecording("goforward.wav")
 

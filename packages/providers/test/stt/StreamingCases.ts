@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Queue, Stream } from "effect"
-import type { Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
 import { ProviderUsage } from "@rspp/runtime/ports/ProviderUsage"
@@ -133,6 +132,30 @@ export const streamingCases = (suite: {
         )
         assert.isAtLeast(sentAgain.reduce((sum, bytes) => sum + bytes, 0), 2 * speech.length)
         yield* until("no socket is left", () => server.openSockets() === 0)
+      })))
+
+    it.live("does not mind a connection that is lost after the final, unless the caller goes on", () =>
+      Effect.scoped(Effect.gen(function*() {
+        for (const goesOn of [false, true]) {
+          const scope = yield* Scope.make()
+          const server = yield* Scope.provide(suite.server({ engine: ["Yes."] }), scope)
+          const { feed, fiber, finals } = yield* open(yield* suite.provider(server, { spare_connections: 0 }))
+          yield* feed(...audio(speech), pause(1))
+          yield* until("a final", () => finals().length === 1)
+          yield* Scope.close(scope, Exit.void)
+          yield* until("no connection", () => server.openSockets() === 0)
+          yield* feed(...audio(speech))
+          yield* feed(...(goesOn ? [resume, ...audio(speech), pause(2), end] : [end]))
+          const exit = yield* Fiber.await(fiber)
+          assert.strictEqual(Exit.isFailure(exit), goesOn)
+          if (Exit.isFailure(exit)) {
+            assert.deepInclude({ ...Object(Cause.squash(exit.cause)) }, {
+              outcome_class: "infrastructure_failure",
+              retryable: true
+            })
+          }
+          assert.deepStrictEqual(finals().map(({ text }) => text), ["Yes."])
+        }
       })))
 
     it.live("hears everything when the caller goes on while such an end is waited for", () =>
