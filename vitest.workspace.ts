@@ -2,51 +2,37 @@ import { defineConfig } from "vitest/config"
 
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
 
-/**
- * These have the machine for themselves, after all the others: real models, media with times that count, and calls in real
- * time.
- */
+/** These have the machine for themselves, after all the others: media with times that count, and loads that are measured. */
 const alone = [
-  "packages/providers/test/**/*.test.ts",
   "test/e2e/demo.test.ts",
-  "packages/cli/test/{drain,interrupt,leases,pipelines,registered,standby,worker,writers}.test.ts",
   "packages/transports/test/livekit/Room.conformance.live.test.ts",
   "test/e2e/livekit/{bargeIn,cutByText,takeover}.test.ts",
-  // Processes that must have their turn in time.
+  // Processes that must have their turn in time: what one does is over when another comes too late.
+  "packages/cli/test/{interrupt,leases,writers}.test.ts",
   "test/lease/hammer.test.ts",
   "test/soak/rooms.test.ts"
 ]
 
-/** The whole program runs here. */
-const programs = ["packages/cli/test/**/*.test.ts", "test/e2e/**/*.test.ts"]
-
-/** Calls through WebRTC, of several processes: they mostly wait. */
-const rooms = ["test/e2e/livekit/*.test.ts", "{packages/transports/test,test}/livekit/*.live.test.ts"]
+/**
+ * The whole program runs here, real models, and calls through WebRTC: several processes each, which wait as much as they work,
+ * and take as long as they need.
+ */
+const programs = [
+  "packages/cli/test/**/*.test.ts",
+  "packages/providers/test/{FliteTextToSpeech,MoonshineSpeechToText,SileroVoiceActivity,WorkerClient}.test.ts",
+  "packages/providers/test/nodes/ProcessNode.test.ts",
+  "{packages/transports/test,test}/livekit/*.live.test.ts",
+  "test/e2e/**/*.test.ts"
+]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
     name,
     include: [...include],
-    exclude: [...alone, ...programs, ...rooms, "**/node_modules/**"],
+    exclude: [...alone, ...programs, "**/node_modules/**"],
     testTimeout: 30_000,
     sequence: { groupOrder: 0 }
-  }
-})
-
-const together = (
-  name: string,
-  include: ReadonlyArray<string>,
-  exclude: ReadonlyArray<string>
-) => ({
-  extends: true as const,
-  test: {
-    name,
-    include: [...include],
-    exclude: [...alone, ...exclude, "**/node_modules/**"],
-    testTimeout: 300_000,
-    maxWorkers: 2,
-    sequence: { groupOrder: 1 }
   }
 })
 
@@ -58,8 +44,17 @@ export default defineConfig({
       quick("contracts", ["contracts/test/**/*.test.ts"]),
       quick("packages", ["packages/*/test/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
-      together("programs", programs, rooms),
-      together("rooms", rooms, []),
+      {
+        extends: true,
+        test: {
+          name: "programs",
+          include: programs,
+          exclude: [...alone, "**/node_modules/**"],
+          testTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 }
+        }
+      },
       {
         extends: true,
         test: {

@@ -20,7 +20,8 @@ import { isAtRest, roomOf } from "./Samples.ts"
 const [url = "", key = "", secret = "", lines = "1", directory = "."] = process.argv.slice(2)
 const say = (what: AgentsSaid) => console.log(JSON.stringify(what))
 const started = performance.now()
-const everyMs = 5000
+/** Between two samples, ms: often enough that a third of the shortest soak has ten. */
+const everyMs = 2000
 
 let sessions = 0
 let calls = 0

@@ -213,6 +213,8 @@ export class RoomCall {
       this.reconnects += 1
       this.#caller.resumed(this.#options.nowMs())
       this.#output.release("reconnecting")
+      // A subscription that is asked for while everything is connected anew may be lost with the session before.
+      if (this.#stopReading === undefined) this.#microphone?.setSubscribed(true)
       this.#lookAround()
       if (this.#caller.present) this.#tell("connected")
     }

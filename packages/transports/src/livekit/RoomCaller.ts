@@ -135,16 +135,19 @@ const microphone = Effect.fnUntraced(function*(room: Room) {
   )
   const options = new TrackPublishOptions()
   options.source = TrackSource.SOURCE_MICROPHONE
-  yield* attempt("publishing the caller's microphone", async () => room.localParticipant?.publishTrack(track, options))
-  return source
+  const publication = yield* attempt(
+    "publishing the caller's microphone",
+    async () => room.localParticipant?.publishTrack(track, options)
+  )
+  return { source, heard: Effect.promise(async () => await publication?.waitForSubscription()) }
 })
 
 /**
- * A caller in a LiveKit room who says what a script says: waits for an agent, speaks and types as it is due, hears the
+ * A caller in a LiveKit room who says what a script says: waits for an agent that listens, speaks and types as it is due, hears the
  * agent, and hangs up. For demos and tests of the whole way: what it hears has gone through WebRTC.
  *
- * Positions in the report are samples (16 kHz) since the agent was there. Fails when the room cannot be joined, when no agent
- * comes in time, and when the room is lost.
+ * Positions in the report are samples (16 kHz) since the agent listened. Fails when the room cannot be joined, when no agent
+ * comes, or listens, in time, and when the room is lost.
  */
 export const callRoom: (
   options: RoomCallerOptions
@@ -158,7 +161,7 @@ export const callRoom: (
         Deferred.doneUnsafe(lost, Effect.fail(failure(`the caller lost the room (reason ${reason})`)))
       })
       const file = stereo === undefined ? undefined : yield* openWaveWriter(stereo, 2)
-      const source = yield* microphone(room)
+      const { heard, source } = yield* microphone(room)
       const track = yield* agentTrack(room).pipe(
         Effect.timeoutOrElse({
           duration: agentWithinMs,
@@ -166,6 +169,11 @@ export const callRoom: (
             Effect.fail(failure(`no agent came into the room ${room.name ?? ""} within ${agentWithinMs} ms`))
         })
       )
+      // What is said before the agent listens would not be heard.
+      yield* heard.pipe(Effect.timeoutOrElse({
+        duration: agentWithinMs,
+        orElse: () => Effect.fail(failure(`the agent did not listen to the caller within ${agentWithinMs} ms`))
+      }))
       const zeroNs = clock.monotonicTimeNanosUnsafe()
       const nowNs = () => Number(clock.monotonicTimeNanosUnsafe() - zeroNs)
       const ear = new Ear(() => Math.floor(nowNs() / sampleNs))
