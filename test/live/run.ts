@@ -14,7 +14,9 @@ import { program, recordingPath } from "../support/Program.ts"
 const { given: options } = optionsOf({ providers: { type: "string" } })
 const file = options.providers ?? process.env["RSPP_PROVIDERS"]
 
-const rspp = (...args: ReadonlyArray<string>): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> =>
+const rspp = (
+  ...args: ReadonlyArray<string>
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> =>
   new Promise((resolve, reject) => {
     // With the environment as it is: the keys are there.
     const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
@@ -54,12 +56,15 @@ try {
       continue
     }
     const path = (kind: string) => join(directory, `${provider_id.replace("/", "-")}.${kind}`)
-    writeFileSync(path("json"), JSON.stringify({
-      schema_version: "v1.0",
-      pipeline_id: "live",
-      pipeline_version: "live/1",
-      providers: { stt: "embedded/moonshine", llm: "embedded/rules", tts: "embedded/flite", [modality]: provider_id }
-    }))
+    writeFileSync(
+      path("json"),
+      JSON.stringify({
+        schema_version: "v1.0",
+        pipeline_id: "live",
+        pipeline_version: "live/1",
+        providers: { stt: "embedded/moonshine", llm: "embedded/rules", tts: "embedded/flite", [modality]: provider_id }
+      })
+    )
     const run = await rspp(
       ...["run", "--input", recordingPath("vm-savefolder"), "--pipeline", path("json"), "--timeline", path("timeline")],
       ...["--json", ...given]
