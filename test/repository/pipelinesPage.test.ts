@@ -27,7 +27,7 @@ interface Written {
 }
 
 const read = (yaml: string) => Effect.map(parseSpecText(yaml, "example.yaml"), ({ value }) => value as Written)
-const known = [...catalog.map(({ provider_id }) => provider_id as string), "example/topic_router"]
+const known = [...catalog.map(({ provider_id }) => provider_id), "example/topic_router"]
 
 /** What the page says that its short examples leave out: the head, the beginning of the graph and its nodes. */
 const completed = Effect.fnUntraced(function*(yaml: string) {

@@ -198,7 +198,7 @@ const measure: Measure = {
   run: async (tell) => {
     const figures: Array<Figure> = []
     for (const { name, run } of subjects) {
-      figures.push(...await Effect.runPromise(Effect.scoped(run) as Effect.Effect<ReadonlyArray<Figure>>))
+      figures.push(...await Effect.runPromise(Effect.orDie(Effect.scoped(run))))
       tell(name)
     }
     return figures

@@ -14,8 +14,9 @@ export const embeddedEngines = Effect.gen(function*() {
   )
   const model = Context.get(models, LanguageModel)
   const voice = Context.get(models, TextToSpeech)
+  const run = Effect.runPromiseWith(yield* Effect.context<never>())
   return {
-    transcribe: (samples: Int16Array) => Effect.runPromise(decoder.final(samples)),
+    transcribe: (samples: Int16Array) => run(decoder.final(samples)),
     reply: (messages: ReadonlyArray<Message>) => Stream.toAsyncIterable(model.reply(messages)),
     voice: { speak: (text: string) => Stream.toAsyncIterable(Stream.map(voice.synthesise(text), samplesOf)) }
   }

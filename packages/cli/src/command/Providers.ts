@@ -1,9 +1,8 @@
 import type { CatalogEntry } from "@rspp/providers/Catalog"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
-import type { ProviderFailure } from "@rspp/runtime/ports/ProviderFailure"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
-import { Effect, Stream } from "effect"
+import { Data, Effect, Stream } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
 import { scrubberWith } from "../KnownSecrets.ts"
 import { ProviderCatalog, withProviders } from "../ProviderCatalog.ts"
@@ -64,7 +63,7 @@ const list = Effect.fn("rspp.providers.list")(function*({ json }: ListFlags) {
 const second = Int16Array.from({ length: 16_000 }, (_, at) => Math.round(800 * Math.sin(at / 12)))
 
 /** Something tiny of a provider: resolves with what came first. */
-const tiny = (entry: CatalogEntry): Effect.Effect<string, ProviderFailure | Error> => {
+const tiny = (entry: CatalogEntry): Effect.Effect<string, NoAnswer> => {
   switch (entry.modality) {
     case "stt":
       return Effect.flatMap(SpeechToText, ({ recognise }) =>
@@ -86,7 +85,9 @@ const tiny = (entry: CatalogEntry): Effect.Effect<string, ProviderFailure | Erro
     case "tts":
       return Effect.flatMap(TextToSpeech, ({ synthesise }) => Stream.runHead(synthesise("Ready."))).pipe(
         Effect.flatMap((first) =>
-          first._tag === "Some" ? Effect.succeed("it speaks") : Effect.fail(new Error("it said nothing"))
+          first._tag === "Some"
+            ? Effect.succeed("it speaks")
+            : Effect.fail(new NoAnswer({ message: "it said nothing" }))
         ),
         Effect.provide(entry.layer),
         Effect.mapError(plain)
@@ -96,7 +97,10 @@ const tiny = (entry: CatalogEntry): Effect.Effect<string, ProviderFailure | Erro
   }
 }
 
-const plain = (error: { readonly message: string }): Error => new Error(error.message)
+/** Why a provider did not do the tiny thing. */
+class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly message: string }> {}
+
+const plain = ({ message }: { readonly message: string }) => new NoAnswer({ message })
 
 const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFlags) {
   const screen = yield* Screen
@@ -129,7 +133,7 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
       const outcome = yield* Effect.result(
         Effect.timeoutOrElse(tiny(entry), {
           duration: checkMs,
-          orElse: () => Effect.fail(new Error(`no answer within ${checkMs} ms`))
+          orElse: () => Effect.fail(new NoAnswer({ message: `no answer within ${checkMs} ms` }))
         })
       )
       const took_ms = Math.round(performance.now() - began)

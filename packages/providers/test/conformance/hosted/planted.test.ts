@@ -29,7 +29,7 @@ const failed = (message: string) =>
 
 const bends: Readonly<Record<string, { readonly bend: Bend; readonly red: ReadonlyArray<string> }>> = {
   "takes every failure for an end": {
-    bend: ({ call }) => (words) => Stream.catch(call(words), () => Stream.empty),
+    bend: ({ call }) => (words) => call(words).pipe(Stream.catch(() => Stream.empty)),
     red: ["no answer", "stall", "cut", "malformed", "401", "429", "5xx, then well", "vendor's error", "wrong type"]
   },
   "tells the key": {
