@@ -116,6 +116,7 @@ export const makeContextSockets = <A>(
   Effect.gen(function*() {
     const { failures } = options
     const full = failures.of("overload", true, "all connections of the voice are in use")
+    const unusable = failures.of("infrastructure_failure", false, "no connection can be made with the voice's settings")
     const tooMuch = failures.of("infrastructure_failure", false, "more came for a segment than a segment can hold")
     // Connections outlive the calls that open them: they run apart from the fibers, and clocks, of calls.
     const services = yield* Effect.context<Socket.WebSocketConstructor>()
@@ -197,7 +198,8 @@ export const makeContextSockets = <A>(
 
     const close = (connection: Connection<A>): void => {
       connections.delete(connection)
-      if (connection.fiber !== undefined) run(Fiber.interrupt(connection.fiber))
+      // Not at once: whoever is woken by it would look for room while somebody else does.
+      if (connection.fiber !== undefined) run(Effect.andThen(Effect.yieldNow, Fiber.interrupt(connection.fiber)))
     }
 
     const connect = (): Connection<A> => {
@@ -220,6 +222,8 @@ export const makeContextSockets = <A>(
             onFailure: (failure) => Effect.sync(() => forget(connection, failure)),
             onSuccess: () => Effect.void
           }),
+          // A key that no header can hold, for instance: the WebSocket throws.
+          Effect.catchCause(() => Effect.sync(() => forget(connection, unusable))),
           Effect.onInterrupt(() => Effect.sync(() => forget(connection, failures.broken)))
         )
       )

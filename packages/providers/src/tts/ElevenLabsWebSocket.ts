@@ -112,7 +112,8 @@ export const adapter = adapterOf({
         idleMs: settings.idle_ms,
         read: (message) => read(message, failures),
         cancel: (context_id) => JSON.stringify({ context_id, close_context: true }),
-        closed: ({ code, reason }) => code === 1008 ? elevenLabsFailure(reason, failures) : failures.broken,
+        closed: ({ code, reason }) =>
+          code === 1008 && reason !== "" ? elevenLabsFailure(reason, failures) : failures.broken,
         countsUntilLast: true
       })
       const voice_settings = voiceSettings(settings)

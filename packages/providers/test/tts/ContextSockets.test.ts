@@ -201,6 +201,18 @@ describe("calls over shared connections", () => {
       }
     }))
 
+  it.live("a key that no connection can carry fails the call, and does not keep it waiting", () =>
+    Effect.gen(function*() {
+      const server = yield* cartesiaServer()
+      const voice = yield* voices.cartesia(server, { api_key: "sk_car_0123\n4567" })
+      for (let call = 0; call < 2; call++) {
+        const failure = failureOf(yield* Effect.exit(spoken(voice)))
+        assert.deepInclude({ ...failure }, { outcome_class: "infrastructure_failure", retryable: false })
+        assert.notInclude(JSON.stringify(failure), "sk_car_0123")
+      }
+      assert.strictEqual(server.openSockets(), 0)
+    }))
+
   it.live("an error that the vendor tells means what it says", () =>
     Effect.gen(function*() {
       const server = yield* elevenLabsServer()
