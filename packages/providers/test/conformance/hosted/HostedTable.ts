@@ -42,7 +42,7 @@ export const shownTable = (text: string, modality: string): string | undefined =
 export const hostedConformance = (modality: string, entries: ReadonlyArray<HostedEntry>): void => {
   const marks = new Map<string, Mark>()
   for (const entry of entries) {
-    describe(`${entry.name}`, () => {
+    describe(`adapter ${entry.name}`, () => {
       for (const one of hostedCases) {
         if (entry.without[one.name] !== undefined) {
           marks.set(`${entry.name}: ${one.name}`, "–")
