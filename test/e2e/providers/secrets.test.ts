@@ -264,6 +264,14 @@ describe("vendors' keys", () => {
     for (const key of keys) {
       for (const form of formsOf(key)) assert.isNotEmpty(leaksIn(`{"message":"refused ${form}."}`), form)
     }
+    // The same way through the files: a log with a key in it, somewhere below.
+    writeFileSync(
+      join(cwd, "tmp", "planted.log"),
+      `the vendor said: ${encodeURIComponent(keyOf("google/gemini", "plain"))}`
+    )
+    const found = written().filter(([, text]) => leaksIn(text).length > 0).map(([name]) => name)
+    rmSync(join(cwd, "tmp", "planted.log"))
+    assert.deepStrictEqual(found, [join("tmp", "planted.log")])
     assert.isNotEmpty(leaksIn("authorization: Bearer 0123456789"))
     assert.isNotEmpty(leaksIn("\"xi-api-key\":\"0123456789\""))
     assert.isEmpty(leaksIn("authorization: [secret]"))
