@@ -327,7 +327,7 @@ const planNames = Object.keys(plans) as ReadonlyArray<Plan>
 const recogniserNames = Object.keys(recognisers) as ReadonlyArray<Recogniser>
 
 beforeAll(async () => {
-  // They mostly wait, but more than two at a time would wait for each other on a small machine.
+  // They mostly wait, but more than a few at a time would wait for each other on a small machine.
   const left = [
     ...recogniserNames.map((name) => () => listening(name)),
     ...planNames.map((name) => () => underPlan(name))
@@ -335,7 +335,7 @@ beforeAll(async () => {
   const worker = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) await next()
   }
-  await Promise.all([worker(), worker()])
+  await Promise.all([worker(), worker(), worker()])
   const files = [...calls.keys()].map((name) => `${name}.timeline`)
   verified = await rspp(cwd, "timeline", "verify", ...files, "--json")
   replayed = await rspp(cwd, "replay", ...files)
