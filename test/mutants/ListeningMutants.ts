@@ -53,7 +53,7 @@ export const listeningMutants: ReadonlyArray<Mutant> = [
     file: kernel,
     what: "the recogniser fails, and nobody is told that the utterance is lost",
     find:
-      `      gateway.signal("provider_error", "RK-11", { reason: outcome, provider_invocation_id: invocation.id })\n`,
+      `      gateway.signal("provider_error", "RK-11", { reason: failure.outcome, provider_invocation_id: invocation.id })\n`,
     replace: ""
   },
   {
@@ -74,7 +74,7 @@ export const listeningMutants: ReadonlyArray<Mutant> = [
     id: "duplicate-final-taken",
     file: kernel,
     what: "a final text that comes again after its utterance is over is a new intent whatever the policy says",
-    find: `const remap = policy === "remap" && input`,
-    replace: "const remap = input"
+    find: `const remap = policy === "remap" && words`,
+    replace: "const remap = words"
   }
 ]

@@ -64,8 +64,8 @@ export const providerMutants: ReadonlyArray<Mutant> = [
     id: "turn-budget-not-settled",
     file: budget,
     what: "the budget to the first output runs on after the first output",
-    find: "    for (const timer of timers) this.#context.disarm(timer)",
-    replace: `    for (const timer of timers) if (timer.includes("_soft:")) this.#context.disarm(timer)`
+    find: "    for (const timer of envelope.timers) this.#context.disarm(timer)",
+    replace: `    for (const timer of envelope.timers) if (timer.includes("_soft:")) this.#context.disarm(timer)`
   },
   {
     id: "first-result-never-late",

@@ -61,10 +61,10 @@ describe("a recording in a file", () => {
     it.effect("that was made under behaviour of another version is refused", () =>
       Effect.gen(function*() {
         const timeline = scriptedSession(yield* SessionKernel, conversation(1))
-        const header = { ...timeline.header, behaviour_flags: [7] }
+        const header = { ...timeline.header, behaviour_flags: [99] }
         const failure = yield* Effect.flip((yield* Replayer).replay({ ...timeline, header }))
         assert.strictEqual(failure._tag, "UnknownBehaviourFlags")
-        assert.match(failure.message, /unknown here: 7/u)
+        assert.match(failure.message, /unknown here: 99/u)
       }))
   })
 })

@@ -11,7 +11,6 @@ import { liveScreen } from "./LiveScreen.ts"
 import { LocalRunner } from "./LocalRunner.ts"
 import type { LocalCallResult } from "./LocalRunner.ts"
 import { RuntimeReports } from "./RuntimeReports.ts"
-import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { Screen } from "./Screen.ts"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
@@ -46,7 +45,6 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   const conversation: Array<SaidLine> = []
   const watch = liveScreen(options.live ? screen : undefined, (line) => conversation.push(line))
   let began = false
-  const { secrets } = yield* ProviderCatalog
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
     began = true
@@ -78,7 +76,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     Effect.provide(call(options)),
     Effect.provideService(
       SecretScrubber,
-      scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}), secrets)
+      scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}))
     ),
     Effect.onInterrupt(() =>
       Effect.sync(() =>

@@ -8,16 +8,21 @@ export const secretsOf = (environment: Readonly<Record<string, string | undefine
     telling.test(name) && value.length >= 8 && !value.startsWith("/") ? [value] : []
   )
 
-const ofThisProcess = secretsOf(process.env)
+/** Secrets of this process: those of its environment, and those that it has read since. */
+const ofThisProcess = new Set(secretsOf(process.env))
 
-/** Takes secrets out of a text: what has the shape of one, and those of this process's environment. */
-export const scrub = (text: string): string => scrubSecrets(text, ofThisProcess)
+/** Makes secrets known that were read somewhere: no line of this process has them from now on. */
+export const learnSecrets = (secrets: ReadonlyArray<string>): void => {
+  for (const secret of secrets) ofThisProcess.add(secret)
+}
 
-/** As {@link scrub}, with those that nodes are given in their own environments, and those of providers. */
+/** Takes secrets out of a text: what has the shape of one, and those that are known. */
+export const scrub = (text: string): string => scrubSecrets(text, [...ofThisProcess])
+
+/** As {@link scrub}, with those that nodes are given in their own environments. */
 export const scrubberWith = (
-  environments: ReadonlyArray<Readonly<Record<string, string>>>,
-  more: ReadonlyArray<string> = []
+  environments: ReadonlyArray<Readonly<Record<string, string>>>
 ): (text: string) => string => {
-  const known = [...ofThisProcess, ...more, ...environments.flatMap((environment) => secretsOf(environment))]
+  const known = [...ofThisProcess, ...environments.flatMap((environment) => secretsOf(environment))]
   return (text) => scrubSecrets(text, known)
 }

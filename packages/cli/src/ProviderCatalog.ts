@@ -5,17 +5,16 @@ import type { ProviderDeclaration, SecretSource } from "@rspp/providers/Provider
 import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
 import { Context, Effect, FileSystem, Path, Schema } from "effect"
 import { CliFailure } from "./CliFailure.ts"
+import { learnSecrets } from "./KnownSecrets.ts"
 
-/** The providers that this program knows, and the secrets in their settings. */
+/** The providers that this program knows. */
 export interface KnownProviders {
   readonly catalog: Catalog.Catalog
-  /** For whoever scrubs texts: values that were read from `env:` and `file:` references. */
-  readonly secrets: ReadonlyArray<string>
 }
 
 /** {@link KnownProviders} of this run: those that come with RSPP, and those of a providers file. */
 export const ProviderCatalog = Context.Reference<KnownProviders>("rspp/cli/ProviderCatalog", {
-  defaultValue: () => ({ catalog: Catalog.catalog, secrets: [] })
+  defaultValue: () => ({ catalog: Catalog.catalog })
 })
 
 /** The variable that names a providers file where no flag does. */
@@ -77,7 +76,8 @@ const loaded = Effect.fnUntraced(function*(path: string) {
   const settings = (id: string, declaration: ProviderDeclaration) => resolveSettings(id, declaration, source)
   // What is written wrongly is wrong now; a secret that is missing is missed by whoever uses the provider.
   const catalog = yield* Effect.mapError(Catalog.catalogWith(providers, settings), told)
-  return { catalog, secrets: secrets.filter((secret) => secret !== undefined) }
+  learnSecrets(secrets.filter((secret) => secret !== undefined))
+  return { catalog }
 })
 
 /** Runs a command with the providers of the file that `--providers` or the environment names; without one, with those that come with RSPP. */

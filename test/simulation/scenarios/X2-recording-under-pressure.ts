@@ -114,16 +114,19 @@ export const scenario: NamedScenario = {
       name: "a disk that stands still while nobody speaks",
       script: [
         { when: { atMs: 400 }, act: { does: "type", words: 3 } },
-        { when: { atMs: 7000 }, act: { does: "fault", kind: "recorder.stalled", forMs: 8000 } },
-        { when: { atMs: 17_000 }, act: { does: "say", words: [300, 300] } }
+        { when: { atMs: 7000 }, act: { does: "fault", kind: "recorder.stalled", forMs: 10_000 } },
+        { when: { atMs: 19_000 }, act: { does: "say", words: [300, 300] } }
       ],
       spec: level,
-      call: { faultsUntilMs: 24_000 },
+      call: { faultsUntilMs: 26_000 },
       holds: (told) => {
-        assert.deepStrictEqual(story(told).slice(2, 7), [
+        assert.deepStrictEqual(story(told).slice(2, 10), [
           "says L1 append_queue_fill",
           "told append_queue_fill:L2_to_L1",
           "limit L1",
+          "says L0 append_queue_fill",
+          "told append_queue_fill:L1_to_L0",
+          "limit L0",
           "says L2 eased",
           "limit L2"
         ])

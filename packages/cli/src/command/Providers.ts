@@ -4,7 +4,7 @@ import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import { Data, Effect, Stream } from "effect"
 import { CliFailure, told } from "../CliFailure.ts"
-import { scrubberWith } from "../KnownSecrets.ts"
+import { scrub } from "../KnownSecrets.ts"
 import { ProviderCatalog, withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 
@@ -105,8 +105,7 @@ const plain = ({ message }: { readonly message: string }) => new NoAnswer({ mess
 const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFlags) {
   const screen = yield* Screen
   const { line, style } = screen
-  const { catalog, secrets } = yield* ProviderCatalog
-  const scrub = scrubberWith([], secrets)
+  const { catalog } = yield* ProviderCatalog
   const unknown = ids.filter((id) => !catalog.some(({ provider_id }) => provider_id === id))
   if (unknown.length > 0) {
     return yield* new CliFailure({

@@ -34,6 +34,11 @@ export const byDefault = <S extends Schema.Constraint>(
   value: S["Type"]
 ): Schema.withDecodingDefaultTypeKey<S> => Schema.withDecodingDefaultTypeKey<S>(Effect.succeed(value))(schema)
 
+/** A key as a header can hold it. */
+const key = text.check(
+  Schema.isPattern(/^[\x20-\x7e]+$/u, { message: "a key without line breaks and signs that no header can hold" })
+)
+
 const httpAddress = Schema.String.check(
   Schema.makeFilter((value: string) =>
     /^(?:https?|wss?):$/u.test(URL.parse(value)?.protocol ?? "") || "an address that begins with http, https, ws or wss"
@@ -59,7 +64,7 @@ export const defaultFirstResultMs = 4000
  * - `stall_ms`: the longest silence in the middle of an answer, by default {@link defaultStallMs}.
  */
 export const hostedSettings = (options: { readonly base_url: string }) => ({
-  api_key: Schema.RedactedFromValue(text),
+  api_key: Schema.RedactedFromValue(key),
   base_url: byDefault(httpAddress, options.base_url),
   connect_ms: byDefault(number(1, 60_000), defaultConnectMs),
   first_result_ms: byDefault(number(1, 600_000), defaultFirstResultMs),

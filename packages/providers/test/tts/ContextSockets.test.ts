@@ -201,14 +201,13 @@ describe("calls over shared connections", () => {
       }
     }))
 
-  it.live("a key that no connection can carry fails the call, and does not keep it waiting", () =>
+  it.live("an address that no connection can be made to fails the call, and does not keep it waiting", () =>
     Effect.gen(function*() {
       const server = yield* cartesiaServer()
-      const voice = yield* voices.cartesia(server, { api_key: "sk_car_0123\n4567" })
+      const voice = yield* voices.cartesia(server, { base_url: `${server.baseUrl}/#fragment` })
       for (let call = 0; call < 2; call++) {
         const failure = failureOf(yield* Effect.exit(spoken(voice)))
         assert.deepInclude({ ...failure }, { outcome_class: "infrastructure_failure", retryable: false })
-        assert.notInclude(JSON.stringify(failure), "sk_car_0123")
       }
       assert.strictEqual(server.openSockets(), 0)
     }))
