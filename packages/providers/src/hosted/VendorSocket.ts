@@ -62,8 +62,9 @@ const failureOfOpening = (
   connectMs: number
 ): ProviderFailure => {
   if (kind === "Timeout") return failures.connectLate(connectMs)
-  const [, status] = /unexpected server response: (\d{3})/iu.exec(textOf(cause)) ?? []
-  return status === undefined ? failures.unreachable : failures.status(Number(status))
+  const [, status, after] = /unexpected server response: (\d{3})(?:, retry after (\d+))?/iu.exec(textOf(cause)) ?? []
+  if (status === undefined) return failures.unreachable
+  return failures.status(Number(status), after === undefined ? undefined : Number(after) * 1000)
 }
 
 /**

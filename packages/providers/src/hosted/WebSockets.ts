@@ -21,6 +21,12 @@ export const layer: Layer.Layer<Socket.WebSocketConstructor> = Layer.succeed(
       followRedirects: false,
       ...(headers === undefined ? {} : { headers: { ...headers } })
     })
+    // Without a listener `ws` tells of a refused upgrade its status only.
+    socket.on("unexpected-response", (request, { headers, statusCode = 0 }) => {
+      const after = headers["retry-after"]
+      const wait = after === undefined ? "" : `, retry after ${after}`
+      request.destroy(new Error(`Unexpected server response: ${statusCode}${wait}`))
+    })
     return socket
   }
 )

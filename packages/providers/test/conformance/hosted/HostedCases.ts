@@ -260,14 +260,14 @@ export const hostedCases: ReadonlyArray<HostedCase> = [
   },
   {
     name: "429",
-    promise: "a rate limit is overload, retryable, with the wait that the vendor asks for where its protocol tells it",
+    promise: "a rate limit is overload, retryable, with the wait that the vendor asks for",
     run: (driven) =>
       Effect.gen(function*() {
         const fresh = yield* driven.withSettings({})
         driven.server.next({ kind: "refuse", status: 429, retryAfterSeconds: 2 })
         const { failure } = yield* outcomeOf(fresh)
         failsWith({ failure }, "overload", true)
-        assert.include([undefined, 2000], failure?.retryAfterMs)
+        assert.strictEqual(failure?.retryAfterMs, 2000)
         yield* servedWell(fresh)
       })
   },
