@@ -117,15 +117,15 @@ describe("bad input", () => {
       ["noProvider", 3, `node "tts" is a text_to_speech and has no provider`],
       ["unknownProvider", 3, `there is no provider "embedded/flit". Did you mean "embedded/flite"`],
       ["bound", 3, "bound.yaml:6:5: session_config.voice_activity.on_threshold must be a number from 0 to 1, not 1.5"],
-      ["noServer", 69, "No language model server is set"],
+      ["noServer", 69, "openai/compatible is not configured: base_url and model are not set"],
       ["script", 3, "missing.wav cannot be played: there is no such file"],
       ["scriptField", 3, `A script is, for example: { "steps": [{ "say": "question.wav" }`],
       ["timelineDirectory", 3, ".: is a directory"],
-      ["address", 69, "RSPP_LLM_BASE_URL is not an http or https address"],
+      ["address", 69, "RSPP_LLM_BASE_URL: an address that begins with http"],
       [
         "unreachable",
         69,
-        "no turn was answered: openai/compatible failed: The language model server could not be reached"
+        "no turn was answered: openai/compatible failed: the language model server could not be reached"
       ]
     ] as const
   )("%s: exit %i, and says what is wrong", (name, code, message) => {
@@ -221,7 +221,9 @@ describe("the command line", () => {
       "embedded/rules",
       "embedded/flite"
     ])
-    expect(found.providers.find(({ ready }) => !ready)?.remedy).toContain("RSPP_LLM_BASE_URL")
+    expect(found.providers.find(({ provider_id }) => provider_id === "openai/compatible")?.remedy).toContain(
+      "RSPP_LLM_BASE_URL"
+    )
   })
 })
 

@@ -299,7 +299,7 @@ describe("OpenAI-compatible language model", () => {
       const wrong = yield* Effect.flip(
         looked({ RSPP_LLM_BASE_URL: "host", RSPP_LLM_MODEL: "m", RSPP_LLM_API_KEY: key })
       )
-      assert.match(wrong.message, /base_url/u)
+      assert.match(wrong.message, /RSPP_LLM_BASE_URL/u)
       assert.notInclude(JSON.stringify(wrong) + inspect(wrong), key)
     }))
 })

@@ -125,7 +125,7 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
       if (configured._tag === "Failure") {
         absent++
         const { message, remedy } = configured.failure
-        if (!json) line(`${style.dim("not configured")}  ${name}  ${remedy}`)
+        if (!json) line(`${style.dim("not configured")}  ${name}  ${message}. ${remedy}`)
         return { ...about, state: "not_configured" as const, message, remedy }
       }
       const began = performance.now()

@@ -30,10 +30,10 @@ const keys: { readonly [M in HostedModality]: Context.Key<PortOf<M>, HostedPorts
 }
 
 /** `base_url: an address …`, of each thing that is wrong. */
-const problems = (message: string): string =>
+const problems = (message: string, nameOf: (setting: string) => string): string =>
   message.split(/\n(?=\S)/u).map((one) => {
     const [, expected = one, place] = /^(.*)\n\s+at \["(.*)"\]/su.exec(one) ?? []
-    return place === undefined ? expected : `${place}: ${expected}`
+    return place === undefined ? expected : `${nameOf(place)}: ${expected}`
   }).join("; ")
 
 /**
@@ -47,12 +47,11 @@ export const settingsOf = <M extends HostedModality, S extends HostedSettings>(
 ): Effect.Effect<S, ProviderUnavailable> =>
   Effect.suspend(() => {
     const missing = adapter.required.filter((name) => given[name] === undefined)
-    const variableOf = (name: string) => adapter.environment[name]
+    /** Where a setting was set: the instance that has the adapter's name has them from the environment. */
+    const nameOf = (setting: string) =>
+      provider_id === adapter.adapter ? adapter.environment[setting] ?? setting : setting
     if (missing.length > 0) {
-      const set = missing.map((name) => {
-        const variable = variableOf(name)
-        return provider_id === adapter.adapter && variable !== undefined ? variable : name
-      })
+      const set = missing.map(nameOf)
       return Effect.fail(
         new ProviderUnavailable({
           provider_id,
@@ -69,7 +68,7 @@ export const settingsOf = <M extends HostedModality, S extends HostedSettings>(
       Effect.mapError(({ message }) =>
         new ProviderUnavailable({
           provider_id,
-          message: `The settings of ${provider_id} cannot be used: ${problems(message)}`,
+          message: `The settings of ${provider_id} cannot be used: ${problems(message, nameOf)}`,
           remedy: `Correct it; docs/providers.md has the settings of ${adapter.adapter}`
         })
       )
