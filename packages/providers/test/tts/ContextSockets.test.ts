@@ -148,6 +148,24 @@ describe("calls over shared connections", () => {
       yield* until("one connection", () => server.openSockets() === 1)
     }))
 
+  for (const [name, serverOf, voiceAt] of [
+    ["Cartesia", cartesiaServer, voices.cartesia],
+    ["ElevenLabs", elevenLabsServer, voices.elevenLabs]
+  ] as const) {
+    it.live(`a connection that has fallen silent is left with the call that was given up on it (${name})`, () =>
+      Effect.gen(function*() {
+        const server = yield* serverOf()
+        const voice = yield* voiceAt(server, { connect_ms: 300 })
+        server.next({ kind: "stall", after: 1 })
+        const call = yield* Effect.forkChild(spoken(voice))
+        yield* until("it is with the vendor", () => server.calls.length === 1)
+        yield* Effect.sleep(500)
+        yield* Fiber.interrupt(call)
+        yield* until("it is closed", () => server.openSockets() === 0)
+        assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
+      }))
+  }
+
   it.live("a call that is interrupted while it connects leaves the connection to the call that waits for it, too", () =>
     Effect.gen(function*() {
       const server = yield* cartesiaServer()
