@@ -55,7 +55,7 @@ const list = Effect.fn("rspp.providers.list")(function*({ json }: ListFlags) {
   const missing = rows.filter(({ configured }) => !configured)
   if (missing.length > 0) {
     line("")
-    for (const { provider_id, remedy } of missing) line(`  ${provider_id}: ${remedy}`)
+    for (const { missing: why, provider_id, remedy } of missing) line(`  ${provider_id}: ${why}. ${remedy}`)
   }
 })
 
@@ -125,7 +125,7 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
       if (configured._tag === "Failure") {
         absent++
         const { message, remedy } = configured.failure
-        if (!json) line(`${style.dim("not configured")}  ${name}  ${remedy}`)
+        if (!json) line(`${style.dim("not configured")}  ${name}  ${message}. ${remedy}`)
         return { ...about, state: "not_configured" as const, message, remedy }
       }
       const began = performance.now()

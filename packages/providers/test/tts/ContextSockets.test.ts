@@ -148,10 +148,12 @@ describe("calls over shared connections", () => {
       yield* until("one connection", () => server.openSockets() === 1)
     }))
 
-  for (const [name, serverOf, voiceAt] of [
-    ["Cartesia", cartesiaServer, voices.cartesia],
-    ["ElevenLabs", elevenLabsServer, voices.elevenLabs]
-  ] as const) {
+  for (
+    const [name, serverOf, voiceAt] of [
+      ["Cartesia", cartesiaServer, voices.cartesia],
+      ["ElevenLabs", elevenLabsServer, voices.elevenLabs]
+    ] as const
+  ) {
     it.live(`a connection that has fallen silent is left with the call that was given up on it (${name})`, () =>
       Effect.gen(function*() {
         const server = yield* serverOf()
