@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { AddressInfo } from "node:net"
+import { WebSocketServer } from "ws"
 import { Cause, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import { makeInstance } from "@rspp/providers/hosted/Instance"
@@ -230,6 +232,33 @@ describe("calls over shared connections", () => {
         assert.deepInclude({ ...failure }, { outcome_class: "infrastructure_failure", retryable: false })
       }
       assert.strictEqual(server.openSockets(), 0)
+    }))
+
+  it.live("a kind of message that is not known yet breaks nothing", () =>
+    Effect.gen(function*() {
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<WebSocketServer>((resume) => {
+          const made = new WebSocketServer({ host: "127.0.0.1", port: 0 }, () => resume(Effect.succeed(made)))
+          made.on("connection", (socket) =>
+            socket.on("message", (data: Buffer) => {
+              const { context_id } = JSON.parse(data.toString()) as { readonly context_id: string }
+              const say = (message: object) => socket.send(JSON.stringify({ ...message, context_id }))
+              say({ type: "news_of_tomorrow" })
+              say({ type: "chunk", data: "AAAA" })
+              say({ type: "chunk", data: "AAAA" })
+              say({ type: "done" })
+            }))
+        }),
+        (made) =>
+          Effect.sync(() => {
+            for (const socket of made.clients) socket.terminate()
+            made.close()
+          })
+      )
+      const { port } = server.address() as AddressInfo
+      const base_url = `http://127.0.0.1:${port}`
+      const voice = yield* makeInstance(cartesia, "test/voice", { base_url, api_key: "a-key-of-cartesia" })
+      assert.strictEqual(yield* spoken(voice), 3)
     }))
 
   it.live("an error that the vendor tells means what it says", () =>
