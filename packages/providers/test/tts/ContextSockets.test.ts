@@ -238,11 +238,13 @@ describe("calls over shared connections", () => {
     Effect.gen(function*() {
       const server = yield* Effect.acquireRelease(
         Effect.callback<WebSocketServer>((resume) => {
-          const made = new WebSocketServer({ host: "127.0.0.1", port: 0 }, () => resume(Effect.succeed(made)))
+          const made: WebSocketServer = new WebSocketServer({ host: "127.0.0.1", port: 0 }, () =>
+            resume(Effect.succeed(made)))
           made.on("connection", (socket) =>
             socket.on("message", (data: Buffer) => {
               const { context_id } = JSON.parse(data.toString()) as { readonly context_id: string }
-              const say = (message: object) => socket.send(JSON.stringify({ ...message, context_id }))
+              const say = (message: object) =>
+                socket.send(JSON.stringify({ ...message, context_id }))
               say({ type: "news_of_tomorrow" })
               say({ type: "chunk", data: "AAAA" })
               say({ type: "chunk", data: "AAAA" })
