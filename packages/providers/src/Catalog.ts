@@ -226,7 +226,8 @@ export const catalog: Catalog = [
 
 /**
  * {@link catalog} with the providers of a providers file; one that has the id of another stands in its place. `settings`
- * gives a declared provider's settings, its references read. Fails when an adapter is unknown.
+ * gives a declared provider's settings, its references read. Fails when an adapter is unknown, or an
+ * embedded one is given settings: it takes none.
  */
 export const catalogWith = (
   declared: Readonly<Record<string, ProviderDeclaration>>,
@@ -238,8 +239,17 @@ export const catalogWith = (
       const hosted = adapters.find(({ adapter }) => adapter === declaration.adapter)
       const same = embeddedModels.find(({ adapter }) => adapter === declaration.adapter)
       if (hosted !== undefined) added.push(entryOf(hosted, provider_id, settings(provider_id, declaration)))
-      else if (same !== undefined) added.push(renamed(same, provider_id))
-      else {
+      else if (same !== undefined) {
+        const settings = Object.keys(declaration).filter((name) => name !== "adapter")
+        if (settings.length > 0) {
+          return yield* new ProviderUnavailable({
+            provider_id,
+            message: `${declaration.adapter} takes no settings, and ${provider_id} has ${settings.join(", ")}`,
+            remedy: "Take them out of the providers file; the embedded providers have variables, in docs/providers.md"
+          })
+        }
+        added.push(renamed(same, provider_id))
+      } else {
         return yield* new ProviderUnavailable({
           provider_id,
           message: `The adapter ${declaration.adapter} of ${provider_id} is not known`,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { catalog, defaultLanguageModel, find } from "@rspp/providers/Catalog"
+import { catalog, catalogWith, defaultLanguageModel, find } from "@rspp/providers/Catalog"
 import * as SileroVoiceActivity from "@rspp/providers/vad/SileroVoiceActivity"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
@@ -22,6 +22,16 @@ describe("Catalog", () => {
       const error = yield* Effect.flip(find("llm", "openai/compatible")!.check)
       assert.match(error.remedy, /RSPP_LLM_BASE_URL/u)
     }).pipe(withEnvironment({})))
+
+  it.live("refuses settings of a provider that takes none", () =>
+    Effect.gen(function*() {
+      const settings = () => Effect.succeed({})
+      const error = yield* Effect.flip(
+        catalogWith({ "main/voice": { adapter: "embedded/flite", voice: "rms" } }, settings)
+      )
+      assert.match(error.message, /embedded\/flite takes no settings, and main\/voice has voice/u)
+      yield* catalogWith({ "main/voice": { adapter: "embedded/flite" } }, settings)
+    }))
 
   it.live("names each entry as the provider names itself", () =>
     Effect.gen(function*() {

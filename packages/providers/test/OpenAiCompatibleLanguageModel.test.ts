@@ -96,6 +96,29 @@ describe("OpenAI-compatible language model", () => {
       assert.strictEqual(pieces.join(""), "Grüße dir")
     }))
 
+  it.live("goes on where a server says when to connect again", () =>
+    Effect.gen(function*() {
+      const { failure, pieces } = yield* replyOf(
+        streamed(
+          "retry: 3000\n\n",
+          event("Good "),
+          "retry: 1000\n",
+          event("day."),
+          event("", "stop"),
+          "data: [DONE]\n\n"
+        )
+      )
+      assert.isUndefined(failure)
+      assert.strictEqual(pieces.join(""), "Good day.")
+    }))
+
+  it.live("takes an address that is written for a WebSocket", () =>
+    Effect.gen(function*() {
+      const server = yield* chatServer(streamed(event("Good day.", "stop"), "data: [DONE]\n\n"))
+      const model = yield* makeInstance(adapter, "test/model", given(server.baseUrl.replace("http:", "ws:")))
+      assert.deepStrictEqual(yield* Stream.runCollect(model.reply(messages)), ["Good day."])
+    }))
+
   it.live("gives the first words while the rest has not come", () =>
     Effect.gen(function*() {
       const server = yield* chatServer((response) => {

@@ -246,6 +246,14 @@ describe("a half-open circuit", () => {
 })
 
 describe("an open circuit", () => {
+  it("of the recogniser, open and without a stand-in: it goes on, and turns are not deferred", () => {
+    const h = session({ "test/ear": "open" }, {}, false)
+    turn(h)
+    assert.include(h.signals, "commit")
+    assert.strictEqual(h.plan.provider_bindings["stt"], "test/ear")
+    h.hangUp()
+  })
+
   it("of the recogniser: its stand-in listens, and no stand-in that is down itself", () => {
     const heardBy = (providers: Record<string, string>, spares = true) => {
       const h = session(providers, {}, spares)

@@ -55,7 +55,7 @@ const list = Effect.fn("rspp.providers.list")(function*({ json }: ListFlags) {
   const missing = rows.filter(({ configured }) => !configured)
   if (missing.length > 0) {
     line("")
-    for (const { provider_id, remedy } of missing) line(`  ${provider_id}: ${remedy}`)
+    for (const { missing: why, provider_id, remedy } of missing) line(`  ${provider_id}: ${why}. ${remedy}`)
   }
 })
 

@@ -91,6 +91,25 @@ export const beginningOf = (response: HttpClientResponse): Effect.Effect<string>
     Effect.orElseSucceed(() => "")
   )
 
+/**
+ * The events of a text. `retry`, which a server may send at any time, says when to connect again; nobody does, and the
+ * stream goes on (`Sse.decode` ends there).
+ */
+const eventsOf = <E>(texts: Stream.Stream<string, E>): Stream.Stream<Sse.Event, E | Sse.SseError> =>
+  Stream.suspend(() => {
+    let events: Array<Sse.Event> = []
+    const parser = Sse.makeParser((event) => void (event._tag === "Event" && events.push(event)), {
+      maxEventSize: maxEventChars
+    })
+    return Stream.flattenIterable(Stream.mapEffect(texts, (text) => {
+      const error = parser.feed(text)
+      if (error !== undefined) return Effect.fail(error)
+      const complete = events
+      events = []
+      return Effect.succeed(complete)
+    }))
+  })
+
 /** Each pull within its bound: `stallMs`, and once `isOver` no longer than it takes to read the rest out. */
 export const boundedPull = <A>(
   pull: Pull.Pull<A, ProviderFailure>,
@@ -123,7 +142,7 @@ export const serverEvents = <A>(options: ServerEventsOptions<A>): Stream.Stream<
       let finished = false
       const meanings = response.stream.pipe(
         Stream.decodeText(),
-        Stream.pipeThroughChannel(Sse.decode({ maxEventSize: maxEventChars })),
+        eventsOf,
         Stream.mapError(() => failures.broken),
         Stream.mapEffect(meaningOf),
         // What comes after the end is looked at (what the call used may be among it), and never handed on.

@@ -71,8 +71,8 @@ export const hostedSettings = (options: { readonly base_url: string }) => ({
   stall_ms: byDefault(number(1, 600_000), defaultStallMs)
 })
 
-/** An address without the slashes at its end. */
-export const withoutSlash = (address: string): string => address.replace(/\/+$/u, "")
+/** An address for HTTP, without the slashes at its end: `ws` becomes `http`. */
+export const withoutSlash = (address: string): string => address.replace(/\/+$/u, "").replace(/^ws/iu, "http")
 
 /** The same address for a WebSocket: `http` becomes `ws`. */
 export const asWebSocket = (address: string): string => withoutSlash(address).replace(/^http/iu, "ws")

@@ -59,11 +59,9 @@ const read = (said: string, failures: Failures): ContextMessage<VendorJson> | un
       return { context, last: true }
     case "error":
       return { context, failure: failureOf(message, failures) }
-    case "flush_done":
-    case "phoneme_timestamps":
-      return { context }
     default:
-      return undefined
+      // Other messages, those that a later version adds among them, mean nothing: many calls share the connection.
+      return typeof message["type"] === "string" ? { context } : undefined
   }
 }
 

@@ -79,6 +79,8 @@ interface Mailbox<A> {
   chars: number
   /** Its first message was handed over. */
   asked: boolean
+  /** When, on the machine's own clock (ms). */
+  askedMs: number
   /** The vendor has said its last word, good or bad. */
   over: boolean
   /** It was the regular end. */
@@ -95,6 +97,8 @@ interface Connection<A> {
   readonly opened: Deferred.Deferred<void, ProviderFailure>
   calls: number
   isOpen: boolean
+  /** When something came last, on the machine's own clock (ms). */
+  heardMs: number
   retired: boolean
   fiber: Fiber.Fiber<void> | undefined
   idle: Fiber.Fiber<void> | undefined
@@ -105,7 +109,8 @@ interface Connection<A> {
  *
  * - A connection opens with the first call that needs it, and closes `idleMs` after its last; all close with the scope.
  * - A call that is interrupted sends the vendor's cancel and leaves at once; what still comes for it is dropped and counted.
- * - A connection that breaks fails the calls on it; the next call gets a new one.
+ * - A connection that breaks fails the calls on it; the next call gets a new one. So it does after a connection on which
+ *   nothing at all came for `connectMs` to a call that was then given up.
  * - A call that finds everything in use waits for up to `connectMs`, then fails as `overload`, retryable.
  * - No message is read by more than one fiber, and none waits without a bound: {@link maxMessages},
  *   {@link maxMessageChars}, {@link maxOutbox}.
@@ -172,6 +177,7 @@ export const makeContextSockets = <A>(
             Effect.mapError(socket.receive, (end) =>
               end._tag === "VendorClosed" ? options.closed(end) : end),
             (frames) => {
+              connection.heardMs = performance.now()
               for (const frame of frames) {
                 const failure = deliver(connection, frame)
                 if (failure !== undefined) return Effect.fail(failure)
@@ -211,6 +217,7 @@ export const makeContextSockets = <A>(
         opened: Deferred.makeUnsafe(),
         calls: 0,
         isOpen: false,
+        heardMs: 0,
         retired: false,
         fiber: undefined,
         idle: undefined
@@ -258,6 +265,7 @@ export const makeContextSockets = <A>(
         queue: runSync(Queue.dropping<A, ProviderFailure | Cause.Done>(maxMessages)),
         chars: 0,
         asked: false,
+        askedMs: 0,
         over: false,
         complete: false
       }
@@ -265,11 +273,17 @@ export const makeContextSockets = <A>(
       return mailbox
     }
 
-    const leave = (connection: Connection<A>, { asked, context, over, queue }: Mailbox<A>, now: number): void => {
+    const leave = (
+      connection: Connection<A>,
+      { asked, askedMs, context, over, queue }: Mailbox<A>,
+      now: number
+    ): void => {
       connection.live.delete(context)
       Queue.shutdownUnsafe(queue)
       if (!connections.has(connection)) return
       if (asked && !over) {
+        // The network may have lost it without a word; a new one is made sooner than TCP finds out.
+        if (performance.now() - Math.max(askedMs, connection.heardMs) >= options.connectMs) connection.retired = true
         if (options.countsUntilLast) connection.leaving.set(context, now)
         if (!Queue.offerUnsafe(connection.outbox, options.cancel(context))) return close(connection)
       }
@@ -325,6 +339,7 @@ export const makeContextSockets = <A>(
             const { connection, mailbox } = yield* place
             yield* measured(Deferred.await(connection.opened))
             mailbox.asked = true
+            mailbox.askedMs = performance.now()
             for (const message of messages(mailbox.context)) {
               if (!Queue.offerUnsafe(connection.outbox, message)) return Stream.fail(full)
             }

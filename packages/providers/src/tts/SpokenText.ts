@@ -1,6 +1,21 @@
 /** How far ahead a word or character is looked for, in UTF-16 units: a vendor may leave out what is not spoken. */
 const lookAhead = 40
 
+/** What belongs to one word with its neighbour, in scripts that write blanks between words. */
+const inWord = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{N}]/u
+
+/** Where a piece is in a text; a word not in the middle of another one (`one` of `everyone`). -1: nowhere. */
+const placeOf = (piece: string, text: string): number => {
+  const isWord = piece.length > 1
+  for (let at = text.indexOf(piece); at >= 0; at = text.indexOf(piece, at + 1)) {
+    const joins = (left: string | undefined, right: string | undefined) =>
+      left !== undefined && right !== undefined && inWord.test(left) && inWord.test(right)
+    const end = at + piece.length
+    if (!isWord || !(joins(text[at - 1], piece[0]) || joins(piece.at(-1), text[end]))) return at
+  }
+  return -1
+}
+
 /**
  * How much of a text has been spoken, by what the vendor says of its words or characters, in order.
  *
@@ -20,7 +35,8 @@ export class SpokenText {
     if (piece === "") return this.#at
     if (this.#text.startsWith(piece, this.#at)) return this.#at += piece.length
     if (piece.trim() === "") return this.#at
-    const found = this.#text.slice(this.#at, this.#at + lookAhead + piece.length).indexOf(piece)
+    // With what is behind it, which may be the rest of a longer word.
+    const found = placeOf(piece, this.#text.slice(this.#at, this.#at + lookAhead + piece.length + 1))
     return found < 0 ? this.#at : this.#at += found + piece.length
   }
 

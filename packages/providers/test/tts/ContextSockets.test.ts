@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { AddressInfo } from "node:net"
+import { WebSocketServer } from "ws"
 import { Cause, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import type { GivenSettings } from "@rspp/providers/hosted/Instance"
 import { makeInstance } from "@rspp/providers/hosted/Instance"
@@ -148,6 +150,26 @@ describe("calls over shared connections", () => {
       yield* until("one connection", () => server.openSockets() === 1)
     }))
 
+  for (
+    const [name, serverOf, voiceAt] of [
+      ["Cartesia", cartesiaServer, voices.cartesia],
+      ["ElevenLabs", elevenLabsServer, voices.elevenLabs]
+    ] as const
+  ) {
+    it.live(`a connection that has fallen silent is left with the call that was given up on it (${name})`, () =>
+      Effect.gen(function*() {
+        const server = yield* serverOf()
+        const voice = yield* voiceAt(server, { connect_ms: 300 })
+        server.next({ kind: "stall", after: 1 })
+        const call = yield* Effect.forkChild(spoken(voice))
+        yield* until("it is with the vendor", () => server.calls.length === 1)
+        yield* Effect.sleep(500)
+        yield* Fiber.interrupt(call)
+        yield* until("it is closed", () => server.openSockets() === 0)
+        assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
+      }))
+  }
+
   it.live("a call that is interrupted while it connects leaves the connection to the call that waits for it, too", () =>
     Effect.gen(function*() {
       const server = yield* cartesiaServer()
@@ -210,6 +232,35 @@ describe("calls over shared connections", () => {
         assert.deepInclude({ ...failure }, { outcome_class: "infrastructure_failure", retryable: false })
       }
       assert.strictEqual(server.openSockets(), 0)
+    }))
+
+  it.live("a kind of message that is not known yet breaks nothing", () =>
+    Effect.gen(function*() {
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<WebSocketServer>((resume) => {
+          const made: WebSocketServer = new WebSocketServer({ host: "127.0.0.1", port: 0 }, () =>
+            resume(Effect.succeed(made)))
+          made.on("connection", (socket) =>
+            socket.on("message", (data: Buffer) => {
+              const { context_id } = JSON.parse(data.toString()) as { readonly context_id: string }
+              const say = (message: object) =>
+                socket.send(JSON.stringify({ ...message, context_id }))
+              say({ type: "news_of_tomorrow" })
+              say({ type: "chunk", data: "AAAA" })
+              say({ type: "chunk", data: "AAAA" })
+              say({ type: "done" })
+            }))
+        }),
+        (made) =>
+          Effect.sync(() => {
+            for (const socket of made.clients) socket.terminate()
+            made.close()
+          })
+      )
+      const { port } = server.address() as AddressInfo
+      const base_url = `http://127.0.0.1:${port}`
+      const voice = yield* makeInstance(cartesia, "test/voice", { base_url, api_key: "a-key-of-cartesia" })
+      assert.strictEqual(yield* spoken(voice), 3)
     }))
 
   it.live("an error that the vendor tells means what it says", () =>

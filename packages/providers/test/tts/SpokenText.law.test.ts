@@ -68,6 +68,14 @@ describe("what was spoken of a text", () => {
     )
   })
 
+  it("does not find a word in the middle of another one", () => {
+    const spoken = new SpokenText("It is 1 day late, and everyone is two-faced tomorrow")
+    assert.deepStrictEqual(
+      ["It", "is", "one", "day", "to", "everyone"].map((word) => spoken.say(word)),
+      [2, 5, 5, 11, 11, 30]
+    )
+  })
+
   it("is told with the sound that has said it", () => {
     const words = new SpokenWords("Good day to you")
     words.place("Good", 1_600)

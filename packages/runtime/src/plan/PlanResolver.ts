@@ -33,8 +33,9 @@ type CommonVerdict = { readonly ok: true; readonly frozen: Frozen } | Extract<Pl
  * Plan resolver (RK-04): freezes everything that a turn may need to know into one hashed plan, from the pipeline that
  * the session was given and the six snapshots of this moment.
  *
- * A provider whose circuit is open makes way for its stand-in; without one no plan is made. One that is half-open is bound
- * for one call that tries it (see `CircuitWatch`), and `retry` is not allowed in that turn: a trial that failed is over.
+ * A provider whose circuit is open makes way for its stand-in; without one no plan is made, unless it is the recogniser.
+ * One that is half-open is bound for one call that tries it (see `CircuitWatch`), and `retry` is not allowed in that turn:
+ * a trial that failed is over.
  *
  * Guarantees: I-PLAN-HASH `plan_hash` is the SHA-256 of the canonical JSON of every other field; I-PLAN-LOCAL the same
  * pipeline, snapshots, circuits, epoch and turn give the same plan.
@@ -81,6 +82,7 @@ const freeze = (
     return { ok: false, outcome: "reject", reason: "plan_without_policy" }
   }
   const stateOf = (provider: string) => circuits?.stateOf(provider) ?? health.body.providers[provider]
+  const trials = header.behaviour_flags.includes(behaviourFlags.trials)
   const bindings: Record<string, string> = {}
   for (const [modality, provider] of Object.entries(pipeline.provider_bindings)) {
     const open = stateOf(provider) === "open"
@@ -91,13 +93,15 @@ const freeze = (
     }
     // Several nodes of a modality (`llm.<node>`) share its stand-in.
     const fallback = pipeline.provider_bindings[`${modality.split(".")[0]}.fallback`]
-    if (open && (fallback === undefined || stateOf(fallback) === "open")) {
+    const replaced = open && fallback !== undefined && stateOf(fallback) !== "open" ? fallback : undefined
+    // A recogniser has done its work, or the caller has typed: nothing of the turn waits for it.
+    if (open && replaced === undefined && !(trials && modality.split(".")[0] === "stt")) {
       return { ok: false, outcome: "defer", reason: `provider_unhealthy:${provider}` }
     }
-    bindings[modality] = open && fallback !== undefined ? fallback : provider
+    bindings[modality] = replaced ?? provider
   }
   // A recogniser has done its work, and stand-ins are not called first.
-  const tries = header.behaviour_flags.includes(behaviourFlags.trials) &&
+  const tries = trials &&
     Object.entries(bindings).some(([modality, provider]) =>
       modality.split(".")[0] !== "stt" && !modality.endsWith(".fallback") && stateOf(provider) === "half_open"
     )
