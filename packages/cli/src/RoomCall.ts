@@ -8,7 +8,7 @@ import type { Context, Exit } from "effect"
 import { playCall } from "./Call.ts"
 import type { CallOptions } from "./Call.ts"
 
-export interface RoomCallOptions extends Omit<CallOptions, "transport" | "speed" | "observers"> {
+export interface RoomCallOptions extends Omit<CallOptions, "transport" | "speed"> {
   /** The room that the caller is in, or will come to. */
   readonly room: RoomAddress
   /** How long to wait for somebody to come at all, ms; by default as long as the transport does. */
@@ -49,7 +49,9 @@ const callReports = (rooms: Context.Key<RoomReports, RoomReports["Service"]>) =>
  * One session in a LiveKit room, from joining it until the caller has left: as {@link playCall}, with what LiveKit's front
  * ends expect of an agent. The native client is loaded only then.
  */
-export const joinCall = Effect.fn("joinCall")(function*({ callerWaitMs, leaving, room, ...call }: RoomCallOptions) {
+export const joinCall = Effect.fn("joinCall")(function*(
+  { callerWaitMs, leaving, observers = [], room, ...call }: RoomCallOptions
+) {
   const [RoomTransport, { RoomReports }, { frontEnd }] = yield* Effect.promise(() =>
     Promise.all([
       import("@rspp/transports/livekit/RoomTransport"),
@@ -70,6 +72,6 @@ export const joinCall = Effect.fn("joinCall")(function*({ callerWaitMs, leaving,
       leaving === undefined ? callReports(RoomReports) : Layer.merge(callReports(RoomReports), leavingWith(leaving)),
       joined
     ),
-    observers: extensions.flatMap(({ observer }) => observer === undefined ? [] : [observer])
+    observers: [...extensions.flatMap(({ observer }) => observer === undefined ? [] : [observer]), ...observers]
   })
 })

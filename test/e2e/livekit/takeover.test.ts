@@ -74,7 +74,7 @@ await liveKitSuite("a session goes to another worker", (lobby) => {
   it(
     "when its own is killed: the next epoch within a TTL, heard within two, and nothing of the old one after that",
     async () => {
-      await using model = await scriptedModel((heard) => heard === again ? shortReply : longReply, 0)
+      await using model = await scriptedModel((heard) => heard.endsWith(again) ? shortReply : longReply, 0)
       await using pair = await pairOf(lobby, "killed", model.environment)
       const { caller, oldTrack } = await inMidReply(lobby, "killed")
       await using _ = caller
@@ -107,7 +107,7 @@ await liveKitSuite("a session goes to another worker", (lobby) => {
   )
 
   it("when its own stands still for longer than the TTL: woken, it says nothing more", async () => {
-    await using model = await scriptedModel((heard) => heard === again ? shortReply : longReply, 0)
+    await using model = await scriptedModel((heard) => heard.endsWith(again) ? shortReply : longReply, 0)
     await using pair = await pairOf(lobby, "stopped", model.environment)
     const { caller, oldTrack } = await inMidReply(lobby, "stopped")
     await using _ = caller

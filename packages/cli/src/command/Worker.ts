@@ -3,6 +3,7 @@ import { LocalHealth } from "@rspp/control/LocalHealth"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { SessionStates } from "@rspp/timeline/state/SessionStates"
 import { rsppVersion } from "@rspp/runtime/session/Session"
+import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { AccessTokens } from "@rspp/transports/livekit/AccessTokens"
 import { nativeClient } from "@rspp/transports/livekit/NativeClient"
@@ -13,7 +14,7 @@ import type { WorkerState } from "@rspp/transports/livekit/worker/Worker"
 import type { WorkerEvent } from "@rspp/transports/livekit/worker/WorkerEvent"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
-import { Context, Effect, FileSystem, Latch, Layer, Path } from "effect"
+import { Context, Deferred, Effect, FileSystem, Latch, Layer, Path } from "effect"
 import type { Stdio } from "effect"
 import { createServer } from "node:http"
 import { describeCall } from "../CallSummary.ts"
@@ -188,6 +189,14 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
       const claimed = taken ?? (yield* begun(session_id, session, place))
       const epoch = claimed?.lease.authority_epoch ?? 1
       const file = epoch === 1 ? `${session_id}.timeline` : `${session_id}.e${epoch}.timeline`
+      // Another placement has the session for good: what is left here must not stay in the room under its identity.
+      const revoked = yield* Deferred.make<never, JobFailure>()
+      const authority: SessionObserver = {
+        input: ({ input }) => {
+          if (input.type !== "lease" || input.status !== "revoked") return
+          Deferred.doneUnsafe(revoked, Effect.fail(new JobFailure({ message: "another placement has the session" })))
+        }
+      }
       const played = yield* Effect.raceFirst(
         joinCall({
           room: { url, token },
@@ -198,6 +207,7 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
           timeline: yield* timelineFile(paths.join(directory, file), session_id),
           ledger,
           health,
+          observers: [authority],
           ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
           ...(claimed === undefined || shared === undefined ? {} : {
             leases: shared.leases,
@@ -205,7 +215,7 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
           }),
           ...(nodes === undefined ? {} : { nodes })
         }),
-        terminated
+        Effect.raceFirst(terminated, Deferred.await(revoked))
       )
       const notEnded = yield* rooms.ended(session_id)
       if (notEnded !== undefined) screen.note(`${session_id} is over, and still counts: ${notEnded}`)

@@ -27,6 +27,8 @@ export const scriptedModel = async (
     let body = ""
     request.setEncoding("utf8").on("data", (text: string) => (body += text))
     request.on("end", () => {
+      // A connection that is opened ahead of the first question.
+      if (request.method === "OPTIONS") return void response.end()
       const { messages } = JSON.parse(body) as { readonly messages: ReadonlyArray<{ readonly content: string }> }
       const timer = setTimeout(() => {
         response.writeHead(200, { "content-type": "text/event-stream" })
