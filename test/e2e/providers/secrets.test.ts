@@ -8,8 +8,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { rspp } from "../../../packages/cli/test/support/Program.ts"
-import type { Ended } from "../../../packages/cli/test/support/Program.ts"
+import { rspp } from "@rspp/cli/test/support/Program"
+import type { Ended } from "@rspp/cli/test/support/Program"
 import { recordingPath } from "../../support/Program.ts"
 import { hostileVendor } from "./HostileVendor.ts"
 
