@@ -9,6 +9,7 @@ import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { bundle, bundledIn } from "./packages/bundled.ts"
 import { compile } from "./packages/compile.ts"
 import { publishedManifest } from "./packages/manifest.ts"
 import type { SourceManifest } from "./packages/manifest.ts"
@@ -53,7 +54,10 @@ const assemble = (root: string, directory: string, manifest: SourceManifest, emi
     writeFileSync(file, readFileSync(file, "utf8").replaceAll(/"\.\.\/src\/(\w+)\.ts"/gu, `"../dist/$1.js"`))
   }
   const rootManifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly repository?: unknown }
-  const published = publishedManifest(manifest, rootManifest, directory, (name) => existsSync(join(target, name)))
+  const bundled = bundledIn[manifest.name] ?? []
+  for (const part of bundled) bundle(root, target, part)
+  const published = publishedManifest(manifest, rootManifest, directory, bundled.map(({ name }) => name), (name) =>
+    existsSync(join(target, name)))
   writeFileSync(join(target, "package.json"), `${JSON.stringify(published, null, 2)}\n`)
 }
 

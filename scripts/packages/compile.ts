@@ -7,7 +7,8 @@ import { join } from "node:path"
  * Compiles the sources of `directories` (from the root of the repository) below `out`, each at its own path: what was
  * `packages/sql/src/Listening.ts` is `out/packages/sql/src/Listening.js` with `.js.map` and `.d.ts`.
  *
- * Fails with the compiler's words when a type is wrong: what does not check is not built.
+ * One thread: how the compiler writes an inferred union depends on which of its threads came first otherwise, and the same
+ * sources must give the same bytes. Fails with the compiler's words when a type is wrong: what does not check is not built.
  */
 export const compile = (root: string, directories: ReadonlyArray<string>, out: string): void => {
   rmSync(out, { recursive: true, force: true })
@@ -30,7 +31,7 @@ export const compile = (root: string, directories: ReadonlyArray<string>, out: s
   }
   writeFileSync(config, JSON.stringify(options))
   const compiler = join(root, "node_modules/typescript/bin/tsc")
-  const { error, status, stderr, stdout } = spawnSync(process.execPath, [compiler, "-p", config], {
+  const { error, status, stderr, stdout } = spawnSync(process.execPath, [compiler, "-p", config, "--singleThreaded"], {
     cwd: root,
     encoding: "utf8",
     maxBuffer: 64 * 1024 * 1024

@@ -28,6 +28,7 @@ export const publishedManifest = (
   source: SourceManifest,
   root: { readonly repository?: unknown },
   directory: string,
+  bundled: ReadonlyArray<string>,
   has: (name: string) => boolean
 ): Record<string, unknown> => {
   const { bin, dependencies, description, license, name, version } = source
@@ -49,6 +50,7 @@ export const publishedManifest = (
     ...(bin === undefined ? {} : { bin }),
     files: ["dist", ...extras.filter(has), ...others.filter(has), "NOTICE"],
     publishConfig: { access: "public" },
-    dependencies
+    dependencies,
+    ...(bundled.length === 0 ? {} : { bundleDependencies: bundled })
   }
 }

@@ -3,6 +3,7 @@
 import { cpSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { isRelative, parse } from "../source-files.ts"
+import { sortedUnions } from "./unions.ts"
 
 export interface Place {
   /** Root of the repository. */
@@ -80,7 +81,7 @@ export const relocate = (place: Place): void => {
       continue
     }
     const published = renamed(place, path, text)
-    writeFileSync(file, published.text)
+    writeFileSync(file, path.endsWith(".d.ts") ? sortedUnions(path, published.text) : published.text)
     for (const [asset, kept] of published.assets) {
       const source = join(place.root, asset)
       cpSync(source, join(place.target, kept), { recursive: statSync(source).isDirectory() })
