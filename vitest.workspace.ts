@@ -42,7 +42,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       quick("contracts", ["contracts/test/**/*.test.ts"]),
-      quick("packages", ["packages/*/test/**/*.test.ts"]),
+      quick("packages", ["packages/*/{test,examples}/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
       {
         extends: true,

@@ -56,8 +56,13 @@ const assemble = (root: string, directory: string, manifest: SourceManifest, emi
   const rootManifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly repository?: unknown }
   const bundled = bundledIn[manifest.name] ?? []
   for (const part of bundled) bundle(root, target, part)
-  const published = publishedManifest(manifest, rootManifest, directory, bundled.map(({ name }) => name), (name) =>
-    existsSync(join(target, name)))
+  const published = publishedManifest(
+    manifest,
+    rootManifest,
+    directory,
+    bundled.map(({ name }) => name),
+    (name) => existsSync(join(target, name))
+  )
   writeFileSync(join(target, "package.json"), `${JSON.stringify(published, null, 2)}\n`)
 }
 
@@ -114,7 +119,9 @@ export const buildPackages = (root: string, out: string): ReadonlyArray<Tarball>
 if (import.meta.main) {
   const root = dirname(import.meta.dirname)
   try {
-    for (const { file, sha256 } of buildPackages(root, join(root, "dist"))) console.log(`${sha256}  dist/tarballs/${file}`)
+    for (const { file, sha256 } of buildPackages(root, join(root, "dist"))) {
+      console.log(`${sha256}  dist/tarballs/${file}`)
+    }
   } catch (error) {
     console.error(`build-packages: ${error instanceof Error ? error.message : String(error)}`)
     process.exitCode = error instanceof NpmMissing ? 69 : 1

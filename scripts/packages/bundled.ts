@@ -23,7 +23,9 @@ export const bundledIn: Readonly<Record<string, ReadonlyArray<Bundled>>> = {
 
 /** What stands in place of the code that was left out. */
 const stub = (name: string) =>
-  `throw new Error(${JSON.stringify(`Only the model files of ${name} come with @rspp/providers; install it to use its code.`)})\n`
+  `throw new Error(${
+    JSON.stringify(`Only the model files of ${name} come with @rspp/providers; install it to use its code.`)
+  })\n`
 
 /** Puts the files of `bundled` into `target/node_modules`, with a package.json that wants nothing else. */
 export const bundle = (root: string, target: string, { files, name }: Bundled): void => {

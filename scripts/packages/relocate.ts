@@ -77,7 +77,14 @@ export const relocate = (place: Place): void => {
     if (path.endsWith(".map")) {
       const map = JSON.parse(text) as Record<string, unknown>
       const source = path.replace(/\.js\.map$/u, ".ts")
-      writeFileSync(file, JSON.stringify({ ...map, sourceRoot: "", sources: [asSpecifier(relative(dirname(path.replace(/^src/u, "dist")), source))] }))
+      writeFileSync(
+        file,
+        JSON.stringify({
+          ...map,
+          sourceRoot: "",
+          sources: [asSpecifier(relative(dirname(path.replace(/^src/u, "dist")), source))]
+        })
+      )
       continue
     }
     const published = renamed(place, path, text)

@@ -15,7 +15,10 @@ const unionsOf = (path: string, text: string): ReadonlyArray<Union> => {
   const found: Array<Union> = []
   walk(parse(path, text).program, (node) => {
     if (node.type !== "TSUnionType") return
-    const members = (node["types"] as ReadonlyArray<Node>).map((member) => ({ start: member.start, end: endOf(member) }))
+    const members = (node["types"] as ReadonlyArray<Node>).map((member) => ({
+      start: member.start,
+      end: endOf(member)
+    }))
     found.push({ start: node.start, end: endOf(node), members })
   })
   return found
@@ -36,7 +39,11 @@ export const sortedUnions = (path: string, text: string): string => {
       if (union.start < at) continue
       const nested = inside.filter((other) => other !== union && other.start >= union.start && other.end <= union.end)
       const members = union.members.map((member) =>
-        render(member.start, member.end, nested.filter((other) => other.start >= member.start && other.end <= member.end))
+        render(
+          member.start,
+          member.end,
+          nested.filter((other) => other.start >= member.start && other.end <= member.end)
+        )
       )
       const between = union.members.slice(1).map((member, i) => text.slice(union.members[i]?.end ?? 0, member.start))
       const plain = between.every((gap) => /^\s*\|\s*$/u.test(gap))
