@@ -22,7 +22,8 @@ const programs = [
   "packages/providers/test/{FliteTextToSpeech,MoonshineSpeechToText,SileroVoiceActivity,WorkerClient}.test.ts",
   "packages/providers/test/nodes/ProcessNode.test.ts",
   "{packages/transports/test,test}/livekit/*.live.test.ts",
-  "test/e2e/**/*.test.ts"
+  "test/e2e/**/*.test.ts",
+  "test/packages/emptyProject.test.ts"
 ]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({

@@ -4,12 +4,16 @@
 //   dist/tarballs/*.tgz          what `npm publish` would send, each byte the same whenever the same commit is built
 //   dist/tarballs/index.json     [{ name, version, file, sha256 }], in the order in which they can be published
 //
-// Exit 0: built. 1: something does not compile, or is named and not there; the reason is said. 69: npm cannot be run.
+// node scripts/build-packages.ts [--out DIR] [--no-pack] [--publish-dry-run]
+//
+// Exit 0: built. 1: something does not compile, or is named and not there; the reason is said. 2: usage. 69: npm cannot run.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
+import { parseArgs } from "node:util"
 import { bundle, bundledIn } from "./packages/bundled.ts"
+import { packageFaults, unpackedFaults } from "./packages/check.ts"
 import { compile } from "./packages/compile.ts"
 import { publishedManifest } from "./packages/manifest.ts"
 import type { SourceManifest } from "./packages/manifest.ts"
@@ -22,6 +26,15 @@ export interface Tarball {
   readonly file: string
   readonly sha256: string
 }
+
+interface Built {
+  readonly name: string
+  readonly version: string
+  /** The published package, unpacked. */
+  readonly target: string
+}
+
+class NpmMissing extends Error {}
 
 /** The packages, each after those that it depends on. */
 const inOrder = (manifests: ReadonlyMap<string, SourceManifest>): ReadonlyArray<string> => {
@@ -39,7 +52,7 @@ const inOrder = (manifests: ReadonlyMap<string, SourceManifest>): ReadonlyArray<
   return [...done]
 }
 
-const readManifest = (file: string): SourceManifest => JSON.parse(readFileSync(file, "utf8")) as SourceManifest
+const readJson = <A>(file: string): A => JSON.parse(readFileSync(file, "utf8")) as A
 
 const assemble = (root: string, directory: string, manifest: SourceManifest, emitted: string, target: string): void => {
   const source = join(root, directory)
@@ -53,62 +66,84 @@ const assemble = (root: string, directory: string, manifest: SourceManifest, emi
     const file = join(target, path)
     writeFileSync(file, readFileSync(file, "utf8").replaceAll(/"\.\.\/src\/(\w+)\.ts"/gu, `"../dist/$1.js"`))
   }
-  const rootManifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { readonly repository?: unknown }
   const bundled = bundledIn[manifest.name] ?? []
   for (const part of bundled) bundle(root, target, part)
+  const rootManifest = readJson<{ readonly repository?: unknown }>(join(root, "package.json"))
+  const names = bundled.map(({ name }) => name)
   const published = publishedManifest(
     manifest,
     rootManifest,
     directory,
-    bundled.map(({ name }) => name),
+    names,
     (name) => existsSync(join(target, name))
   )
   writeFileSync(join(target, "package.json"), `${JSON.stringify(published, null, 2)}\n`)
 }
 
-/** Packs the packages in `directories` with npm into `out`; the names of the files, in the same order. */
-const pack = (directories: ReadonlyArray<string>, out: string): ReadonlyArray<string> => {
-  const { error, status, stderr, stdout } = spawnSync(
-    "npm",
-    ["pack", "--json", "--ignore-scripts", "--loglevel=error", "--pack-destination", out, ...directories],
-    { cwd: out, encoding: "utf8", maxBuffer: 256 * 1024 * 1024 }
-  )
-  if (error !== undefined) throw new NpmMissing(`npm could not be run: ${error.message}`)
-  if (status !== 0) throw new Error(`npm pack failed:\n${stderr.trim()}`)
-  const packed = JSON.parse(stdout) as
-    | ReadonlyArray<{ readonly filename: string }>
-    | Readonly<Record<string, { readonly filename: string }>>
-  return (Array.isArray(packed) ? packed : Object.values(packed)).map(({ filename }) => filename)
+const refuse = (faults: ReadonlyArray<string>): void => {
+  if (faults.length > 0) throw new Error(`what would be published is not whole:\n${faults.join("\n")}`)
 }
 
-class NpmMissing extends Error {}
-
-/** Builds and packs every package of the repository at `root` below `out`. */
-export const buildPackages = (root: string, out: string): ReadonlyArray<Tarball> => {
+/** Builds every package of the repository at `root` below `out/packages`, each after those that it depends on. */
+const build = (root: string, out: string): ReadonlyArray<Built> => {
   const manifests = new Map(
     ["contracts/package.json", ...globSync("packages/*/package.json", { cwd: root })].map((path) =>
-      [dirname(path), readManifest(join(root, path))] as const
+      [dirname(path), readJson<SourceManifest>(join(root, path))] as const
     )
   )
   const directories = inOrder(manifests)
   const emitted = join(out, "emitted")
   compile(root, directories, emitted)
   rmSync(join(out, "packages"), { recursive: true, force: true })
-  const built = directories.map((directory) => {
+  const built = directories.flatMap((directory): ReadonlyArray<Built> => {
     const manifest = manifests.get(directory)
-    if (manifest === undefined) throw new Error(`${directory} has no package.json`)
-    const target = join(out, "packages", manifest.name.slice(manifest.name.indexOf("/") + 1))
+    if (manifest === undefined) return []
+    const { name, version } = manifest
+    const target = join(out, "packages", name.slice(name.indexOf("/") + 1))
     assemble(root, directory, manifest, emitted, target)
-    return { manifest, target }
+    return [{ name, version, target }]
   })
   rmSync(emitted, { recursive: true, force: true })
+  refuse(built.flatMap(({ target }) => packageFaults(target)))
+  return built
+}
+
+const npm = (args: ReadonlyArray<string>, cwd: string): string => {
+  const { error, status, stderr, stdout } = spawnSync("npm", [...args], {
+    cwd,
+    encoding: "utf8",
+    maxBuffer: 256 * 1024 * 1024
+  })
+  if (error !== undefined) throw new NpmMissing(`npm could not be run: ${error.message}`)
+  if (status !== 0) throw new Error(`npm ${args[0] ?? ""} failed:\n${stderr.trim()}`)
+  return stdout
+}
+
+interface Packed {
+  readonly name: string
+  readonly filename: string
+  readonly files: ReadonlyArray<{ readonly path: string }>
+}
+
+/** Packs what was built into `out/tarballs`, and writes the index there. */
+const pack = (built: ReadonlyArray<Built>, out: string): ReadonlyArray<Tarball> => {
   const tarballs = join(out, "tarballs")
   rmSync(tarballs, { recursive: true, force: true })
   mkdirSync(tarballs, { recursive: true })
-  const files = pack(built.map(({ target }) => target), tarballs)
-  const index = built.map(({ manifest: { name, version } }): Tarball => {
-    const file = files.find((candidate) => candidate === `${name.replace("@", "").replace("/", "-")}-${version}.tgz`)
-    if (file === undefined) throw new Error(`npm pack made no tarball of ${name}: ${files.join(", ")}`)
+  const targets = built.map(({ target }) => target)
+  const answer: unknown = JSON.parse(
+    npm(
+      ["pack", "--json", "--ignore-scripts", "--loglevel=error", "--pack-destination", tarballs, ...targets],
+      tarballs
+    )
+  )
+  // A list, or (npm 11) an object by the package's name.
+  const packed = Object.values(answer as Readonly<Record<string, Packed>>)
+  const index = built.map(({ name, target, version }): Tarball => {
+    const found = packed.find((candidate) => candidate.name === name)
+    if (found === undefined) throw new Error(`npm pack made no tarball of ${name}`)
+    refuse(unpackedFaults(target, name, found.files.map(({ path }) => path)))
+    const file = found.filename
     const sha256 = createHash("sha256").update(readFileSync(join(tarballs, file))).digest("hex")
     return { name, version, file, sha256 }
   })
@@ -116,14 +151,33 @@ export const buildPackages = (root: string, out: string): ReadonlyArray<Tarball>
   return index
 }
 
-if (import.meta.main) {
+const usage = "usage: node scripts/build-packages.ts [--out DIR] [--no-pack] [--publish-dry-run]"
+
+const main = (): number => {
   const root = dirname(import.meta.dirname)
-  try {
-    for (const { file, sha256 } of buildPackages(root, join(root, "dist"))) {
-      console.log(`${sha256}  dist/tarballs/${file}`)
+  const { values } = parseArgs({
+    options: { out: { type: "string" }, "no-pack": { type: "boolean" }, "publish-dry-run": { type: "boolean" } }
+  })
+  const out = resolve(values.out ?? join(root, "dist"))
+  const built = build(root, out)
+  if (values["no-pack"] === true) return 0
+  for (const { file, name, sha256, version } of pack(built, out)) {
+    console.log(`${sha256}  ${join(out, "tarballs", file)}`)
+    if (values["publish-dry-run"] === true) {
+      npm(["publish", "--dry-run", "--loglevel=error", join(out, "tarballs", file)], out)
+      console.log(`    npm publish --dry-run would publish ${name}@${version}`)
     }
+  }
+  return 0
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = main()
   } catch (error) {
-    console.error(`build-packages: ${error instanceof Error ? error.message : String(error)}`)
-    process.exitCode = error instanceof NpmMissing ? 69 : 1
+    const message = error instanceof Error ? error.message : String(error)
+    const wrong = error instanceof TypeError && message.includes("option")
+    console.error(`build-packages: ${message}${wrong ? `\n${usage}` : ""}`)
+    process.exitCode = error instanceof NpmMissing ? 69 : wrong ? 2 : 1
   }
 }

@@ -1,4 +1,4 @@
-// A suite on TestClock: calls are held, looked at, and executed again. So are the recordings that were kept in recordings/.
+// A suite on TestClock: calls are held, looked at, and executed again. So are the recordings that were kept in fixtures/.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { model } from "@rspp/providers/scripted/ScriptedProviders"
@@ -41,11 +41,11 @@ describe("The agent", () => {
     }).pipe(Effect.provide(Replayer.layer)))
 })
 
-const directory = join(import.meta.dirname, "recordings")
-const recordings = globSync("**/*.timeline", { cwd: directory }).toSorted()
+const directory = join(import.meta.dirname, "fixtures")
+const fixtures = globSync("**/*.timeline", { cwd: directory }).toSorted()
 
-describe.runIf(recordings.length > 0)("Recordings of calls", () => {
-  it.effect.each(recordings)("%s comes out identical", (file) =>
+describe.runIf(fixtures.length > 0)("Calls that were kept", () => {
+  it.effect.each(fixtures)("%s comes out identical", (file) =>
     Effect.gen(function*() {
       const report = yield* (yield* Replayer).replay(yield* read(join(directory, file)))
       assert.isTrue(report.identical, JSON.stringify(report.divergence))
