@@ -18,6 +18,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import type { Tarball } from "../../scripts/build-packages.ts"
+import { exportsOf, writeApiDocs } from "../../scripts/generate-api-docs.ts"
 import { emptyProject, registryIsAway } from "./EmptyProject.ts"
 
 const root = dirname(dirname(import.meta.dirname))
@@ -90,6 +91,26 @@ describe("The packed packages", () => {
       assert.strictEqual(code, 0, output)
       assert.include(output, `+ ${name}@`)
     }))
+  })
+})
+
+describe("The reference", () => {
+  it("has every export of every public module", () => {
+    const packages = join(work, "first/packages")
+    const out = join(work, "first/api")
+    writeApiDocs(packages, out)
+    let exported = 0
+    for (const path of globSync(["contracts/src/**/*.ts", "packages/*/src/**/*.ts"], { cwd: root })) {
+      const [, name = "", module = ""] = /([^/]+)\/src\/(.*)\.ts$/u.exec(path) ?? []
+      if (/^internal\/|\.worker$|\.d$/u.test(module)) continue
+      const names = exportsOf(path, readFileSync(join(root, path), "utf8")).map((one) => one.name)
+      if (names.length === 0) continue
+      const page = readFileSync(join(out, name, `${module}.md`), "utf8")
+      for (const one of names) assert.include(page, `\n## ${one}\n`, path)
+      assert.include(readFileSync(join(out, name, "README.md"), "utf8"), `(${module}.md)`)
+      exported += names.length
+    }
+    assert.isAbove(exported, 2000)
   })
 })
 
