@@ -33,6 +33,8 @@ export interface Failures {
   readonly truncated: ProviderFailure
   /** Something that is not the vendor's protocol. */
   readonly malformed: ProviderFailure
+  /** A success that is of another media type, as a proxy's page is: it would be so again. */
+  readonly wrongType: ProviderFailure
   /** Nothing came for `ms`. */
   readonly stalled: (ms: number) => ProviderFailure
 }
@@ -68,6 +70,11 @@ export const failuresOf = (provider_id: string, vendor: string): Failures => {
     broken: of("infrastructure_failure", true, `the connection to ${vendor} broke`),
     truncated: of("infrastructure_failure", true, `${vendor} ended before it had given everything`),
     malformed: of("infrastructure_failure", true, `${vendor} sent something that is not its protocol`),
+    wrongType: of(
+      "infrastructure_failure",
+      false,
+      `${vendor} answered with a page or file that is not its protocol: check base_url, and proxies on the way`
+    ),
     stalled: (ms) => of("timeout", true, `${vendor} sent nothing for ${ms} ms`)
   }
 }
