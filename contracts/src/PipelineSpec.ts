@@ -57,18 +57,20 @@ export type PartialEdgeBufferPolicy = typeof PartialEdgeBufferPolicy.Type
 
 /** A node of a type of the runtime, or a copy of one of the spec's own subgraphs. */
 export const PipelineNode = Schema.Struct({
-  node_id: Id,
-  node_type: Schema.Literals([...nodeTypes, "subgraph"]),
+  node_id: Id.annotate({ description: "Its id, yours to choose; unique in the graph." }),
+  node_type: Schema.Literals([...nodeTypes, "subgraph"]).annotate({
+    description:
+      "What the node is; docs/pipelines.md has what each takes and gives. `subgraph`: a copy of one of `subgraphs`."
+  }),
   ...nodeOptions,
-  /** Name of the subgraph; for the node type `subgraph` only. */
-  subgraph: Schema.optionalKey(Id)
+  subgraph: Schema.optionalKey(Id.annotate({ description: "Name of the subgraph; for the node type `subgraph` only." }))
 })
 export type PipelineNode = typeof PipelineNode.Type
 
 export const PipelineEdge = Schema.Struct({
-  edge_id: Schema.optionalKey(Id),
-  from_node_id: Id,
-  to_node_id: Id,
+  edge_id: Schema.optionalKey(Id.annotate({ description: "Its id; left out it is `<from>.<payload_kind>.<to>`." })),
+  from_node_id: Id.annotate({ description: "The node that it starts from." }),
+  to_node_id: Id.annotate({ description: "The node that it leads to." }),
   payload_kind: PayloadKind,
   ...edgeOptions
 })
@@ -81,8 +83,8 @@ export type PipelineEdge = typeof PipelineEdge.Type
 export const Subgraph = Schema.Struct({
   nodes: Schema.Array(PipelineNode),
   edges: Schema.Array(PipelineEdge),
-  entry: Id,
-  exit: Id
+  entry: Id.annotate({ description: "The node at which edges to a copy arrive." }),
+  exit: Id.annotate({ description: "The node from which edges of a copy leave." })
 })
 export type Subgraph = typeof Subgraph.Type
 
@@ -105,13 +107,22 @@ export type PartialSessionConfig = typeof PartialSessionConfig.Type
  * and every number from the execution profile.
  */
 export const PipelineSpec = Schema.Struct({
-  schema_version: SchemaVersion,
-  pipeline_id: Id,
-  pipeline_version: Id,
-  execution_profile: Schema.optionalKey(Id),
-  providers: Schema.optionalKey(optional({ stt: Id, llm: Id, tts: Id })),
-  /** Who stands in when the plan allows `provider_switch` or `fallback`. */
-  fallback_providers: Schema.optionalKey(optional({ llm: Id, tts: Id })),
+  schema_version: SchemaVersion.annotate({ description: "The version of the contract: `v1.0`." }),
+  pipeline_id: Id.annotate({ description: "The name of the agent." }),
+  pipeline_version: Id.annotate({
+    description: "The version of this file; what is published under it does not change."
+  }),
+  execution_profile: Schema.optionalKey(Id.annotate({ description: "Where everything comes from that is left out." })),
+  providers: Schema.optionalKey(
+    optional({ stt: Id, llm: Id, tts: Id }).annotate({
+      description: "Who recognises, answers and speaks: provider ids."
+    })
+  ),
+  fallback_providers: Schema.optionalKey(
+    optional({ llm: Id, tts: Id }).annotate({
+      description: "Who stands in when the plan allows `provider_switch` or `fallback`."
+    })
+  ),
   nodes: Schema.optionalKey(Schema.Array(PipelineNode)),
   edges: Schema.optionalKey(Schema.Array(PipelineEdge)),
   subgraphs: Schema.optionalKey(freeMap(Subgraph)),
@@ -122,9 +133,14 @@ export const PipelineSpec = Schema.Struct({
     path_budget_ms_default: PositiveMilliseconds,
     edge_budget_ms_default: PositiveMilliseconds
   })),
-  /** Limits of a language model or voice after its first result. */
-  provider_between_chunks_ms: Schema.optionalKey(PositiveMilliseconds),
-  provider_total_ms: Schema.optionalKey(PositiveMilliseconds),
+  provider_between_chunks_ms: Schema.optionalKey(
+    PositiveMilliseconds.annotate({
+      description: "Time that a language model or a voice has from one result to the next."
+    })
+  ),
+  provider_total_ms: Schema.optionalKey(
+    PositiveMilliseconds.annotate({ description: "Time that such a call has in all." })
+  ),
   edge_buffer_policies: Schema.optionalKey(freeMap(PartialEdgeBufferPolicy)),
   flow_control: Schema.optionalKey(optional({
     mode_by_lane: partialByLane(FlowMode, FlowMode, FlowMode),

@@ -11,10 +11,8 @@ export type ExpectedDivergence = typeof ExpectedDivergence.Type
 /** How long calls may have taken, in ms; without `modality` it is about all of them. */
 export const InvocationLatencyThreshold = Schema.Struct({
   modality: Schema.optionalKey(Modality),
-  /** Latency of the last attempt. */
-  final_latency_ms: Schema.optionalKey(Milliseconds),
-  /** Latency over all attempts. */
-  total_latency_ms: Schema.optionalKey(Milliseconds)
+  final_latency_ms: Schema.optionalKey(Milliseconds.annotate({ description: "Latency of the last attempt." })),
+  total_latency_ms: Schema.optionalKey(Milliseconds.annotate({ description: "Latency over all attempts." }))
 })
 export type InvocationLatencyThreshold = typeof InvocationLatencyThreshold.Type
 
@@ -27,10 +25,10 @@ export type InvocationLatencyThreshold = typeof InvocationLatencyThreshold.Type
 export const ReplayExpectation = Schema.Struct({
   schema_version: SchemaVersion,
   expected_divergences: Schema.Array(ExpectedDivergence),
-  /** Somebody has looked at the differences in order and takes them. */
-  approved: Schema.Boolean,
-  /** Times may differ by so much; 0 when absent. */
-  timing_tolerance_ms: Schema.optionalKey(Milliseconds),
+  approved: Schema.Boolean.annotate({ description: "Somebody has looked at the differences in order and takes them." }),
+  timing_tolerance_ms: Schema.optionalKey(
+    Milliseconds.annotate({ description: "Times may differ by so much; 0 when absent." })
+  ),
   invocation_latency_thresholds: Schema.optionalKey(Schema.Array(InvocationLatencyThreshold))
 }).annotate({ identifier: "ReplayExpectation" })
 export type ReplayExpectation = typeof ReplayExpectation.Type

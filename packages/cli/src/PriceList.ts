@@ -13,7 +13,7 @@ const optionalAmount = Schema.optionalKey(Amount)
  */
 export const Price = Schema.Struct({
   modality: Modality,
-  provider_id: Schema.NonEmptyString,
+  provider_id: Schema.NonEmptyString.annotate({ description: "The provider." }),
   per_call: optionalAmount,
   /** For a minute of audio: what a recogniser is given, what a voice gives. */
   per_audio_minute: optionalAmount,

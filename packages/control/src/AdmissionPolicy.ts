@@ -18,11 +18,14 @@ import type { Document, DocumentError } from "./sql/Documents.ts"
 
 /** What a tenant may use. Every part may be left out; what is left out does not limit. */
 export const AdmissionRules = Schema.Struct({
-  max_turns_per_session: Schema.optionalKey(Natural),
+  max_turns_per_session: Schema.optionalKey(Natural.annotate({ description: "Turns that a session may have in all." })),
   ...admissionLimits,
-  /** What a turn over a quota gets; `reject` by default. */
-  over_quota: Schema.optionalKey(Schema.Literals(["reject", "defer"])),
-  reason: Schema.optionalKey(Id),
+  over_quota: Schema.optionalKey(
+    Schema.Literals(["reject", "defer"]).annotate({
+      description: "What a turn over a quota gets; `reject` by default."
+    })
+  ),
+  reason: Schema.optionalKey(Id.annotate({ description: "The reason that is given then." })),
   /** No caller (or no pipeline) has more sessions than this at one time: one cannot take the room of all. */
   fairness: Schema.optionalKey(
     Schema.Struct({ key: Schema.Literals(["caller", "pipeline"]), max_sessions: Positive })

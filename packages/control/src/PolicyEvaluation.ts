@@ -18,14 +18,17 @@ import type { Document, DocumentError, Documents } from "./sql/Documents.ts"
 
 /** What of a session is known when policy is asked. */
 export const SessionFacets = Schema.Struct({
-  language: Schema.optionalKey(Id),
-  region: Schema.optionalKey(Id),
-  cost_tier: Schema.optionalKey(Id)
+  language: Schema.optionalKey(Id.annotate({ description: "Only sessions of this language." })),
+  region: Schema.optionalKey(Id.annotate({ description: "Only sessions of this region." })),
+  cost_tier: Schema.optionalKey(Id.annotate({ description: "Only sessions of this tier." }))
 })
 export type SessionFacets = typeof SessionFacets.Type
 
 /** How far a session may get worse before it fails: `allow`, `fallback_only` (nothing is left out), `never`. */
-export const DegradePosture = Schema.Literals(["allow", "fallback_only", "never"])
+export const DegradePosture = Schema.Literals(["allow", "fallback_only", "never"]).annotate({
+  description:
+    "How far a session may get worse before it fails: `allow`, `fallback_only` (nothing is left out), `never`."
+})
 
 /** The most that a session may cost, and what a turn is reckoned at, in millionths of the currency. */
 export const CostCap = Schema.Struct({ max_session_cost_micros: Natural, turn_cost_micros: Positive })
