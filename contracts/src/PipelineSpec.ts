@@ -1,21 +1,28 @@
 import * as Schema from "effect/Schema"
 import { edgeOptions, nodeOptions, nodeTypes, PayloadKind } from "./GraphDefinition.ts"
 import { freeMap, Id, SchemaVersion } from "./Identity.ts"
-import { Natural, Positive } from "./Quantity.ts"
+import { Natural } from "./Quantity.ts"
 import { ruleCheck } from "./Rule.ts"
 import { LateEventPolicy, sessionConfigAdditions, sessionConfigSections } from "./SessionConfig.ts"
 import { admissionLimits } from "./Snapshot.ts"
 import { PositiveMilliseconds } from "./Time.ts"
 import {
   AdaptiveActions,
+  Budgets,
   BufferStrategy,
+  ControlHandling,
+  ControlShedding,
   DataShedding,
+  edgeBounds,
   edgeWatermarkFields,
   edgeWatermarkRules,
+  fairnessKey,
   FlowMode,
+  maxBlockTimeMs,
   RecordingLevel,
   ReplayModes,
   SyncDropPolicy,
+  TelemetryHandling,
   TelemetryShedding,
   Watermark
 } from "./TurnPlan.ts"
@@ -39,18 +46,15 @@ const partialByLane = <D extends Schema.Constraint, C extends Schema.Constraint,
 /** The part of an edge's policy that the author sets; the rest comes from the profile. */
 export const PartialEdgeBufferPolicy = optional({
   strategy: BufferStrategy,
-  max_queue_items: Positive,
-  max_queue_ms: PositiveMilliseconds,
-  max_queue_bytes: Positive,
-  max_latency_contribution_ms: PositiveMilliseconds,
-  max_block_time_ms: PositiveMilliseconds,
+  ...edgeBounds,
+  max_block_time_ms: maxBlockTimeMs,
   watermarks: Schema.Struct(edgeWatermarkFields).check(ruleCheck(edgeWatermarkRules)),
   lane_handling: partialByLane(
     BufferStrategy,
-    Schema.Literal("non_blocking_priority"),
-    Schema.Literals(["drop", "sample", "best_effort_drop"])
+    ControlHandling,
+    TelemetryHandling
   ),
-  fairness_key: Id,
+  fairness_key: fairnessKey,
   sync_drop_policy: SyncDropPolicy
 })
 export type PartialEdgeBufferPolicy = typeof PartialEdgeBufferPolicy.Type
@@ -107,7 +111,7 @@ export type PartialSessionConfig = typeof PartialSessionConfig.Type
  * and every number from the execution profile.
  */
 export const PipelineSpec = Schema.Struct({
-  schema_version: SchemaVersion.annotate({ description: "The version of the contract: `v1.0`." }),
+  schema_version: SchemaVersion,
   pipeline_id: Id.annotate({ description: "The name of the agent." }),
   pipeline_version: Id.annotate({
     description: "The version of this file; what is published under it does not change."
@@ -127,12 +131,7 @@ export const PipelineSpec = Schema.Struct({
   edges: Schema.optionalKey(Schema.Array(PipelineEdge)),
   subgraphs: Schema.optionalKey(freeMap(Subgraph)),
   session_config: Schema.optionalKey(PartialSessionConfig),
-  budgets: Schema.optionalKey(optional({
-    turn_budget_ms: PositiveMilliseconds,
-    node_budget_ms_default: PositiveMilliseconds,
-    path_budget_ms_default: PositiveMilliseconds,
-    edge_budget_ms_default: PositiveMilliseconds
-  })),
+  budgets: Schema.optionalKey(optional(Budgets.fields)),
   provider_between_chunks_ms: Schema.optionalKey(
     PositiveMilliseconds.annotate({
       description: "Time that a language model or a voice has from one result to the next."
@@ -145,7 +144,7 @@ export const PipelineSpec = Schema.Struct({
   flow_control: Schema.optionalKey(optional({
     mode_by_lane: partialByLane(FlowMode, FlowMode, FlowMode),
     watermarks: partialByLane(Watermark, Watermark, Watermark),
-    shedding_strategy_by_lane: partialByLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+    shedding_strategy_by_lane: partialByLane(DataShedding, ControlShedding, TelemetryShedding)
   })),
   allowed_adaptive_actions: Schema.optionalKey(AdaptiveActions),
   recording_policy: Schema.optionalKey(optional({
@@ -153,7 +152,12 @@ export const PipelineSpec = Schema.Struct({
     allowed_replay_modes: ReplayModes
   })),
   admission: Schema.optionalKey(
-    Schema.Struct({ max_turns_per_session: Schema.optionalKey(Natural), ...admissionLimits })
+    Schema.Struct({
+      max_turns_per_session: Schema.optionalKey(
+        Natural.annotate({ description: "Turns that a session may have in all." })
+      ),
+      ...admissionLimits
+    })
   )
 })
 export type PipelineSpec = typeof PipelineSpec.Type

@@ -49,7 +49,7 @@ export type AccessRule = typeof AccessRule.Type
 /** Who may read the recordings of one tenant. What no rule permits is denied. */
 export const AccessPolicy = Schema.Struct({
   schema_version: SchemaVersion,
-  tenant_id: Id,
+  tenant_id: Id.annotate({ description: "Whose recordings." }),
   access_rules: Schema.Array(AccessRule),
   audit_log: Id.annotate({ description: "Where each access is written down; relative to the policy's own file." }),
   key_store: Schema.optionalKey(
@@ -68,15 +68,21 @@ export const RetentionPolicy = Schema.Struct({
   schema_version: SchemaVersion,
   retention: Schema.Array(
     Schema.Struct({
-      tenant_id: Id,
-      /** Days after the session's start, by class of payload. */
-      payload_days: Schema.optionalKey(Schema.Struct({
-        PII: Schema.optionalKey(Days),
-        PHI: Schema.optionalKey(Days),
-        audio_raw: Schema.optionalKey(Days),
-        text_raw: Schema.optionalKey(Days),
-        derived_summary: Schema.optionalKey(Days)
-      })),
+      tenant_id: Id.annotate({
+        description: "Whose recordings; `*`: those of every tenant without an entry of its own."
+      }),
+      payload_days: Schema.optionalKey(
+        Schema.Struct({
+          PII: Schema.optionalKey(Days),
+          PHI: Schema.optionalKey(Days),
+          audio_raw: Schema.optionalKey(Days),
+          text_raw: Schema.optionalKey(Days),
+          derived_summary: Schema.optionalKey(Days)
+        }).annotate({
+          description:
+            "Days after the session's start until payloads of this class go; absent: as long as the recording."
+        })
+      ),
       recording_days: Schema.optionalKey(Days.annotate({ description: "Days after which the whole file goes." }))
     })
   )

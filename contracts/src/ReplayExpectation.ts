@@ -5,12 +5,17 @@ import { Modality } from "./Invocation.ts"
 import { Milliseconds } from "./Time.ts"
 
 /** A difference that a recording is known to have: its class, and where (`session`, `turn:turn_3`, `invocation:inv_7`). */
-export const ExpectedDivergence = Schema.Struct({ divergence_class: DivergenceClass, scope: Id })
+export const ExpectedDivergence = Schema.Struct({
+  divergence_class: DivergenceClass.annotate({
+    description: "The class of a difference that the recording is known to have."
+  }),
+  scope: Id.annotate({ description: "Where: `session`, `turn:turn_3`, `invocation:inv_7`." })
+})
 export type ExpectedDivergence = typeof ExpectedDivergence.Type
 
 /** How long calls may have taken, in ms; without `modality` it is about all of them. */
 export const InvocationLatencyThreshold = Schema.Struct({
-  modality: Schema.optionalKey(Modality),
+  modality: Schema.optionalKey(Modality.annotate({ description: "Calls of this modality; absent: all calls." })),
   final_latency_ms: Schema.optionalKey(Milliseconds.annotate({ description: "Latency of the last attempt." })),
   total_latency_ms: Schema.optionalKey(Milliseconds.annotate({ description: "Latency over all attempts." }))
 })

@@ -112,11 +112,19 @@ export const SyncDropPolicy = Schema.Struct({
 }).check(ruleCheck(syncDropRules))
 export type SyncDropPolicy = typeof SyncDropPolicy.Type
 
+/** The control lane of an edge is never held and never shed. */
+export const ControlHandling = Schema.Literal("non_blocking_priority").annotate({
+  description: "Control is never held and never shed."
+})
+export const TelemetryHandling = Schema.Literals(["drop", "sample", "best_effort_drop"]).annotate({
+  description: "What is lost of telemetry about this edge when its lane is full."
+})
+
 /** How an edge treats each lane; the control lane is never blocked and never dropped. */
 export const LaneHandling = byLane(
   BufferStrategy,
-  Schema.Literal("non_blocking_priority"),
-  Schema.Literals(["drop", "sample", "best_effort_drop"])
+  ControlHandling,
+  TelemetryHandling
 )
 export type LaneHandling = typeof LaneHandling.Type
 
@@ -130,28 +138,35 @@ export const edgePolicyRules: ReadonlyArray<Rule> = [{
   message: "an edge that blocks has max_block_time_ms, so that it cannot block for ever"
 }]
 
-/** Bounds and loss rule of one edge: its queue is bounded in items, milliseconds and bytes. */
-export const EdgeBufferPolicy = Schema.Struct({
-  strategy: BufferStrategy,
+/** How long a full edge may hold its producer, ms. */
+export const maxBlockTimeMs = PositiveMilliseconds.annotate({
+  description: "How long a full edge may hold its producer; needed where `strategy` is `block`."
+})
+
+/** By what calls behind an edge take turns. */
+export const fairnessKey = Id.annotate({
+  description: "Calls to the provider behind the edge take turns by this key; by default the tenant's."
+})
+
+/** What bounds an edge's queue. */
+export const edgeBounds = {
   max_queue_items: Positive.annotate({ description: "Items that may wait." }),
   max_queue_ms: PositiveMilliseconds.annotate({ description: "Sound or waiting time that may wait." }),
   max_queue_bytes: Positive.annotate({ description: "Bytes that may wait." }),
   max_latency_contribution_ms: PositiveMilliseconds.annotate({
     description: "The longest that an item may wait on the edge; after that it is shed."
-  }),
-  max_block_time_ms: Schema.optionalKey(
-    PositiveMilliseconds.annotate({
-      description: "How long a full edge may hold its producer; needed where `strategy` is `block`."
-    })
-  ),
+  })
+} as const
+
+/** Bounds and loss rule of one edge: its queue is bounded in items, milliseconds and bytes. */
+export const EdgeBufferPolicy = Schema.Struct({
+  strategy: BufferStrategy,
+  ...edgeBounds,
+  max_block_time_ms: Schema.optionalKey(maxBlockTimeMs),
   watermarks: EdgeWatermarks,
   lane_handling: LaneHandling,
   defaulting_source: DefaultingSource,
-  fairness_key: Schema.optionalKey(
-    Id.annotate({
-      description: "Calls to the provider behind the edge take turns by this key; by default the tenant's."
-    })
-  ),
+  fairness_key: Schema.optionalKey(fairnessKey),
   sync_drop_policy: Schema.optionalKey(SyncDropPolicy)
 }).check(ruleCheck(edgePolicyRules)).annotate({ identifier: "EdgeBufferPolicy" })
 export type EdgeBufferPolicy = typeof EdgeBufferPolicy.Type
@@ -177,10 +192,12 @@ export const TelemetryShedding = Schema.Literals(["drop", "sample"]).annotate({
   description: "What is lost of telemetry when its lane is full."
 })
 
+export const ControlShedding = Schema.Literal("none").annotate({ description: "Control is never shed." })
+
 export const FlowControl = Schema.Struct({
   mode_by_lane: byLane(FlowMode, FlowMode, FlowMode),
   watermarks: byLane(Watermark, Watermark, Watermark),
-  shedding_strategy_by_lane: byLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+  shedding_strategy_by_lane: byLane(DataShedding, ControlShedding, TelemetryShedding)
 })
 export type FlowControl = typeof FlowControl.Type
 

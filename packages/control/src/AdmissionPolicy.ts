@@ -26,9 +26,11 @@ export const AdmissionRules = Schema.Struct({
     })
   ),
   reason: Schema.optionalKey(Id.annotate({ description: "The reason that is given then." })),
-  /** No caller (or no pipeline) has more sessions than this at one time: one cannot take the room of all. */
   fairness: Schema.optionalKey(
-    Schema.Struct({ key: Schema.Literals(["caller", "pipeline"]), max_sessions: Positive })
+    Schema.Struct({ key: Schema.Literals(["caller", "pipeline"]), max_sessions: Positive }).annotate({
+      description:
+        "No caller (or no pipeline) has more sessions than this at one time: one cannot take the room of all."
+    })
   ),
   /**
    * Who is turned away first when sessions of the tenant come near `capacity`: a session of a tier in the list is
@@ -36,8 +38,13 @@ export const AdmissionRules = Schema.Struct({
    */
   overload: Schema.optionalKey(
     Schema.Struct({
-      capacity: Positive,
-      precedence: Schema.Array(Schema.Struct({ cost_tier: Id, admit_below_percent: Percent }))
+      capacity: Positive.annotate({ description: "Sessions that the tenant has room for." }),
+      precedence: Schema.Array(Schema.Struct({
+        cost_tier: Id.annotate({ description: "Sessions of this tier are turned away first." }),
+        admit_below_percent: Percent.annotate({
+          description: "They are admitted while fewer than this percentage of `capacity` are in use."
+        })
+      }))
     })
   )
 })

@@ -31,7 +31,12 @@ export const DegradePosture = Schema.Literals(["allow", "fallback_only", "never"
 })
 
 /** The most that a session may cost, and what a turn is reckoned at, in millionths of the currency. */
-export const CostCap = Schema.Struct({ max_session_cost_micros: Natural, turn_cost_micros: Positive })
+export const CostCap = Schema.Struct({
+  max_session_cost_micros: Natural.annotate({
+    description: "The most that a session may cost, in millionths of the currency."
+  }),
+  turn_cost_micros: Positive.annotate({ description: "What a turn is reckoned at." })
+})
 export type CostCap = typeof CostCap.Type
 
 /** A binding: for which sessions of the tenant, and what it decides. What it leaves out, a less specific one decides. */

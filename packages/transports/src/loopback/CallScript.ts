@@ -33,7 +33,9 @@ export const CallTrigger = Schema.Struct({
     description:
       "After what: the start of the call, the end of what the caller said before, the agent's first sample of its answer, or its end."
   }),
-  delay_ms: DelayMs.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+  delay_ms: DelayMs.annotate({ description: "How long after that; 0 by default." }).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(0))
+  )
 })
 export type CallTrigger = typeof CallTrigger.Type
 
@@ -68,7 +70,10 @@ export const CallScriptFile = Schema.Struct({
         Schema.Boolean.annotate({ description: "The caller holds its key meanwhile (`turn_detection: push_to_talk`)." })
       )
     }),
-    Schema.Struct({ text: Schema.NonEmptyString, at: Schema.optionalKey(CallTrigger) })
+    Schema.Struct({
+      text: Schema.NonEmptyString.annotate({ description: "What the caller types." }),
+      at: Schema.optionalKey(CallTrigger)
+    })
   ])).pipe(Schema.check(Schema.isMinLength(1), Schema.isMaxLength(1_000))),
   hang_up: Schema.optionalKey(CallTrigger),
   reply_timeout_ms: Schema.optionalKey(
