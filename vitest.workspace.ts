@@ -40,6 +40,8 @@ const quick = (name: string, include: ReadonlyArray<string>) => ({
 export default defineConfig({
   test: {
     pool: "forks",
+    // As in the program: LiveKit's native client writes its debug log to standard output otherwise.
+    env: { NODE_ENV: "production" },
     maxWorkers: 2,
     projects: [
       quick("contracts", ["contracts/test/**/*.test.ts"]),
