@@ -2,6 +2,7 @@
 // otlphttp; docs/telemetry.md says how one is built). Without one nothing is said: the test is skipped by its name.
 import { assert, describe, it } from "@effect/vitest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { afterSteps } from "@rspp/timeline/telemetry/AfterSteps"
 import { SessionLog } from "@rspp/timeline/telemetry/SessionLog"
 import { SessionMetrics } from "@rspp/timeline/telemetry/SessionMetrics"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
@@ -77,15 +78,12 @@ describe("an OpenTelemetry Collector", () => {
           const url = yield* collectorTo(receiver.url)
           yield* Effect.gen(function*() {
             const kernels = yield* SessionKernel
-            const tracer = (yield* SessionTracer).observer()
-            const metrics = (yield* SessionMetrics).observer()
-            const log = (yield* SessionLog).observer()
-            scriptedSession(kernels, conversation(2), {
-              opened: (header, text) => [tracer, metrics, log].forEach((each) => each.opened?.(header, text)),
-              input: (record) => [tracer, metrics, log].forEach((each) => each.input?.(record)),
-              outputs: (outputs) => [tracer, metrics, log].forEach((each) => each.outputs?.(outputs)),
-              closed: () => [tracer, metrics, log].forEach((each) => each.closed?.())
-            })
+            const observers = [
+              (yield* SessionTracer).observer(),
+              (yield* SessionMetrics).observer(),
+              (yield* SessionLog).observer()
+            ]
+            scriptedSession(kernels, conversation(2), afterSteps(observers))
           }).pipe(
             Effect.provide(
               Layer.mergeAll(SessionTracer.layer, SessionMetrics.layer, SessionLog.layer, SessionKernel.layer).pipe(

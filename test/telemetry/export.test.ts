@@ -3,6 +3,7 @@ import { trace } from "@opentelemetry/api"
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace"
 import { assert, describe, it } from "@effect/vitest"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
+import { afterSteps } from "@rspp/timeline/telemetry/AfterSteps"
 import { maxWaitingBytes, maxWaitingRequests, OtlpQueue } from "@rspp/timeline/telemetry/OtlpQueue"
 import { metricEntries } from "@rspp/timeline/telemetry/MetricCatalog"
 import { prometheusText } from "@rspp/timeline/telemetry/PrometheusText"
@@ -13,7 +14,6 @@ import * as Telemetry from "@rspp/timeline/telemetry/Telemetry"
 import { conversation } from "@rspp/timeline/test/support/Script"
 import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
 import { ConfigProvider, Context, Effect, Layer, Logger, Metric } from "effect"
-import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -22,16 +22,8 @@ import { otlpReceiver } from "./OtlpReceiver.ts"
 const environment = (variables: Readonly<Record<string, string>>) =>
   ConfigProvider.layer(ConfigProvider.fromEnv({ env: { ...variables } }))
 
-const together = (observers: ReadonlyArray<SessionObserver>): SessionObserver => ({
-  opened: (header, text) => observers.forEach((each) => each.opened?.(header, text)),
-  audio: (...frame) => observers.forEach((each) => each.audio?.(...frame)),
-  input: (record) => observers.forEach((each) => each.input?.(record)),
-  outputs: (outputs) => observers.forEach((each) => each.outputs?.(outputs)),
-  closed: () => observers.forEach((each) => each.closed?.())
-})
-
 const observing = Effect.gen(function*() {
-  return together([
+  return afterSteps([
     (yield* SessionTracer).observer(),
     (yield* SessionMetrics).observer(),
     (yield* SessionLog).observer()
