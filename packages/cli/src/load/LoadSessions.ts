@@ -21,7 +21,7 @@ export interface Load {
   readonly durationMs: number
   /** Within this time the sessions begin, one after the other, ms. */
   readonly rampMs: number
-  /** A call ends after this time, ms, and the next one begins in its place. */
+  /** A caller says nothing new after this time, ms, hears the last answer out, and the next one comes in its place. */
   readonly callMs: number
   /** Part of the sessions' ids, so that loads do not overwrite each other's recordings. */
   readonly name: string
@@ -31,6 +31,9 @@ export interface Load {
 
 /** After a session that failed the next one waits so long, ms: a fault that comes back at once must not keep a core busy. */
 const afterFailureMs = 1000
+
+/** So long the callers wait for their last answer after the time is over, ms; then they hang up in the middle of it. */
+const lastAnswerMs = 20_000
 
 /** A call that would be shorter than this is not begun, ms: nobody would be answered in it. */
 const shortestCallMs = 2000
@@ -73,7 +76,9 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
       Effect.provide(
         call({
           ...setup,
-          transport: loopback({ script: { ...script, max_call_ms: Math.min(script.max_call_ms, maxMs) } }),
+          transport: loopback({
+            script: { ...script, last_step_ms: maxMs, max_call_ms: Math.min(script.max_call_ms, maxMs + lastAnswerMs) }
+          }),
           timeline: load.timelineOf(session_id),
           ledger,
           health
@@ -89,7 +94,7 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
       const maxMs = Math.min(callMs, leftMs())
       if (number > 1 && maxMs < shortestCallMs) return
       const session_id = `${name}-${index + 1}-${number}`
-      const ended = yield* Effect.exit(one(session_id, index + 1, Math.max(20, Math.round(maxMs))))
+      const ended = yield* Effect.exit(one(session_id, index + 1, Math.max(0, Math.round(maxMs))))
       if (Exit.isSuccess(ended)) continue
       if (Cause.hasInterruptsOnly(ended.cause)) return yield* ended
       tally.fail(`${session_id}: ${endingOf(ended, false).lines[0] ?? "it failed"}`)
