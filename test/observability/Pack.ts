@@ -191,11 +191,15 @@ export const faultsOf = ({ control, dashboard, rules, runbooks }: Pack): Readonl
     for (const name of ["summary", "description", "runbook_url"]) {
       if ((annotations[name] ?? "") === "") faults.push(`${place}: has no ${name}`)
     }
-    if (annotations["runbook_url"] !== `docs/runbooks/${alert}.md`) faults.push(`${place}: runbook_url is not its runbook`)
+    if (annotations["runbook_url"] !== `docs/runbooks/${alert}.md`) {
+      faults.push(`${place}: runbook_url is not its runbook`)
+    }
     if (!runbooks.includes(alert)) faults.push(`${place}: there is no docs/runbooks/${alert}.md`)
     templated(place, Object.values(annotations), /\$labels\.([a-z_]+)/gu, known)
   }
-  for (const runbook of runbooks) if (!alerts.has(runbook)) faults.push(`docs/runbooks/${runbook}.md: there is no such alert`)
+  for (const runbook of runbooks) {
+    if (!alerts.has(runbook)) faults.push(`docs/runbooks/${runbook}.md: there is no such alert`)
+  }
   for (const record of recorded.keys()) if (!used.has(record)) faults.push(`${record}: is recorded, and nobody uses it`)
   return faults
 }
