@@ -12,7 +12,7 @@ import type { LoadCallerFlags } from "../load/LoadCaller.ts"
 import { loadSetup } from "../load/LoadSetup.ts"
 import type { SetupFlags } from "../load/LoadSetup.ts"
 import { holdSessions } from "../load/LoadSessions.ts"
-import { loadReport } from "../load/LoadReport.ts"
+import { loadJson, loadReport } from "../load/LoadReport.ts"
 import { LoadTally } from "../load/LoadTally.ts"
 import { ProcessMeter } from "../load/ProcessMeter.ts"
 import { makeDirectories } from "../OutputFiles.ts"
@@ -138,9 +138,11 @@ const run = Effect.fn("rspp.load")(function*(flags: LoadFlags) {
         use,
         tally,
         residentBefore,
-        files
+        files,
+        // one that is removed has no path that says anything
+        nameOf: (file) => flags.timelines === undefined ? paths.basename(file, ".timeline") : file
       })
-      if (flags.json) screen.line(JSON.stringify(report))
+      if (flags.json) screen.line(JSON.stringify(loadJson(report)))
       else {
         for (const line of loadLines(report, screen.style)) screen.line(line)
         if (flags.timelines !== undefined) screen.line(`recordings in ${flags.timelines}`)
@@ -175,4 +177,5 @@ const run = Effect.fn("rspp.load")(function*(flags: LoadFlags) {
  * Ends with 1 when a gate fails, a session failed or nobody was answered; with 130 when it was interrupted, after a report
  * of what ran until then.
  */
-export const holdLoad = (flags: LoadFlags) => Effect.scoped(withProviders(flags.providers, run(flags)))
+export const holdLoad = (flags: LoadFlags) =>
+  Effect.scoped(flags.pipeline === undefined ? run(flags) : withProviders(flags.providers, run(flags)))

@@ -1,4 +1,8 @@
 import { read } from "@rspp/timeline/format/TimelineReader"
+import { sloReport } from "@rspp/timeline/slo/SloReport"
+import type { SloReport } from "@rspp/timeline/slo/SloReport"
+import { sloTimeline } from "@rspp/timeline/slo/SloTimeline"
+import type { SloTimeline } from "@rspp/timeline/slo/SloTimeline"
 import { Effect, Exit } from "effect"
 import { endingOf } from "../CliFailure.ts"
 import { addedFacts, timelineFacts } from "../view/TimelineSummary.ts"
@@ -10,7 +14,7 @@ import type { ProcessUse } from "./ProcessMeter.ts"
 export interface LoadReport {
   readonly schema_version: "v1.0"
   readonly verdict: "pass" | "fail"
-  /** Why it fails, besides the gates. */
+  /** Why it fails, gates that do included. */
   readonly faults: ReadonlyArray<string>
   readonly interrupted: boolean
   readonly minutes: number
@@ -41,7 +45,12 @@ export interface LoadReport {
   readonly sheds: number
   readonly disturbances: Counts
   readonly lost_frames: number
+  /** The gates over the recordings, as `rspp slo report` has them. */
+  readonly slo: SloReport
 }
+
+/** A report for machines: without the list of turns, which is as long as the load. */
+export const loadJson = ({ slo: { turns_detail: _, ...slo }, ...report }: LoadReport): object => ({ ...report, slo })
 
 export interface LoadFacts {
   readonly wanted: number
@@ -54,6 +63,8 @@ export interface LoadFacts {
   /** Resident memory before the first session, bytes. */
   readonly residentBefore: number
   readonly files: ReadonlyArray<string>
+  /** What a recording is called in the report. */
+  readonly nameOf: (file: string) => string
 }
 
 /** Reads the recordings of a load, one after the other, and says what it came to. */
@@ -61,14 +72,20 @@ export const loadReport = Effect.fn("loadReport")(function*(facts: LoadFacts) {
   const { tally, use } = facts
   const faults: Array<string> = []
   let all: TimelineFacts = addedFacts([])
+  const timelines: Array<SloTimeline> = []
+  const unreadable: Array<SloReport["unreadable"][number]> = []
   for (const file of facts.files) {
     const exit = yield* Effect.exit(read(file))
     if (Exit.isFailure(exit)) {
-      faults.push(`${file}: ${endingOf(exit, false).lines[0] ?? "it cannot be read"}`)
+      unreadable.push({ file, error: endingOf(exit, false).lines[0] ?? `${file} cannot be read` })
       continue
     }
     all = addedFacts([all, timelineFacts(exit.value.records)])
+    timelines.push(sloTimeline(facts.nameOf(file), exit.value))
   }
+  const slo = sloReport(timelines, { unreadable })
+  for (const { error } of unreadable) faults.push(error)
+  for (const { gate, verdict } of slo.gates) if (verdict === "fail") faults.push(`the gate ${gate} fails`)
   if (tally.failed > 0) faults.push(`${tally.failed} sessions failed, the first: ${tally.firstFailure ?? ""}`)
   if (all.committed === 0 && !facts.interrupted) faults.push("no turn was answered to its end: nothing was shown")
   const held = Math.max(1, tally.most)
@@ -98,7 +115,8 @@ export const loadReport = Effect.fn("loadReport")(function*(facts: LoadFacts) {
     drops: all.drops,
     sheds: tally.sheds,
     disturbances: all.disturbances,
-    lost_frames: tally.lostFrames
+    lost_frames: tally.lostFrames,
+    slo
   }
   return report
 })

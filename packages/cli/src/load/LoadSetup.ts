@@ -27,6 +27,9 @@ export const scriptedDefaults = { recogniserMs: 120, modelMs: 250, voiceMs: 120 
 /** A scripted provider may be slower than any gate, and need not be slower than any budget. */
 const maxLatencyMs = 60_000
 
+/** What the budgets of scripted providers leave beyond their own time, ms: enough for a machine that does not keep up. */
+const patienceMs = 5000
+
 /** What one session of the load is composed of, besides its transport and its recording. */
 export type LoadSetup = Pick<CompositionOptions, "nodes"> & {
   readonly spec: NormalizedSpec
@@ -65,7 +68,12 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
       schema_version: schemaVersion,
       pipeline_id: "load",
       pipeline_version: "load/1",
-      providers: Scripted.bindings
+      providers: Scripted.bindings,
+      // A provider that is scripted to be slow is slow, and is not cut off for it.
+      budgets: {
+        turn_budget_ms: finalMs + firstWordMs + firstChunkMs + patienceMs,
+        path_budget_ms_default: finalMs + firstWordMs + firstChunkMs + patienceMs
+      }
     })).pipe(Effect.provide(control))
   const setup: LoadSetup = {
     spec,

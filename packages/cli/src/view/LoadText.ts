@@ -1,5 +1,6 @@
 import type { LoadReport } from "../load/LoadReport.ts"
 import type { Style } from "../Screen.ts"
+import { sloLines } from "./SloText.ts"
 import type { Counts } from "./TimelineSummary.ts"
 
 /** `1:05`. */
@@ -39,6 +40,8 @@ export const loadLines = (report: LoadReport, style: Style): ReadonlyArray<strin
     `  memory      ${megabytes(resident_bytes)} resident, ${megabytes(resident_bytes_per_session)} a session`,
     `  drops       ${counted(drops)}, ${sheds} sheds, ${lost_frames} frames of callers lost`,
     ...(total(disturbances) === 0 ? [] : [`  disturbed   ${counted(disturbances)}`]),
-    ...faults.map((fault) => `  ${style.red("fault")}       ${fault}`)
+    ...faults.map((fault) => `  ${style.red("fault")}       ${fault}`),
+    "",
+    ...sloLines(report.slo, style)
   ]
 }

@@ -18,6 +18,9 @@ const characterMs = 60
 const chunkMs = 100
 const chunkEveryMs = 5
 
+/** What they may take to their first result beyond what is written down, ms: a slow script is slow, and not cut off for it. */
+const patienceMs = 4000
+
 /** The texts, one after the other, and again from the first. */
 const inTurn = (texts: ReadonlyArray<string>): () => string => {
   let next = 0
@@ -33,7 +36,7 @@ export const recogniser = (
 ): SpeechToText["Service"] => {
   const next = inTurn(texts)
   return {
-    descriptor: { provider_id: bindings.stt, modality: "stt" },
+    descriptor: { provider_id: bindings.stt, modality: "stt", firstResultCapMs: finalMs + patienceMs },
     recognise: (input) => {
       const text = next()
       return input.pipe(
@@ -52,7 +55,7 @@ export const model = (
 ): LanguageModel["Service"] => {
   const next = inTurn(replies)
   return {
-    descriptor: { provider_id: bindings.llm, modality: "llm" },
+    descriptor: { provider_id: bindings.llm, modality: "llm", firstResultCapMs: firstWordMs + patienceMs },
     reply: () =>
       Stream.fromIterable(next().match(/\S+\s*/gu) ?? []).pipe(
         Stream.mapEffect((word, index) => after(index === 0 ? firstWordMs : wordEveryMs, word))
@@ -62,7 +65,7 @@ export const model = (
 
 /** A voice that hums for as long as the text takes to say, the first chunk after `firstChunkMs`. */
 export const voice = ({ firstChunkMs }: { readonly firstChunkMs: number }): TextToSpeech["Service"] => ({
-  descriptor: { provider_id: bindings.tts, modality: "tts" },
+  descriptor: { provider_id: bindings.tts, modality: "tts", firstResultCapMs: firstChunkMs + patienceMs },
   synthesise: (text) =>
     Stream.range(1, Math.max(1, Math.round((text.length * characterMs) / chunkMs))).pipe(
       Stream.mapEffect((chunk) =>
