@@ -10,7 +10,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SessionTracer } from "../../src/telemetry/SessionTracer.ts"
-import * as TraceExport from "../../src/telemetry/TraceExport.ts"
+import * as Telemetry from "../../src/telemetry/Telemetry.ts"
 import { conversation } from "../support/Script.ts"
 import { scriptedSession } from "../support/ScriptedSession.ts"
 
@@ -18,13 +18,13 @@ const environment = (variables: Readonly<Record<string, string>>) =>
   ConfigProvider.layer(ConfigProvider.fromEnv({ env: { ...variables } }))
 
 /** Runs a session of two turns under the export, and closes it. */
-const exported = (options: TraceExport.TraceExportOptions, variables: Readonly<Record<string, string>> = {}) =>
+const exported = (options: Telemetry.TelemetryOptions, variables: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function*() {
     const kernels = yield* SessionKernel
     scriptedSession(kernels, conversation(2), (yield* SessionTracer).observer())
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(TraceExport.layer(options), SessionTracer.layer, SessionKernel.layer).pipe(
+      Layer.mergeAll(Telemetry.layer(options), SessionTracer.layer, SessionKernel.layer).pipe(
         Layer.provide(environment(variables))
       ),
       { local: true }
@@ -167,7 +167,7 @@ describe("trace export", () => {
     Effect.gen(function*() {
       const file = join(yield* directory, "missing", "trace.jsonl")
       const unwritable = yield* Effect.flip(exported({ file }))
-      assert.strictEqual(unwritable._tag, "TraceExportFailure")
+      assert.strictEqual(unwritable._tag, "TelemetryFailure")
       assert.include(unwritable.message, file)
       const nowhere = yield* Effect.flip(exported({}, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "collector" }))
       assert.match(nowhere.message, /"collector" is no address/u)
