@@ -22,7 +22,10 @@ interface Report {
   readonly interrupted: boolean
   readonly sessions: Readonly<Record<string, number>>
   readonly turns: { readonly opened: number; readonly committed: number }
-  readonly process: { readonly loop_delay_ms: { readonly p50: number; readonly p99: number }; readonly cpu_cores: number }
+  readonly process: {
+    readonly loop_delay_ms: { readonly p50: number; readonly p99: number }
+    readonly cpu_cores: number
+  }
   readonly slo: { readonly gates: ReadonlyArray<Gate>; readonly timelines: number }
 }
 
@@ -35,7 +38,9 @@ const interrupted = () =>
     started: (child) => {
       const look = setInterval(() => {
         const directory = join(cwd, "stopped")
-        if (!existsSync(directory) || readdirSync(directory).filter((name) => name.endsWith(".timeline")).length < 2) return
+        if (!existsSync(directory) || readdirSync(directory).filter((name) => name.endsWith(".timeline")).length < 2) {
+          return
+        }
         clearInterval(look)
         child.kill("SIGINT")
       }, 50)

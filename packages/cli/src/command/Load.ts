@@ -1,4 +1,4 @@
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { metricsRoute } from "@rspp/timeline/telemetry/PrometheusText"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { Context, Effect, FileSystem, Layer, Path } from "effect"
@@ -16,6 +16,7 @@ import { loadJson, loadReport } from "../load/LoadReport.ts"
 import { LoadTally } from "../load/LoadTally.ts"
 import { ProcessMeter } from "../load/ProcessMeter.ts"
 import { makeDirectories } from "../OutputFiles.ts"
+import { withTelemetry } from "../ProgramTelemetry.ts"
 import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { clockText, loadLines } from "../view/LoadText.ts"
@@ -74,7 +75,7 @@ const readNumbers = Effect.fnUntraced(function*({ callMinutes, minutes, rampMs, 
 /** Serves what this process counts, for as long as the scope. */
 const serveMetrics = Effect.fnUntraced(function*(address: ListenAddress) {
   const http = createServer()
-  const served = HttpRouter.serve(PrometheusMetrics.layerHttp({ path: "/metrics" }), {
+  const served = HttpRouter.serve(metricsRoute, {
     disableLogger: true,
     disableListenLog: true
   })
@@ -178,4 +179,4 @@ const run = Effect.fn("rspp.load")(function*(flags: LoadFlags) {
  * of what ran until then.
  */
 export const holdLoad = (flags: LoadFlags) =>
-  Effect.scoped(flags.pipeline === undefined ? run(flags) : withProviders(flags.providers, run(flags)))
+  Effect.scoped(withTelemetry(flags.pipeline === undefined ? run(flags) : withProviders(flags.providers, run(flags))))

@@ -1,6 +1,9 @@
 import { LocalHealth } from "@rspp/control/LocalHealth"
 import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
+import { sessionAnnotation } from "@rspp/timeline/telemetry/LogWords"
+import { SessionLog } from "@rspp/timeline/telemetry/SessionLog"
+import { SessionMetrics } from "@rspp/timeline/telemetry/SessionMetrics"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import { Cause, Effect, Exit, Layer } from "effect"
@@ -8,6 +11,7 @@ import { endingOf } from "../CliFailure.ts"
 import { call, loopback } from "../Composition.ts"
 import { scrubberWith } from "../KnownSecrets.ts"
 import { LocalRunner } from "../LocalRunner.ts"
+import { sharedTelemetry } from "../ProgramTelemetry.ts"
 import { RuntimeReports } from "../RuntimeReports.ts"
 import type { LoadSetup } from "./LoadSetup.ts"
 import type { LoadTally } from "./LoadTally.ts"
@@ -54,7 +58,11 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
 
   const hold = Effect.fnUntraced(function*(session_id: string, seed: number) {
     const runner = yield* LocalRunner
-    const tracer = yield* SessionTracer
+    const telemetry = [
+      (yield* SessionTracer).observer(),
+      (yield* SessionMetrics).observer(),
+      (yield* SessionLog).observer()
+    ]
     const reports = yield* RuntimeReports
     tally.begin()
     const { lostFrames } = yield* Effect.ensuring(
@@ -63,7 +71,7 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
         pipeline: setup.spec.pipeline,
         speed: "real",
         seed,
-        observers: [tally.observer, tracer.observer(), ...reports.observers()]
+        observers: [tally.observer, ...telemetry, ...reports.observers()]
       }),
       Effect.sync(() => tally.end())
     )
@@ -81,10 +89,12 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
           }),
           timeline: load.timelineOf(session_id),
           ledger,
-          health
+          health,
+          telemetry: sharedTelemetry
         }),
         { local: true }
       ),
+      Effect.annotateLogs(sessionAnnotation, session_id),
       Effect.provideService(SecretScrubber, scrubber)
     )
 
