@@ -1,5 +1,6 @@
-import type { SyntaxNode } from "@lezer/common"
 import { parser } from "@prometheus-io/lezer-promql"
+
+type SyntaxNode = ReturnType<typeof parser.parse>["topNode"]
 
 /** One `label op "value"` of a selector. */
 export interface Matcher {

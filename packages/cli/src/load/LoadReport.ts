@@ -50,7 +50,10 @@ export interface LoadReport {
 }
 
 /** A report for machines: without the list of turns, which is as long as the load. */
-export const loadJson = ({ slo: { turns_detail: _, ...slo }, ...report }: LoadReport): object => ({ ...report, slo })
+export const loadJson = (report: LoadReport): object => {
+  const { turns_detail: _, ...slo } = report.slo
+  return { ...report, slo }
+}
 
 export interface LoadFacts {
   readonly wanted: number
