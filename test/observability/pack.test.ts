@@ -133,13 +133,13 @@ describe("the SLO pack", () => {
       })
       assert.strictEqual(status, 0, `${stdout}${stderr}`)
     }
-  })
+  }, 180_000)
 
   it("has a case for promtool for each alert and severity", () => {
     const cases = read("deploy/observability/prometheus-alerts.test.yaml")
     for (const { alert = "", labels = {} } of pack.rules.groups.flatMap(({ rules }) => rules)) {
       if (alert === "") continue
-      const fires = `ALERTS{alertname="${alert}", severity="${labels["severity"] ?? ""}", alertstate="firing"})\n`
+      const fires = `ALERTS{alertname="${alert}", severity="${labels["severity"] ?? ""}", alertstate="firing"})'\n`
       assert.match(cases.split(fires).slice(1).join(""), /^ {8}eval_time: [0-9]+[mh]\n {8}exp_samples: \[\{/mu, alert)
     }
   })
