@@ -5,9 +5,6 @@ import { Effect, Layer } from "effect"
 /** Loudness from which a frame counts as speech, of 32,767: −36 dB. */
 const speechLevel = 500
 
-/** So much sound that {@link layer} takes for speech, in ms. What is said in it is the recogniser's script to say. */
-export const speech = (ms: number): Int16Array => new Int16Array(ms * samplesPerMs).fill(4000)
-
 const isLoud = (samples: Int16Array): boolean => {
   for (let i = 0; i < samples.length; i++) if (Math.abs(samples[i] ?? 0) >= speechLevel) return true
   return false
