@@ -67,7 +67,9 @@ export const checkReleaseFiles = Effect.fn("rspp.release.check")(function*(flags
   else {
     const { packages, verification } = manifest
     screen.line(
-      `${screen.style.green("ok")}  ${nameOf(checked)}: ${packages.length} packages, ${verification.length} files of the verification`
+      `${screen.style.green("ok")}  ${
+        nameOf(checked)
+      }: ${packages.length} packages, ${verification.length} files of the verification`
     )
   }
   return manifest === undefined ? yield* told("violation") : undefined

@@ -40,7 +40,9 @@ export const verifyManifest = Effect.fn("release.verifyManifest")(function*(file
   if (!verdict.ok) return yield* bad(`${file}: ${verdict.issues.map(formatIssue).join("; ")}`)
   const manifest = verdict.value
   if (manifest.schema_version !== schemaVersion) {
-    return yield* bad(`${file}: its schema_version is ${manifest.schema_version}, and this program knows ${schemaVersion}`)
+    return yield* bad(
+      `${file}: its schema_version is ${manifest.schema_version}, and this program knows ${schemaVersion}`
+    )
   }
   const { manifest_sha256, ...parts } = manifest
   const compare = (directory: string | undefined, files: ReadonlyArray<typeof ReleasedFile.Type>) =>
@@ -49,7 +51,9 @@ export const verifyManifest = Effect.fn("release.verifyManifest")(function*(file
         Effect.map(Effect.option(fs.readFile(path.join(directory, one.file))), (bytes) => {
           const at = path.join(directory, one.file)
           if (Option.isNone(bytes)) return [`${at} is not there`]
-          return sha256(bytes.value) === one.sha256.toLowerCase() ? [] : [`${at} does not have the hash of the manifest`]
+          return sha256(bytes.value) === one.sha256.toLowerCase()
+            ? []
+            : [`${at} does not have the hash of the manifest`]
         })),
       (found) => found.flat()
     )

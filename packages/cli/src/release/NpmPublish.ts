@@ -69,7 +69,16 @@ export const publishToNpm = Effect.fn("release.publishToNpm")(function*(packages
         continue
       }
     }
-    const words = ["publish", at, "--tag", tag, "--access", "public", "--ignore-scripts", ...(dryRun ? ["--dry-run"] : [])]
+    const words = [
+      "publish",
+      at,
+      "--tag",
+      tag,
+      "--access",
+      "public",
+      "--ignore-scripts",
+      ...(dryRun ? ["--dry-run"] : [])
+    ]
     const ended = yield* npm(directory, words)
     if (ended.code !== 0) {
       return yield* refuse(

@@ -20,7 +20,9 @@ export const rollbackPlan = Effect.fn("release.rollbackPlan")(
     const text = yield* Effect.option(fs.readFileString(file))
     if (Option.isNone(text)) {
       const message = `no way back is declared: ${file} is not there`
-      return refused(refusal("rollback_missing", message, `Write it before the release goes out. ${page}`)) satisfies Checked<
+      return refused(
+        refusal("rollback_missing", message, `Write it before the release goes out. ${page}`)
+      ) satisfies Checked<
         RollbackPlan
       >
     }

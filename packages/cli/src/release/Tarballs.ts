@@ -60,7 +60,9 @@ export const releasedTarballs = Effect.fn("release.tarballs")(function*(director
     if (manifest === undefined || manifest.name !== name || manifest.version !== version) {
       refusals.push(refusal("tarball_altered", `${at} is not the package ${name}@${version}`, build))
     } else if (wanted.commit !== undefined && manifest.gitHead !== wanted.commit) {
-      const from = manifest.gitHead === undefined ? "does not say from which commit it is" : `is built from ${manifest.gitHead.slice(0, 12)}`
+      const from = manifest.gitHead === undefined
+        ? "does not say from which commit it is"
+        : `is built from ${manifest.gitHead.slice(0, 12)}`
       refusals.push(
         refusal("tarball_other_commit", `${at} ${from}, and this is ${wanted.commit.slice(0, 12)}`, build)
       )
