@@ -11,6 +11,7 @@ import { room } from "./RoomCommands.ts"
 import * as Worker from "./WorkerCommands.ts"
 import { providers } from "./ProviderCommands.ts"
 import { release } from "./ReleaseCommands.ts"
+import { slo } from "./SloCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
 
@@ -705,6 +706,7 @@ export const rspp = Command.make("rspp").pipe(
     demo,
     replay,
     timeline,
+    slo,
     contracts,
     spec,
     snapshots,

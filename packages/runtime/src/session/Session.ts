@@ -412,6 +412,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       const { sampleIndex, samples } = next.frame
       recorder.audio(kernel.audio(sampleIndex, samples.length, now), sampleIndex, now)
       recorder.callerAudio(sampleIndex, samples)
+      for (const observer of observers) observer.audio?.(sampleIndex, samples.length, now)
       // What was lost on the way is silence, to the recogniser as in the history: positions stay true.
       if (heardTo !== undefined && sampleIndex > heardTo) runner.audio(silence(sampleIndex - heardTo))
       heardTo = sampleIndex + samples.length

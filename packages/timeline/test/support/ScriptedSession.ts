@@ -164,6 +164,7 @@ class Run {
       const { now } = this.#agenda
       const sequence = this.#kernel.audio(index * frameSamples, frameSamples, now)
       this.#assembler.audio(sequence, index * frameSamples, now)
+      this.#observer.audio?.(index * frameSamples, frameSamples, now)
       this.#frame(index + 1)
     })
   }
