@@ -1,5 +1,5 @@
 // Runs the gates and writes what came of each: `make verify-quick`, `make verify-full` (through scripts/verify.sh).
-import { mkdirSync, rmSync } from "node:fs"
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { type GateArtifact, overall, writeArtifact, writeSummary } from "./verify/Artifacts.ts"
@@ -113,6 +113,7 @@ export const verify = async (options: VerifyOptions): Promise<Verification> => {
       signal,
       say: (line) => say(`…        ${gate.name.padEnd(11)}${line}`)
     })
+    if (readdirSync(directory).length === 0) rmSync(directory, { recursive: true })
     if (signal.aborted) break
     const endedAt = new Date()
     artifacts.push(

@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join, relative } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { lastWords, rspp, runChild } from "./Child.ts"
 import { type Gate, type GateContext, type GateResult, judged, notRun } from "./Gate.ts"
 import { recordingsIn } from "./ReplayGate.ts"
@@ -95,13 +95,12 @@ export const checkSlo = async (
   const command = `npx rspp slo report --require-all --json ${relative(root, timelines)}`
   const files = recordingsIn(timelines)
   if (files.length === 0) return notRun(command, `there is no timeline in ${timelines}`)
-  const options = { cwd: root, signal, limitMs: 120_000 }
-  const ended = await runChild(rspp(root, "slo", "report", ...files, "--require-all", "--json"), options)
+  const markdown = join(dirname(directory), "slo.md")
+  const flags = ["--require-all", "--json", "--markdown", markdown]
+  const ended = await runChild(rspp(root, "slo", "report", ...files, ...flags), { cwd: root, signal, limitMs: 120_000 })
   const report = Option.getOrUndefined(Schema.decodeUnknownOption(Report)(ended.stdout.trim()))
   if (report === undefined) return notRun(command, `rspp slo report gave no report: ${lastWords(ended)}`)
-  writeFileSync(join(directory, "slo-report.json"), ended.stdout)
-  const table = await runChild(rspp(root, "slo", "report", ...files, "--markdown"), options)
-  if (table.stdout.trim() !== "") writeFileSync(join(directory, "slo.md"), table.stdout)
+  writeFileSync(join(directory, "report.json"), ended.stdout)
   const failures: Array<string> = []
   const missing: Array<string> = []
   for (const name of sloGates) {
