@@ -96,9 +96,12 @@ export const rspp = (root: string, ...args: ReadonlyArray<string>): ReadonlyArra
   ...args
 ]
 
+/** Of the last words so many characters are kept. */
+const maxWords = 2000
+
 /** The last words of a program that went wrong, for a finding. */
 export const lastWords = ({ code, stderr, stdout, timedOut }: Ended): string => {
-  const text = (stderr.trim() === "" ? stdout : stderr).trim().split("\n").slice(-5).join("\n")
+  const text = (stderr.trim() === "" ? stdout : stderr).trim().split("\n").slice(-5).join("\n").slice(-maxWords)
   const how = timedOut ? "it did not end in time" : code === undefined ? "it was ended by a signal" : `exit ${code}`
   return text === "" ? how : `${how}: ${text}`
 }

@@ -22,12 +22,18 @@ export const sloGates = [
 const Report = Schema.fromJsonString(Schema.Struct({
   timelines: Schema.Int,
   turns: Schema.Int,
+  /** Recordings that end in the middle, and that could not be read. */
+  cut_off: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+  unreadable: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+  /** Sessions by their clock: a virtual one waits for a provider and moves on by what it took. */
+  clocks: Schema.optionalKey(Schema.Unknown),
   gates: Schema.Array(Schema.Struct({
     gate: Schema.String,
     verdict: Schema.Literals(["pass", "fail", "not_run"]),
     samples: Schema.Int,
     bound: Schema.Unknown,
-    value: Schema.Unknown
+    /** Absent where nothing was measured. */
+    value: Schema.optionalKey(Schema.Unknown)
   })),
   critical_path: Schema.optionalKey(Schema.Unknown)
 }))
@@ -113,6 +119,9 @@ export const checkSlo = async (
   if (report.timelines !== files.length) {
     missing.push(`the report is about ${report.timelines} timelines, there are ${files.length}`)
   }
+  for (const one of [...report.cut_off ?? [], ...report.unreadable ?? []]) {
+    missing.push(`a timeline is not whole: ${JSON.stringify(one)}`)
+  }
   if (ended.code !== 0 && failures.length === 0 && missing.length === 0) failures.push(lastWords(ended))
   return judged({
     command,
@@ -122,6 +131,7 @@ export const checkSlo = async (
     detail: {
       slo: report.gates,
       critical_path: report.critical_path,
+      clocks: report.clocks,
       sessions: files.map((file) => ({
         file: relative(timelines, file),
         sha256: createHash("sha256").update(readFileSync(file)).digest("hex")
