@@ -55,6 +55,7 @@ export const settingsOf = <M extends HostedModality, S extends HostedSettings>(
       return Effect.fail(
         new ProviderUnavailable({
           provider_id,
+          unset: missing.length === adapter.required.length,
           message: `${provider_id} is not configured: ${missing.join(" and ")} ${
             missing.length > 1 ? "are" : "is"
           } not set`,

@@ -1,5 +1,6 @@
 import type { Attributes, Context, HrTime, Span, Tracer } from "@opentelemetry/api"
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api"
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { InvocationFacts } from "@rspp/contracts/Timeline"
 
 /** Makes spans at the times of records: session time on the wall clock of the header. */
@@ -53,7 +54,7 @@ export const invocationSpan = (maker: SpanMaker, parent: Context, facts: Invocat
   if (isFailure(facts)) {
     span.setStatus({ code: SpanStatusCode.ERROR, message: facts.reason ?? facts.outcome_class })
   }
-  span.end(timeOf(facts.started_ms + facts.total_latency_ms))
+  span.end(timeOf(endedMsOf(facts)))
 }
 
 /** What is known of a turn when it opens. */
@@ -127,7 +128,7 @@ export class TurnTrace {
   invocation(facts: InvocationFacts): void {
     const node = this.node(facts.node_id, facts.started_ms)
     invocationSpan(this.#maker, node.context, facts)
-    node.lastEndMs = Math.max(node.lastEndMs, facts.started_ms + facts.total_latency_ms)
+    node.lastEndMs = Math.max(node.lastEndMs, endedMsOf(facts))
     // What was tried again, and went well, is no failure of the node.
     node.failed = isFailure(facts) && facts.retry_decision === "none"
   }
