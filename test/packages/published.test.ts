@@ -82,7 +82,13 @@ describe("A package as it would be published", () => {
       devDependencies: { ajv: "8.20.0" },
       dependencies: { effect: "4.1.0" }
     }
-    const manifest = publishedManifest(source, {}, "packages/mine", [], (name) => name === "examples")
+    const manifest = publishedManifest(source, {
+      directory: "packages/mine",
+      root: {},
+      commit: "0123456789abcdef",
+      bundled: [],
+      has: (name) => name === "examples"
+    })
     assert.deepStrictEqual(manifest, {
       name: "@rspp/mine",
       version: "1.2.3",
@@ -97,7 +103,8 @@ describe("A package as it would be published", () => {
       },
       files: ["dist", "examples", "NOTICE"],
       publishConfig: { access: "public" },
-      dependencies: { effect: "4.1.0" }
+      dependencies: { effect: "4.1.0" },
+      gitHead: "0123456789abcdef"
     })
     assert.include(read("packages/cli/bin/rspp.js"), `const oldest = [${oldestNode.replace(".", ", ")}]`)
   })
