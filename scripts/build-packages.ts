@@ -86,7 +86,7 @@ const assemble = (
 /** The commit of the tree at `root`; none when files were changed since, or it is no repository. */
 const commitOf = (root: string): string | undefined => {
   const git = (...args: ReadonlyArray<string>) => {
-    const { status, stdout } = spawnSync("git", ["-C", root, ...args], { encoding: "utf8" })
+    const { status, stdout } = spawnSync("git", ["--no-optional-locks", "-C", root, ...args], { encoding: "utf8" })
     return status === 0 ? stdout.trim() : undefined
   }
   const own = git("rev-parse", "--show-prefix") === "" && git("status", "--porcelain") === ""

@@ -44,7 +44,11 @@ const contentOf = (out: string) => {
   const directory = join(work, out, "packages")
   return globSync("**/*", { cwd: directory }).toSorted().flatMap((path) => {
     const file = join(directory, path)
-    return statSync(file).isFile() ? [`${path} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`] : []
+    if (!statSync(file).isFile()) return []
+    const content = readFileSync(file)
+    // A file that another test leaves in the tree for a moment makes it no commit for that long.
+    const same = path.endsWith("package.json") ? content.toString().replace(/,\s*"gitHead": "\w+"/u, "") : content
+    return [`${path} ${createHash("sha256").update(same).digest("hex")}`]
   })
 }
 
