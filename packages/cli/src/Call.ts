@@ -1,6 +1,7 @@
 import { shipperLimits } from "@rspp/timeline/store/ShipperLimits"
 import type { ShippingReport } from "@rspp/timeline/store/ShippedRecording"
 import { TimelineShipper } from "@rspp/timeline/store/TimelineShipper"
+import { afterSteps } from "@rspp/timeline/telemetry/AfterSteps"
 import { sessionAnnotation } from "@rspp/timeline/telemetry/LogWords"
 import { SessionLog } from "@rspp/timeline/telemetry/SessionLog"
 import { SessionMetrics } from "@rspp/timeline/telemetry/SessionMetrics"
@@ -52,11 +53,11 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     const runner = yield* LocalRunner
     began = true
     // The log comes after the tracer, whose ids it has.
-    const telemetry = [
+    const telemetry = afterSteps([
       (yield* SessionTracer).observer(),
       (yield* SessionMetrics).observer(),
       (yield* SessionLog).observer()
-    ]
+    ])
     const reports = yield* RuntimeReports
     const startedMs = performance.now()
     const result = yield* runner.run({
@@ -66,7 +67,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, ...telemetry, ...reports.observers(), ...(options.observers ?? [])]
+      observers: [watch, telemetry, ...reports.observers(), ...(options.observers ?? [])]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)

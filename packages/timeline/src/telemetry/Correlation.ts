@@ -8,7 +8,18 @@ export interface SessionIds {
   /** Of the session's trace, when it is traced. */
   traceId: string | undefined
   sessionSpanId: string | undefined
-  turnSpanId: string | undefined
+  /** Spans of the newest turns, by turn. */
+  readonly turnSpans: Map<string, string>
+}
+
+/** Turns whose spans are remembered: the one that runs, and those that are ending. */
+const maxTurnSpans = 4
+
+/** A turn has a span. */
+export const turnSpan = ({ turnSpans }: SessionIds, turnId: string, spanId: string): void => {
+  turnSpans.set(turnId, spanId)
+  if (turnSpans.size <= maxTurnSpans) return
+  for (const oldest of turnSpans.keys()) return void turnSpans.delete(oldest)
 }
 
 /** The sessions that run in this process, by their ids. As many as run; who watches a session takes it out at its end. */
@@ -27,7 +38,7 @@ export const idsOf = (correlations: SessionCorrelations, sessionId: string): Ses
     epoch: 0,
     traceId: undefined,
     sessionSpanId: undefined,
-    turnSpanId: undefined
+    turnSpans: new Map()
   }
   correlations.set(sessionId, ids)
   return ids

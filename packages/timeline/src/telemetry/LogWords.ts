@@ -53,6 +53,6 @@ export const logWords = (
     words: scrub(Array.isArray(message) ? message.map(plain).join(" ") : plain(message)),
     attributes,
     traceId: ids?.traceId,
-    spanId: ids?.turnSpanId ?? ids?.sessionSpanId
+    spanId: ids?.turnSpans.get(String(attributes["rspp.turn.id"])) ?? ids?.sessionSpanId
   }
 }

@@ -119,12 +119,17 @@ export class OtlpQueue {
 
   /** What is still there is lost. */
   abandon(): void {
-    const left = [...(this.#sending === undefined ? [] : [this.#sending]), ...this.#waiting]
+    const reason = "the program ended before the collector took it"
+    if (this.#sending !== undefined) this.#lost({ records: this.#sending.records, reason })
+    this.#sending = undefined
+    this.#dropWaiting(reason)
+  }
+
+  #dropWaiting(reason: string): void {
+    const records = this.#waiting.reduce((sum, request) => sum + request.records, 0)
     this.#waiting = []
     this.#bytes = 0
-    this.#sending = undefined
-    const records = left.reduce((sum, request) => sum + request.records, 0)
-    if (records > 0) this.#lost({ records, reason: "the program ended before the collector took it" })
+    if (records > 0) this.#lost({ records, reason })
   }
 
   #deliver(request: OtlpRequest, attempt = 1): Effect.Effect<void, never, HttpClient.HttpClient> {
@@ -135,6 +140,8 @@ export class OtlpQueue {
       }
       if (answer.kind === "refused" || attempt >= maxAttempts || Deferred.isDoneUnsafe(this.#closing)) {
         this.#lost({ records: request.records, reason: answer.reason })
+        // The program ends, and the collector does not answer: it will not answer what comes after either.
+        if (answer.kind === "again" && Deferred.isDoneUnsafe(this.#closing)) this.#dropWaiting(answer.reason)
         return Effect.void
       }
       const delayMs = Math.min(answer.afterMs ?? 500 * 2 ** attempt, maxRetryDelayMs)

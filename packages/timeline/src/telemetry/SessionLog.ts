@@ -107,7 +107,11 @@ class LoggingObserver implements SessionObserver {
     const header = this.#header
     if (header === undefined) return
     const outcome = this.#end ?? "failed"
-    if (this.#ids !== undefined) this.#ids.turnId = undefined
+    if (this.#ids !== undefined) {
+      this.#ids.turnId = undefined
+      // The tracer may have left before.
+      this.#correlations.set(header.session_id, this.#ids)
+    }
     this.#log("rspp.session.ended", outcome === "failed" ? "Error" : "Info", {
       "rspp.session.outcome": outcome,
       "rspp.session.turns": this.#turns
