@@ -1,4 +1,4 @@
-import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
+import { speech } from "@rspp/providers/scripted/ScriptedVoiceActivity"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import { readAudioFile } from "@rspp/transports/loopback/WaveFile"
@@ -28,8 +28,6 @@ const quietMs = 700
 const cutAfterMs = 800
 /** A turn takes longer than this, ms: as many steps as a call can have need. */
 const shortestTurnMs = 1500
-
-const tone = (): Int16Array => new Int16Array(speechMs * samplesPerMs).fill(4000)
 
 /**
  * A caller that talks until `callMs` are over: it says the next thing when the answer has ended, and each `cutEvery`th time
@@ -76,7 +74,7 @@ export const loadCaller = Effect.fn("loadCaller")(function*(flags: LoadCallerFla
     })
   }
   if (input === undefined && script === undefined) {
-    return talking(scripted ? [tone()] : yield* recorded, cutEvery, callMs)
+    return talking(scripted ? [speech(speechMs)] : yield* recorded, cutEvery, callMs)
   }
   const caller = yield* readCaller({ input, script, rawRate: undefined, rawChannels: undefined }, true)
   if (script !== undefined) return caller.script

@@ -1,7 +1,8 @@
 import { schemaVersion } from "@rspp/contracts/Identity"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
-import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as Endless from "@rspp/providers/scripted/EndlessProviders"
+import { bindings } from "@rspp/providers/scripted/ScriptedProviders"
 import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { Effect, Layer } from "effect"
@@ -68,7 +69,7 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
       schema_version: schemaVersion,
       pipeline_id: "load",
       pipeline_version: "load/1",
-      providers: Scripted.bindings,
+      providers: bindings,
       // A provider that is scripted to be slow is slow, and is not cut off for it.
       budgets: {
         turn_budget_ms: finalMs + firstWordMs + firstChunkMs + patienceMs,
@@ -80,9 +81,9 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
     ready: Layer.mergeAll(
       ScriptedVoiceActivity.layer,
       ProviderManager.layerOf({
-        stt: [Scripted.recogniser({ texts: heard, finalMs })],
-        llm: [Scripted.model({ replies, firstWordMs })],
-        tts: [Scripted.voice({ firstChunkMs })]
+        stt: [Endless.recogniser({ texts: heard, finalMs })],
+        llm: [Endless.model({ replies, firstWordMs })],
+        tts: [Endless.voice({ firstChunkMs })]
       }),
       segmenter
     ),

@@ -1,78 +1,78 @@
+// Providers that follow a script, for suites on virtual time: a recogniser, a model and a voice that say what they are told
+// to say, as long after they were asked as they are told to take. They need no network, no model files and no key.
 import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
-import type { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
-import type { RecognitionResult, SpeechToText } from "@rspp/runtime/ports/SpeechToText"
-import type { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
-import { Effect, Stream } from "effect"
+import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
+import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
+import type { RecognitionResult } from "@rspp/runtime/ports/SpeechToText"
+import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
+import { Effect, Layer, Stream } from "effect"
 
-// Providers whose answers are written down: for loads and for tests of pipelines. They wait by the clock of whoever runs
-// them, so that they take no time on a virtual one. Each serves any number of sessions.
+/** A recogniser that hears the given texts, one an utterance, each `delayMs` after the caller fell silent. */
+export const recogniser = (texts: ReadonlyArray<string>, delayMs = 120) =>
+  Layer.sync(SpeechToText, () => {
+    let utterance = 0
+    return {
+      descriptor: { provider_id: "scripted/stt", modality: "stt" as const },
+      recognise: (input) => {
+        const text = texts[utterance++] ?? ""
+        return input.pipe(
+          Stream.filter((item) => item._tag === "Pause"),
+          Stream.mapEffect(({ pauseId }) =>
+            Effect.as(
+              Effect.sleep(delayMs),
+              { _tag: "Final", text, pauseId, complete: true } satisfies RecognitionResult
+            )
+          )
+        )
+      }
+    }
+  })
 
-/** The ids under which a pipeline binds them. */
-export const bindings = { stt: "scripted/stt", llm: "scripted/llm", tts: "scripted/tts" } as const
+/** A model that gives the given replies, one a turn, word by word. */
+export const model = (replies: ReadonlyArray<string>, firstWordMs = 80, perWordMs = 10) =>
+  Layer.sync(LanguageModel, () => {
+    let turn = 0
+    return {
+      descriptor: { provider_id: "scripted/llm", modality: "llm" as const },
+      reply: () => {
+        const words = (replies[turn++] ?? "I have nothing to say.").match(/\S+\s*/gu) ?? []
+        return Stream.fromIterable(words).pipe(
+          Stream.mapEffect((word, index) => Effect.as(Effect.sleep(index === 0 ? firstWordMs : perWordMs), word))
+        )
+      }
+    }
+  })
 
-/** Between two words of a reply, ms. */
-const wordEveryMs = 10
-
-/** Speech that a character of text becomes, ms; a chunk has 100 ms of it, and follows the one before after 5 ms. */
-const characterMs = 60
-const chunkMs = 100
-const chunkEveryMs = 5
-
-/** What they may take to their first result beyond what is written down, ms: a slow script is slow, and not cut off for it. */
-const patienceMs = 4000
-
-/** The texts, one after the other, and again from the first. */
-const inTurn = (texts: ReadonlyArray<string>): () => string => {
-  let next = 0
-  return () => texts[next++ % texts.length] ?? ""
-}
-
-const after = <A>(ms: number, value: A): Effect.Effect<A> =>
-  ms > 0 ? Effect.as(Effect.sleep(ms), value) : Effect.succeed(value)
-
-/** A recogniser that hears the given texts, one an utterance, each `finalMs` after the caller fell silent. */
-export const recogniser = (
-  { finalMs, texts }: { readonly texts: ReadonlyArray<string>; readonly finalMs: number }
-): SpeechToText["Service"] => {
-  const next = inTurn(texts)
-  return {
-    descriptor: { provider_id: bindings.stt, modality: "stt", firstResultCapMs: finalMs + patienceMs },
-    recognise: (input) => {
-      const text = next()
-      return input.pipe(
-        Stream.filter((item) => item._tag === "Pause"),
-        Stream.mapEffect(({ pauseId }) =>
-          after(finalMs, { _tag: "Final", text, pauseId, complete: true } satisfies RecognitionResult)
+/** A voice that hums: 60 ms a character, in chunks of 100 ms, the first after `firstChunkMs`. */
+export const voice = (firstChunkMs = 50) =>
+  Layer.succeed(TextToSpeech, {
+    descriptor: { provider_id: "scripted/tts", modality: "tts" },
+    synthesise: (text) => {
+      const chunks = Math.max(1, Math.round((text.length * 60) / 100))
+      return Stream.range(1, chunks).pipe(
+        Stream.mapEffect((chunk) =>
+          Effect.as(Effect.sleep(chunk === 1 ? firstChunkMs : 5), new Int16Array(100 * samplesPerMs).fill(3000))
         )
       )
     }
-  }
-}
+  })
 
-/** A model that gives the given replies, one a call, word by word, the first word after `firstWordMs`. */
-export const model = (
-  { firstWordMs, replies }: { readonly replies: ReadonlyArray<string>; readonly firstWordMs: number }
-): LanguageModel["Service"] => {
-  const next = inTurn(replies)
-  return {
-    descriptor: { provider_id: bindings.llm, modality: "llm", firstResultCapMs: firstWordMs + patienceMs },
-    reply: () =>
-      Stream.fromIterable(next().match(/\S+\s*/gu) ?? []).pipe(
-        Stream.mapEffect((word, index) => after(index === 0 ? firstWordMs : wordEveryMs, word))
-      )
+/** Sentences end at a full stop, a question mark or an exclamation mark. */
+export const segmenter = Layer.succeed(SentenceSegmenter, {
+  start: () => {
+    let rest = ""
+    return {
+      push: (delta) => {
+        rest += delta
+        const sentences = rest.match(/[^.!?]*[.!?]\s*/gu) ?? []
+        rest = rest.slice(sentences.join("").length)
+        return sentences.map((sentence) => sentence.trim())
+      },
+      flush: () => (rest.trim() === "" ? undefined : rest.trim())
+    }
   }
-}
-
-/** A voice that hums for as long as the text takes to say, the first chunk after `firstChunkMs`. */
-export const voice = ({ firstChunkMs }: { readonly firstChunkMs: number }): TextToSpeech["Service"] => ({
-  descriptor: { provider_id: bindings.tts, modality: "tts", firstResultCapMs: firstChunkMs + patienceMs },
-  synthesise: (text) =>
-    Stream.range(1, Math.max(1, Math.round((text.length * characterMs) / chunkMs))).pipe(
-      Stream.mapEffect((chunk) =>
-        Effect.map(
-          after(chunk === 1 ? firstChunkMs : chunkEveryMs, undefined),
-          () => new Int16Array(chunkMs * samplesPerMs).fill(3000)
-        )
-      )
-    )
 })
+
+/** Names of the scripted providers, for a pipeline. */
+export const bindings = { stt: "scripted/stt", llm: "scripted/llm", tts: "scripted/tts" } as const
