@@ -10,6 +10,7 @@ import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
 import * as Worker from "./WorkerCommands.ts"
 import { providers } from "./ProviderCommands.ts"
+import { release } from "./ReleaseCommands.ts"
 import { slo } from "./SloCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
@@ -791,6 +792,7 @@ export const rspp = Command.make("rspp").pipe(
     sim,
     load,
     doctor,
+    release,
     providers,
     Control.controlPlane,
     Control.pipeline,

@@ -1,13 +1,13 @@
 import { schemaVersion } from "@rspp/contracts/Identity"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
-import * as Endless from "@rspp/providers/scripted/EndlessProviders"
-import { bindings } from "@rspp/providers/scripted/ScriptedProviders"
+import * as Segmenter from "@rspp/providers/Segmenter"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
 import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { Effect, Layer } from "effect"
 import { CliFailure } from "../CliFailure.ts"
-import { control, providers, segmenter } from "../Composition.ts"
+import { control, providers } from "../Composition.ts"
 import type { CompositionOptions } from "../Composition.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
@@ -69,7 +69,7 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
       schema_version: schemaVersion,
       pipeline_id: "load",
       pipeline_version: "load/1",
-      providers: bindings,
+      providers: Scripted.bindings,
       // A provider that is scripted to be slow is slow, and is not cut off for it.
       budgets: {
         turn_budget_ms: finalMs + firstWordMs + firstChunkMs + patienceMs,
@@ -81,11 +81,11 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
     ready: Layer.mergeAll(
       ScriptedVoiceActivity.layer,
       ProviderManager.layerOf({
-        stt: [Endless.recogniser({ texts: heard, finalMs })],
-        llm: [Endless.model({ replies, firstWordMs })],
-        tts: [Endless.voice({ firstChunkMs })]
+        stt: [Scripted.recogniserService({ texts: heard, finalMs, firstResultCapMs: finalMs + patienceMs })],
+        llm: [Scripted.modelService({ replies, firstWordMs, firstResultCapMs: firstWordMs + patienceMs })],
+        tts: [Scripted.voiceService({ firstChunkMs, firstResultCapMs: firstChunkMs + patienceMs })]
       }),
-      segmenter
+      Segmenter.layer
     ),
     scripted: true
   }
