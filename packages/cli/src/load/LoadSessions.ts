@@ -65,7 +65,7 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
     ]
     const reports = yield* RuntimeReports
     tally.begin()
-    const { lostFrames } = yield* Effect.ensuring(
+    yield* Effect.ensuring(
       runner.run({
         session_id,
         pipeline: setup.spec.pipeline,
@@ -75,7 +75,6 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
       }),
       Effect.sync(() => tally.end())
     )
-    tally.lostFrames += lostFrames
   })
 
   /** One call, with everything that only it has. */
