@@ -2,12 +2,13 @@ import { defineConfig } from "vitest/config"
 
 // Run with `vitest run --config vitest.workspace.ts`: Vitest 5 reads a workspace only when it is named.
 
-/** These have the machine for themselves, after all the others: media with times that count, and loads that are measured. */
-const alone = [
-  "test/e2e/demo.test.ts",
+/** These have the machine for themselves, after all the others: media with times that count. */
+const alone = ["test/e2e/demo.test.ts", "test/e2e/livekit/{bargeIn,cutByText}.test.ts"]
+
+/** Processes that must have their turn in time (what one does is over when another comes too late), and loads that are measured. */
+const timely = [
   "packages/transports/test/livekit/Room.conformance.live.test.ts",
-  "test/e2e/livekit/{bargeIn,cutByText,takeover}.test.ts",
-  // Processes that must have their turn in time: what one does is over when another comes too late.
+  "test/e2e/livekit/takeover.test.ts",
   "packages/cli/test/{interrupt,leases,writers}.test.ts",
   "test/lease/hammer.test.ts",
   "test/soak/rooms.test.ts"
@@ -22,7 +23,8 @@ const programs = [
   "packages/providers/test/{FliteTextToSpeech,MoonshineSpeechToText,SileroVoiceActivity,WorkerClient}.test.ts",
   "packages/providers/test/nodes/ProcessNode.test.ts",
   "{packages/transports/test,test}/livekit/*.live.test.ts",
-  "test/e2e/**/*.test.ts"
+  "test/e2e/**/*.test.ts",
+  "test/packages/emptyProject.test.ts"
 ]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
@@ -30,7 +32,7 @@ const quick = (name: string, include: ReadonlyArray<string>) => ({
   test: {
     name,
     include: [...include],
-    exclude: [...alone, ...programs, "**/node_modules/**"],
+    exclude: [...alone, ...timely, ...programs, "**/node_modules/**"],
     testTimeout: 30_000,
     sequence: { groupOrder: 0 }
   }
@@ -44,14 +46,14 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       quick("contracts", ["contracts/test/**/*.test.ts"]),
-      quick("packages", ["packages/*/test/**/*.test.ts"]),
+      quick("packages", ["packages/*/{test,examples}/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
       {
         extends: true,
         test: {
           name: "programs",
           include: programs,
-          exclude: [...alone, "**/node_modules/**"],
+          exclude: [...alone, ...timely, "**/node_modules/**"],
           testTimeout: 300_000,
           // They mostly wait: with two at a time two cores are half idle.
           maxWorkers: 3,
@@ -61,11 +63,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "timely",
+          include: timely,
+          testTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 }
+        }
+      },
+      {
+        extends: true,
+        test: {
           name: "alone",
           include: alone,
           testTimeout: 300_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 }
+          sequence: { groupOrder: 3 }
         }
       }
     ]

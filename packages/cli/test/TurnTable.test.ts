@@ -1,7 +1,6 @@
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { describe, expect, it } from "vitest"
 import { makeStyle } from "../src/Screen.ts"
-import { callerClock } from "../src/view/CallerClock.ts"
 import { formatTurnTable, turnRows } from "../src/view/TurnTable.ts"
 
 const input = (runtime_timestamp_ms: number, fields: object) =>
@@ -35,26 +34,6 @@ const audio = (first_sample_index: number, count: number, first_timestamp_ms: nu
     first_timestamp_ms,
     ...(jitter === undefined ? {} : { jitter })
   }) as TimelineRecord
-
-describe("the caller's clock", () => {
-  it("places a sample where it was spoken: a frame arrives with its last sample", () => {
-    const clock = callerClock([audio(0, 100, 120)])
-    expect(clock(0)).toBe(100)
-    expect(clock(320)).toBe(120)
-    expect(clock(400)).toBe(125)
-  })
-
-  it("follows jitter, and the run that holds the sample", () => {
-    const clock = callerClock([audio(0, 3, 20, [5, -5]), audio(960, 10, 500)])
-    expect(clock(320)).toBe(25)
-    expect(clock(640)).toBe(40)
-    expect(clock(960)).toBe(480)
-  })
-
-  it("knows nothing before the first frame", () => {
-    expect(callerClock([])(0)).toBeUndefined()
-  })
-})
 
 describe("latencies of a turn", () => {
   const spoken = [

@@ -1,6 +1,7 @@
 import type { InvocationFacts, TimelineRecord } from "@rspp/contracts/Timeline"
+import { criticalPaths } from "@rspp/timeline/latency/CriticalPath"
+import type { TurnPath, TurnTimes } from "@rspp/timeline/latency/TurnPath"
 import type { Style } from "../Screen.ts"
-import { callerClock } from "./CallerClock.ts"
 
 /** The stages of an answer, in the order in which they usually happen, with their column headings. */
 export const stages = {
@@ -28,19 +29,14 @@ export interface TurnRow {
   readonly invocations: ReadonlyArray<InvocationFacts>
 }
 
-interface Draft {
-  readonly turn_id: string
-  readonly originMs: number
-  readonly speechEndMs: number | undefined
-  readonly at: { [S in Stage]?: number }
-  outcome: string
-  reason: string | undefined
-  cancelMs: number | undefined
-  fencedMs: number | undefined
-  readonly invocations: Array<InvocationFacts>
+const reached: { readonly [S in Stage]: keyof TurnTimes } = {
+  endpoint: "endpoint_ms",
+  final: "final_ms",
+  open: "open_ms",
+  model: "first_token_ms",
+  voice: "first_chunk_ms",
+  playback: "playback_ms"
 }
-
-const beforeOpening = ["reject", "defer", "stale_epoch_reject", "deauthorized_drain"]
 
 /**
  * Every turn that was proposed, in order, with the latency of each stage. A pure function of the records.
@@ -48,121 +44,31 @@ const beforeOpening = ["reject", "defer", "stale_epoch_reject", "deauthorized_dr
  * Latencies count from the caller's last speech sample, not from when voice activity noticed the silence.
  */
 export const turnRows = (records: ReadonlyArray<TimelineRecord>): ReadonlyArray<TurnRow> => {
-  const clock = callerClock(records)
-  const turns = new Map<string, Draft>()
-  const owners = new Map<string, string>()
-  let lastSpeechMs: number | undefined
-  let endpointMs: number | undefined
-  let finalMs: number | undefined
-  let proposed: { readonly atMs: number; readonly spoken: boolean } | undefined
-  const reach = (turnId: string | undefined, stage: Stage, atMs: number) => {
-    const turn = turns.get(turnId ?? "")
-    if (turn !== undefined) turn.at[stage] ??= atMs
-  }
-
+  const invocations = new Map<string, Array<InvocationFacts>>()
   for (const record of records) {
-    switch (record.record) {
-      case "input": {
-        const { input, runtime_timestamp_ms: now } = record
-        switch (input.type) {
-          case "voice_activity":
-            if (input.edge === "speech_ended") lastSpeechMs = clock(input.sample_index)
-            endpointMs = undefined
-            break
-          case "timer":
-            if (input.timer === "endpoint") endpointMs = now
-            break
-          case "transcript":
-            if (input.finality === "final") finalMs = now
-            break
-          case "text_delta":
-            reach(owners.get(input.provider_invocation_id), "model", now)
-            break
-          case "voice_chunk":
-            reach(owners.get(input.provider_invocation_id), "voice", now)
-            break
-          case "playback_started":
-            reach(input.turn_id, "playback", now)
-            break
-          case "egress_fenced": {
-            const turn = turns.get(input.turn_id)
-            if (turn !== undefined) turn.fencedMs ??= now
-            break
-          }
-          default:
-        }
-        break
-      }
-      case "command": {
-        const { command } = record
-        if (command.type === "start_invocation" && command.turn_id !== undefined) {
-          owners.set(command.provider_invocation_id, command.turn_id)
-        }
-        break
-      }
-      case "transition": {
-        const { transition, turn_id } = record
-        if (transition.trigger === "turn_open_proposed") {
-          const spoken = proposed?.spoken === true
-          turns.set(turn_id, {
-            turn_id,
-            originMs: (spoken ? lastSpeechMs : undefined) ?? proposed?.atMs ?? record.runtime_timestamp_ms,
-            speechEndMs: spoken ? lastSpeechMs : undefined,
-            at: {
-              ...(spoken && endpointMs !== undefined ? { endpoint: endpointMs } : {}),
-              ...(spoken && finalMs !== undefined ? { final: finalMs } : {})
-            },
-            outcome: "open",
-            reason: undefined,
-            cancelMs: undefined,
-            fencedMs: undefined,
-            invocations: []
-          })
-        }
-        break
-      }
-      case "signal": {
-        const { reason, runtime_timestamp_ms: now, signal, turn_id } = record.signal
-        if (signal === "turn_open_proposed") {
-          proposed = { atMs: now, spoken: record.signal.provider_invocation_id !== undefined }
-        }
-        const turn = turns.get(turn_id ?? "")
-        if (turn === undefined) break
-        if (signal === "turn_open") turn.at.open ??= now
-        else if (signal === "cancel") turn.cancelMs ??= now
-        else if (signal === "commit" || signal === "abort") {
-          turn.outcome = signal === "commit" ? "committed" : "aborted"
-          turn.reason = reason
-        } else if (beforeOpening.includes(signal) && turn.at.open === undefined) {
-          turn.outcome = signal
-          turn.reason = reason
-        }
-        break
-      }
-      case "invocation":
-        turns.get(record.invocation.turn_id ?? "")?.invocations.push(record.invocation)
-        break
-      default:
-    }
+    if (record.record !== "invocation") continue
+    const { turn_id = "" } = record.invocation
+    const known = invocations.get(turn_id)
+    if (known === undefined) invocations.set(turn_id, [record.invocation])
+    else known.push(record.invocation)
   }
-  return [...turns.values()].map(finish)
+  return criticalPaths(records).map((path) => rowOf(path, invocations.get(path.turn_id) ?? []))
 }
 
-const finish = (
-  { at, cancelMs, fencedMs, invocations, originMs, outcome, reason, speechEndMs, turn_id }: Draft
-): TurnRow => {
+const rowOf = ({ at, outcome, reason, turn_id }: TurnPath, invocations: ReadonlyArray<InvocationFacts>): TurnRow => {
+  const { cancel_ms, fenced_ms, proposed_ms = 0, speech_end_ms } = at
   const latencies: { [S in Stage]?: number } = {}
   for (const stage of Object.keys(stages) as ReadonlyArray<Stage>) {
-    const reached = at[stage]
-    if (reached !== undefined) latencies[stage] = Math.round(reached - originMs)
+    const ms = at[reached[stage]]
+    if (ms !== undefined) latencies[stage] = Math.round(ms - (speech_end_ms ?? proposed_ms))
   }
   return {
     turn_id,
-    ...(speechEndMs === undefined ? {} : { speechEndMs: Math.round(speechEndMs) }),
+    ...(speech_end_ms === undefined ? {} : { speechEndMs: Math.round(speech_end_ms) }),
     latencies,
     outcome,
     ...(reason === undefined ? {} : { reason }),
-    ...(cancelMs === undefined || fencedMs === undefined ? {} : { cutMs: fencedMs - cancelMs }),
+    ...(cancel_ms === undefined || fenced_ms === undefined ? {} : { cutMs: fenced_ms - cancel_ms }),
     invocations
   }
 }

@@ -130,7 +130,14 @@ export class Session extends Context.Service<Session, {
       >()
       return Session.of({
         // The session's scope is inside of the context, whose own scope is that of the layer.
-        run: (options) => Effect.provide(Effect.scoped(runSession(options)), context)
+        run: (options) =>
+          Effect.provide(Effect.scoped(runSession(options)), context).pipe(
+            Effect.annotateLogs({
+              "session.id": options.session_id,
+              "rspp.tenant.id": options.tenant_id,
+              "rspp.pipeline.version": options.pipeline.pipeline_version
+            })
+          )
       })
     })
   )
@@ -412,6 +419,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
       const { sampleIndex, samples } = next.frame
       recorder.audio(kernel.audio(sampleIndex, samples.length, now), sampleIndex, now)
       recorder.callerAudio(sampleIndex, samples)
+      for (const observer of observers) observer.audio?.(sampleIndex, samples.length, now)
       // What was lost on the way is silence, to the recogniser as in the history: positions stay true.
       if (heardTo !== undefined && sampleIndex > heardTo) runner.audio(silence(sampleIndex - heardTo))
       heardTo = sampleIndex + samples.length

@@ -10,6 +10,8 @@ import type { KernelOutput } from "../kernel/KernelContext.ts"
  */
 export interface SessionObserver {
   readonly opened?: (header: TimelineHeader, text: (handleId: string) => string | undefined) => void
+  /** A frame of the caller that was applied, once for each: nothing that allocates belongs here. */
+  readonly audio?: (sampleIndex: number, samples: number, nowMs: number) => void
   readonly input?: (record: InputRecord) => void
   readonly outputs?: (outputs: ReadonlyArray<KernelOutput>) => void
   readonly closed?: () => void

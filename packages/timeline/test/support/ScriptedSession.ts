@@ -110,7 +110,12 @@ class Run {
       partialMs: header.session_config.recognition.partial_interval_ms,
       seed: script.seed
     })
-    this.#egress = new ScriptedEgress(this.#agenda, this.#send, (id) => this.#providers.takeSamples(id))
+    this.#egress = new ScriptedEgress(
+      this.#agenda,
+      this.#send,
+      (id) => this.#providers.takeSamples(id),
+      script.fenceMs
+    )
   }
 
   toEnd(): void {
@@ -164,6 +169,7 @@ class Run {
       const { now } = this.#agenda
       const sequence = this.#kernel.audio(index * frameSamples, frameSamples, now)
       this.#assembler.audio(sequence, index * frameSamples, now)
+      this.#observer.audio?.(index * frameSamples, frameSamples, now)
       this.#frame(index + 1)
     })
   }
