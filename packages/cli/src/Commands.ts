@@ -574,7 +574,9 @@ const validate = Command.make(
       Effect.promise(() => import("./command/ContractsValidate.ts")),
       ({ validateFiles }) => validateFiles(flags)
     )
-).pipe(Command.withDescription("Check artifacts against the contract, one line per file"))
+).pipe(Command.withDescription(
+  "Check the form of artifacts against the contract, one line per file; whether the settings of a spec go together, spec validate says"
+))
 
 const schema = Command.make(
   "schema",
