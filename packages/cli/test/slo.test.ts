@@ -1,5 +1,6 @@
 // `rspp slo report` as its users start it: what it prints, writes and ends with.
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { jsonLines } from "@rspp/timeline/export/JsonLines"
 import { timelineBytes } from "@rspp/timeline/export/RegressionFixture"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
 import { execFileSync } from "node:child_process"
@@ -34,7 +35,6 @@ const report = (...args: ReadonlyArray<string>) => rspp(cwd, "slo", "report", ..
 
 beforeAll(async () => {
   mkdirSync(join(cwd, "calls"))
-  mkdirSync(join(cwd, "empty"))
   for (const name of ["barge-in", "two-turns", "livekit-conversation"]) {
     writeFileSync(join(cwd, `calls/${name}.timeline`), readFileSync(join(real, `${name}.timeline`)))
   }
@@ -54,11 +54,9 @@ beforeAll(async () => {
     table: ["calls", "--require-all"],
     strict: ["calls", "--bounds", "strict.json", "--bound", "response_ms.p50=500"],
     wider: ["calls", "--bound", "response_ms.p95=2001"],
-    wrong: ["calls", "--bound", "evidence_complete.p95=10"],
     twice: ["twice.timeline"],
     torn: ["torn.timeline", "none.timeline"],
-    both: ["calls", "--json", "--markdown", "-"],
-    empty: ["empty"]
+    both: ["calls", "--json", "--markdown", "-"]
   }
   await Promise.all(
     Object.entries(runs).map(async ([name, args]) => {
@@ -73,9 +71,11 @@ describe("rspp slo report", () => {
     expect(code).toBe(0)
     const files = ["barge-in", "livekit-conversation", "two-turns"]
     for (const name of files) {
-      const exported = await rspp(cwd, "timeline", "export", `calls/${name}.timeline`, "--format", "jsonl")
-      writeFileSync(join(cwd, `${name}.jsonl`), exported.stdout)
+      writeFileSync(join(cwd, `${name}.jsonl`), [...jsonLines(read(`${name}.timeline`))].join(""))
     }
+    // That this is what the program exports, one of them shows.
+    const exported = await rspp(cwd, "timeline", "export", "calls/barge-in.timeline", "--format", "jsonl")
+    expect(exported.stdout).toBe(readFileSync(join(cwd, "barge-in.jsonl"), "utf8"))
     const script = join(root, "test/slo/independent.ts")
     const again = JSON.parse(
       execFileSync(process.execPath, [script, ...files.map((name) => `${name}.jsonl`)], { cwd, encoding: "utf8" })
@@ -114,8 +114,6 @@ describe("rspp slo report", () => {
     expect(strict.stdout).toMatch(/^response_ms +FAIL +7 +p50 ≤ 500 ms, p95 ≤ 900 ms/mu)
     expect(said("wider")).toMatchObject({ code: 2, stdout: "" })
     expect(said("wider").stderr).toMatch(/response_ms p95: 2001 ms is wider than the contract's 2000 ms\n.*floor/u)
-    expect(said("wrong")).toMatchObject({ code: 2, stdout: "" })
-    expect(said("wrong").stderr).toMatch(/--bound does not take "evidence_complete\.p95=10"/u)
   })
 
   it("ends with 1 for a recording with a second terminal, and names the turn; what did not run is no pass", () => {
@@ -134,8 +132,7 @@ describe("rspp slo report", () => {
     expect(stdout).toMatch(/^2 timelines; 1 accepted turn; clock/u)
   })
 
-  it("refuses two reports on standard output, and a directory without recordings", () => {
+  it("refuses two reports on standard output", () => {
     expect(said("both")).toMatchObject({ code: 2, stdout: "" })
-    expect(said("empty")).toMatchObject({ code: 3, stdout: "" })
   })
 })
