@@ -1,6 +1,6 @@
 import type { ControlSignal } from "@rspp/contracts/Signal"
 import type { DecisionOutcome } from "@rspp/contracts/Outcome"
-import type { InputRecord, InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
+import type { InputRecord, InvocationFacts } from "@rspp/contracts/Timeline"
 import { isLowerLevel } from "@rspp/contracts/TurnPlan"
 import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
@@ -59,10 +59,11 @@ class MeteringObserver implements SessionObserver {
     this.#path = new CriticalPath((path) => this.#latencies(path))
   }
 
-  opened = ({ recording_level }: TimelineHeader): void => {
+  opened: NonNullable<SessionObserver["opened"]> = ({ recording_level }, _text, queues = []) => {
     this.#open = true
     this.#limit = recording_level
     this.#meter.sessions(1)
+    this.#unwatch = this.#meter.watch(queues)
   }
 
   audio = (sampleIndex: number, _samples: number, nowMs: number): void => {
