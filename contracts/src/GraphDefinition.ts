@@ -19,7 +19,9 @@ export const nodeTypes = [
   "transcript_sink",
   "custom"
 ] as const
-export const NodeType = Schema.Literals(nodeTypes)
+export const NodeType = Schema.Literals(nodeTypes).annotate({
+  description: "What the node is; docs/pipelines.md has what each takes and gives."
+})
 export type NodeType = typeof NodeType.Type
 
 export const payloadKinds = [
@@ -31,19 +33,23 @@ export const payloadKinds = [
   "segment",
   "voice"
 ] as const
-export const PayloadKind = Schema.Literals(payloadKinds)
+export const PayloadKind = Schema.Literals(payloadKinds).annotate({ description: "What an edge carries." })
 export type PayloadKind = typeof PayloadKind.Type
 
 /** A fact of a payload and what it must be for the payload to pass an edge. A fact that is not known fails the condition. */
 export const EdgeCondition = Schema.Struct({
-  fact: Schema.Literals(["words", "length", "complete", "label"]),
-  is: Schema.Literals(["equals", "not_equals", "at_least", "at_most"]),
-  value: Schema.Union([Id, Natural, Schema.Boolean])
+  fact: Schema.Literals(["words", "length", "complete", "label"]).annotate({
+    description: "What is asked of the payload."
+  }),
+  is: Schema.Literals(["equals", "not_equals", "at_least", "at_most"]).annotate({ description: "How it is compared." }),
+  value: Schema.Union([Id, Natural, Schema.Boolean]).annotate({ description: "With what." })
 })
 export type EdgeCondition = typeof EdgeCondition.Type
 
 /** What makes a fallback edge take over the work of the node that it starts from. */
-export const FallbackCauses = uniqueList(Schema.Literals(["timeout", "error"]), { min: 1 })
+export const FallbackCauses = uniqueList(Schema.Literals(["timeout", "error"]), { min: 1 }).annotate({
+  description: "Makes the edge a fallback: which failures of the node that it starts from hand its work over."
+})
 
 /**
  * How a `select` node chooses among its inputs, once for the turn.
@@ -52,9 +58,14 @@ export const FallbackCauses = uniqueList(Schema.Literals(["timeout", "error"]), 
  * first delivery; who has ended or failed is not waited for. The work behind the others is cancelled.
  */
 export const SelectRule = Schema.Struct({
-  rule: Schema.Literals(["first", "preferred"]),
-  order: Schema.optionalKey(uniqueList(Id, { min: 1 })),
-  wait_ms: Schema.optionalKey(Milliseconds)
+  rule: Schema.Literals(["first", "preferred"]).annotate({
+    description:
+      "`first`: whoever delivers first. `preferred`: the earliest of `order` within `wait_ms` of the first delivery."
+  }),
+  order: Schema.optionalKey(uniqueList(Id, { min: 1 }).annotate({ description: "Edge ids, the preferred one first." })),
+  wait_ms: Schema.optionalKey(
+    Milliseconds.annotate({ description: "How long the preferred ones are waited for after the first delivery." })
+  )
 })
 export type SelectRule = typeof SelectRule.Type
 
@@ -64,12 +75,19 @@ export type NodeSettings = typeof NodeSettings.Type
 
 /** What a node may say beyond its type. */
 export const nodeOptions = {
-  /** The provider, or the implementation of a custom node or text filter. */
-  provider_id: Schema.optionalKey(Id),
-  settings: Schema.optionalKey(NodeSettings),
+  provider_id: Schema.optionalKey(
+    Id.annotate({ description: "The provider, or the implementation of a custom node or text filter." })
+  ),
+  settings: Schema.optionalKey(
+    NodeSettings.annotate({ description: "Settings of the node, in the words of its implementation." })
+  ),
   select: Schema.optionalKey(SelectRule),
-  /** Where the plan allows `degrade`: when it fails its input goes on unchanged, instead of ending the turn. */
-  optional: Schema.optionalKey(Schema.Boolean)
+  optional: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description:
+        "Where the plan allows `degrade`: when it fails its input goes on unchanged, instead of ending the turn."
+    })
+  )
 } as const
 
 /** What an edge may say beyond its ends. */

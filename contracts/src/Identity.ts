@@ -27,7 +27,9 @@ export const Id = Schema.String.check(Schema.makeFilter<string>((s) => s.length 
 export const freeMap = <S extends Schema.Constraint>(value: S) => Schema.Record(Id, value)
 
 /** `v1.0`, `v2.10.3`; any version that has the form validates. */
-export const SchemaVersion = matching(/^v[0-9]+\.[0-9]+(\.[0-9]+)?$/, "a schema version such as v1.0")
+export const SchemaVersion = matching(/^v[0-9]+\.[0-9]+(\.[0-9]+)?$/, "a schema version such as v1.0").annotate({
+  description: "The version of the contract: `v1.0`."
+})
 
 /** Version of a merge rule: `1.0`, `v1.2.3`. */
 export const RuleVersion = matching(/^v?[0-9]+\.[0-9]+(\.[0-9]+)?$/, "a version such as 1.0 or v1.0.0")

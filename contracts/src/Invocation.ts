@@ -59,15 +59,25 @@ export const InvocationFacts = Schema.Struct({
   retry_decision: RetryDecision,
   attempts: Positive,
   started_ms: Milliseconds,
+  /** When the first attempt at its work began, by the same provider; absent where this one is the first. */
+  first_started_ms: Schema.optionalKey(Milliseconds),
   first_result_ms: Schema.optionalKey(Milliseconds),
   cancel_sent_ms: Schema.optionalKey(Milliseconds),
   cancel_ack_ms: Schema.optionalKey(Milliseconds),
   late_outputs_dropped: Natural,
   /** Latency of the last attempt. */
   final_latency_ms: Milliseconds,
-  /** Latency over all attempts. */
+  /** Latency over all attempts, the waits between them included. */
   total_latency_ms: Milliseconds,
   reason: Schema.optionalKey(Id),
   usage: Schema.optionalKey(InvocationUsage)
 }).annotate({ identifier: "InvocationFacts" })
 export type InvocationFacts = typeof InvocationFacts.Type
+
+/** When an invocation ended. */
+export const endedMsOf = (
+  { first_started_ms, started_ms, total_latency_ms }: Pick<
+    InvocationFacts,
+    "first_started_ms" | "started_ms" | "total_latency_ms"
+  >
+): number => (first_started_ms ?? started_ms) + total_latency_ms

@@ -1,21 +1,28 @@
 import * as Schema from "effect/Schema"
 import { edgeOptions, nodeOptions, nodeTypes, PayloadKind } from "./GraphDefinition.ts"
 import { freeMap, Id, SchemaVersion } from "./Identity.ts"
-import { Natural, Positive } from "./Quantity.ts"
+import { Natural } from "./Quantity.ts"
 import { ruleCheck } from "./Rule.ts"
 import { LateEventPolicy, sessionConfigAdditions, sessionConfigSections } from "./SessionConfig.ts"
 import { admissionLimits } from "./Snapshot.ts"
 import { PositiveMilliseconds } from "./Time.ts"
 import {
   AdaptiveActions,
+  Budgets,
   BufferStrategy,
+  ControlHandling,
+  ControlShedding,
   DataShedding,
+  edgeBounds,
   edgeWatermarkFields,
   edgeWatermarkRules,
+  fairnessKey,
   FlowMode,
+  maxBlockTimeMs,
   RecordingLevel,
   ReplayModes,
   SyncDropPolicy,
+  TelemetryHandling,
   TelemetryShedding,
   Watermark
 } from "./TurnPlan.ts"
@@ -39,36 +46,35 @@ const partialByLane = <D extends Schema.Constraint, C extends Schema.Constraint,
 /** The part of an edge's policy that the author sets; the rest comes from the profile. */
 export const PartialEdgeBufferPolicy = optional({
   strategy: BufferStrategy,
-  max_queue_items: Positive,
-  max_queue_ms: PositiveMilliseconds,
-  max_queue_bytes: Positive,
-  max_latency_contribution_ms: PositiveMilliseconds,
-  max_block_time_ms: PositiveMilliseconds,
+  ...edgeBounds,
+  max_block_time_ms: maxBlockTimeMs,
   watermarks: Schema.Struct(edgeWatermarkFields).check(ruleCheck(edgeWatermarkRules)),
   lane_handling: partialByLane(
     BufferStrategy,
-    Schema.Literal("non_blocking_priority"),
-    Schema.Literals(["drop", "sample", "best_effort_drop"])
+    ControlHandling,
+    TelemetryHandling
   ),
-  fairness_key: Id,
+  fairness_key: fairnessKey,
   sync_drop_policy: SyncDropPolicy
 })
 export type PartialEdgeBufferPolicy = typeof PartialEdgeBufferPolicy.Type
 
 /** A node of a type of the runtime, or a copy of one of the spec's own subgraphs. */
 export const PipelineNode = Schema.Struct({
-  node_id: Id,
-  node_type: Schema.Literals([...nodeTypes, "subgraph"]),
+  node_id: Id.annotate({ description: "Its id, yours to choose; unique in the graph." }),
+  node_type: Schema.Literals([...nodeTypes, "subgraph"]).annotate({
+    description:
+      "What the node is; docs/pipelines.md has what each takes and gives. `subgraph`: a copy of one of `subgraphs`."
+  }),
   ...nodeOptions,
-  /** Name of the subgraph; for the node type `subgraph` only. */
-  subgraph: Schema.optionalKey(Id)
+  subgraph: Schema.optionalKey(Id.annotate({ description: "Name of the subgraph; for the node type `subgraph` only." }))
 })
 export type PipelineNode = typeof PipelineNode.Type
 
 export const PipelineEdge = Schema.Struct({
-  edge_id: Schema.optionalKey(Id),
-  from_node_id: Id,
-  to_node_id: Id,
+  edge_id: Schema.optionalKey(Id.annotate({ description: "Its id; left out it is `<from>.<payload_kind>.<to>`." })),
+  from_node_id: Id.annotate({ description: "The node that it starts from." }),
+  to_node_id: Id.annotate({ description: "The node that it leads to." }),
   payload_kind: PayloadKind,
   ...edgeOptions
 })
@@ -81,8 +87,8 @@ export type PipelineEdge = typeof PipelineEdge.Type
 export const Subgraph = Schema.Struct({
   nodes: Schema.Array(PipelineNode),
   edges: Schema.Array(PipelineEdge),
-  entry: Id,
-  exit: Id
+  entry: Id.annotate({ description: "The node at which edges to a copy arrive." }),
+  exit: Id.annotate({ description: "The node from which edges of a copy leave." })
 })
 export type Subgraph = typeof Subgraph.Type
 
@@ -106,30 +112,39 @@ export type PartialSessionConfig = typeof PartialSessionConfig.Type
  */
 export const PipelineSpec = Schema.Struct({
   schema_version: SchemaVersion,
-  pipeline_id: Id,
-  pipeline_version: Id,
-  execution_profile: Schema.optionalKey(Id),
-  providers: Schema.optionalKey(optional({ stt: Id, llm: Id, tts: Id })),
-  /** Who stands in when the plan allows `provider_switch` or `fallback`. */
-  fallback_providers: Schema.optionalKey(optional({ llm: Id, tts: Id })),
+  pipeline_id: Id.annotate({ description: "The name of the agent." }),
+  pipeline_version: Id.annotate({
+    description: "The version of this file; what is published under it does not change."
+  }),
+  execution_profile: Schema.optionalKey(Id.annotate({ description: "Where everything comes from that is left out." })),
+  providers: Schema.optionalKey(
+    optional({ stt: Id, llm: Id, tts: Id }).annotate({
+      description: "Who recognises, answers and speaks: provider ids."
+    })
+  ),
+  fallback_providers: Schema.optionalKey(
+    optional({ llm: Id, tts: Id }).annotate({
+      description: "Who stands in when the plan allows `provider_switch` or `fallback`."
+    })
+  ),
   nodes: Schema.optionalKey(Schema.Array(PipelineNode)),
   edges: Schema.optionalKey(Schema.Array(PipelineEdge)),
   subgraphs: Schema.optionalKey(freeMap(Subgraph)),
   session_config: Schema.optionalKey(PartialSessionConfig),
-  budgets: Schema.optionalKey(optional({
-    turn_budget_ms: PositiveMilliseconds,
-    node_budget_ms_default: PositiveMilliseconds,
-    path_budget_ms_default: PositiveMilliseconds,
-    edge_budget_ms_default: PositiveMilliseconds
-  })),
-  /** Limits of a language model or voice after its first result. */
-  provider_between_chunks_ms: Schema.optionalKey(PositiveMilliseconds),
-  provider_total_ms: Schema.optionalKey(PositiveMilliseconds),
+  budgets: Schema.optionalKey(optional(Budgets.fields)),
+  provider_between_chunks_ms: Schema.optionalKey(
+    PositiveMilliseconds.annotate({
+      description: "Time that a language model or a voice has from one result to the next."
+    })
+  ),
+  provider_total_ms: Schema.optionalKey(
+    PositiveMilliseconds.annotate({ description: "Time that such a call has in all." })
+  ),
   edge_buffer_policies: Schema.optionalKey(freeMap(PartialEdgeBufferPolicy)),
   flow_control: Schema.optionalKey(optional({
     mode_by_lane: partialByLane(FlowMode, FlowMode, FlowMode),
     watermarks: partialByLane(Watermark, Watermark, Watermark),
-    shedding_strategy_by_lane: partialByLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+    shedding_strategy_by_lane: partialByLane(DataShedding, ControlShedding, TelemetryShedding)
   })),
   allowed_adaptive_actions: Schema.optionalKey(AdaptiveActions),
   recording_policy: Schema.optionalKey(optional({
@@ -137,7 +152,12 @@ export const PipelineSpec = Schema.Struct({
     allowed_replay_modes: ReplayModes
   })),
   admission: Schema.optionalKey(
-    Schema.Struct({ max_turns_per_session: Schema.optionalKey(Natural), ...admissionLimits })
+    Schema.Struct({
+      max_turns_per_session: Schema.optionalKey(
+        Natural.annotate({ description: "Turns that a session may have in all." })
+      ),
+      ...admissionLimits
+    })
   )
 })
 export type PipelineSpec = typeof PipelineSpec.Type

@@ -6,7 +6,9 @@ import { Milliseconds } from "./Time.ts"
 
 export const accessScopes = ["session", "turn"] as const
 /** How much of a recording is asked for: all of it, or one turn. */
-export const AccessScope = Schema.Literals(accessScopes)
+export const AccessScope = Schema.Literals(accessScopes).annotate({
+  description: "How much of a recording is asked for: all of it, or one turn."
+})
 export type AccessScope = typeof AccessScope.Type
 
 export const accessFidelities = ["metadata", "masked", "tokenized", "raw_audio"] as const
@@ -14,7 +16,10 @@ export const accessFidelities = ["metadata", "masked", "tokenized", "raw_audio"]
  * How much of the payloads is asked for. `metadata`: none, nor their keyed hashes. `masked`: text as asterisks.
  * `tokenized`: as masked, and tokens for PII and PHI. `raw_audio`: as masked, and the recorded sound.
  */
-export const AccessFidelity = Schema.Literals(accessFidelities)
+export const AccessFidelity = Schema.Literals(accessFidelities).annotate({
+  description:
+    "How much of the payloads is asked for. `metadata`: none, nor their keyed hashes. `masked`: text as asterisks. `tokenized`: as masked, and tokens for PII and PHI. `raw_audio`: as masked, and the recorded sound."
+})
 export type AccessFidelity = typeof AccessFidelity.Type
 
 /** The six attributes of a request for a recording (CONTRACT section 11). All of them are required. */
@@ -29,24 +34,27 @@ export const accessAttributes = [
 
 /** One permission: any of its roles, for any of its purposes, up to its scopes and fidelities. */
 export const AccessRule = Schema.Struct({
-  roles: uniqueList(Id, { min: 1 }),
-  /** Absent: any principal of these roles. */
-  principals: Schema.optionalKey(uniqueList(Id, { min: 1 })),
-  purposes: uniqueList(Id, { min: 1 }),
-  scopes: uniqueList(AccessScope, { min: 1 }),
-  fidelities: uniqueList(AccessFidelity, { min: 1 })
+  roles: uniqueList(Id, { min: 1 }).annotate({ description: "Who: any of these roles." }),
+  principals: Schema.optionalKey(
+    uniqueList(Id, { min: 1 }).annotate({ description: "Only these people; absent: any principal of these roles." })
+  ),
+  purposes: uniqueList(Id, { min: 1 }).annotate({ description: "What for: any of these purposes." }),
+  scopes: uniqueList(AccessScope, { min: 1 }).annotate({ description: "How much of a recording." }),
+  fidelities: uniqueList(AccessFidelity, { min: 1 }).annotate({
+    description: "How much of its payloads: `metadata`, `masked`, `tokenized`, `raw_audio`."
+  })
 })
 export type AccessRule = typeof AccessRule.Type
 
 /** Who may read the recordings of one tenant. What no rule permits is denied. */
 export const AccessPolicy = Schema.Struct({
   schema_version: SchemaVersion,
-  tenant_id: Id,
+  tenant_id: Id.annotate({ description: "Whose recordings." }),
   access_rules: Schema.Array(AccessRule),
-  /** Where each access is written down; relative to the policy's own file. */
-  audit_log: Id,
-  /** Where the keys of sealed payloads are; relative to the policy's own file. */
-  key_store: Schema.optionalKey(Id)
+  audit_log: Id.annotate({ description: "Where each access is written down; relative to the policy's own file." }),
+  key_store: Schema.optionalKey(
+    Id.annotate({ description: "Where the keys of sealed payloads are; relative to the policy's own file." })
+  )
 }).annotate({ identifier: "AccessPolicy" })
 export type AccessPolicy = typeof AccessPolicy.Type
 
@@ -60,17 +68,22 @@ export const RetentionPolicy = Schema.Struct({
   schema_version: SchemaVersion,
   retention: Schema.Array(
     Schema.Struct({
-      tenant_id: Id,
-      /** Days after the session's start, by class of payload. */
-      payload_days: Schema.optionalKey(Schema.Struct({
-        PII: Schema.optionalKey(Days),
-        PHI: Schema.optionalKey(Days),
-        audio_raw: Schema.optionalKey(Days),
-        text_raw: Schema.optionalKey(Days),
-        derived_summary: Schema.optionalKey(Days)
-      })),
-      /** Days after which the whole file goes. */
-      recording_days: Schema.optionalKey(Days)
+      tenant_id: Id.annotate({
+        description: "Whose recordings; `*`: those of every tenant without an entry of its own."
+      }),
+      payload_days: Schema.optionalKey(
+        Schema.Struct({
+          PII: Schema.optionalKey(Days),
+          PHI: Schema.optionalKey(Days),
+          audio_raw: Schema.optionalKey(Days),
+          text_raw: Schema.optionalKey(Days),
+          derived_summary: Schema.optionalKey(Days)
+        }).annotate({
+          description:
+            "Days after the session's start until payloads of this class go; absent: as long as the recording."
+        })
+      ),
+      recording_days: Schema.optionalKey(Days.annotate({ description: "Days after which the whole file goes." }))
     })
   )
 }).annotate({ identifier: "RetentionPolicy" })

@@ -4,16 +4,24 @@ import { Fraction, Natural, Percent } from "./Quantity.ts"
 import { Milliseconds, PositiveMilliseconds } from "./Time.ts"
 
 export const lateEventPolicies = ["drop", "remap", "diagnostics"] as const
-export const LateEventPolicy = Schema.Literals(lateEventPolicies)
+export const LateEventPolicy = Schema.Literals(lateEventPolicies).annotate({
+  description:
+    "What becomes of a provider's result that comes after its turn has ended: it is dropped (`drop`), a late final transcript is taken as a new utterance (`remap`), or it is dropped and recorded as a diagnostic (`diagnostics`)."
+})
 export type LateEventPolicy = typeof LateEventPolicy.Type
 
 export const turnDetections = ["automatic", "push_to_talk"] as const
 /** Who says when the caller's turn begins and ends: voice activity, or a key that the caller holds. */
-export const TurnDetection = Schema.Literals(turnDetections)
+export const TurnDetection = Schema.Literals(turnDetections).annotate({
+  description: "Who says when the caller's turn begins and ends: voice activity, or a key that the caller holds."
+})
 export type TurnDetection = typeof TurnDetection.Type
 
 export const endpointingModes = ["fixed", "dynamic"] as const
-export const EndpointingMode = Schema.Literals(endpointingModes)
+export const EndpointingMode = Schema.Literals(endpointingModes).annotate({
+  description:
+    "`fixed`: the times as they are. `dynamic`: the caller's own pauses, learned between `min_ms` and `max_ms`."
+})
 export type EndpointingMode = typeof EndpointingMode.Type
 
 /** Words and phrases that a session may take for signs of attention: 64. */
@@ -22,33 +30,37 @@ export const backchannelMax = 64
 /** Fields of each section, shared with the partial sections that an author writes in a PipelineSpec. */
 export const sessionConfigSections = {
   voice_activity: {
-    /** Speech probability at which speech starts, 0..1. */
-    on_threshold: Fraction,
-    /** Speech probability below which it ends, 0..1, at most `on_threshold`. */
-    off_threshold: Fraction,
-    window_ms: PositiveMilliseconds,
-    min_speech_ms: Milliseconds,
-    min_silence_ms: Milliseconds,
-    /** Audio before the onset that belongs to the utterance. */
-    prefix_ms: Milliseconds
+    on_threshold: Fraction.annotate({ description: "Speech probability at which speech starts." }),
+    off_threshold: Fraction.annotate({
+      description: "Speech probability below which it ends; at most `on_threshold`."
+    }),
+    window_ms: PositiveMilliseconds.annotate({
+      description: "Length of one decision of the detector; the embedded one has windows of 32 ms only."
+    }),
+    min_speech_ms: Milliseconds.annotate({ description: "How long speech lasts before it counts as speech." }),
+    min_silence_ms: Milliseconds.annotate({ description: "How long silence lasts before speech counts as ended." }),
+    prefix_ms: Milliseconds.annotate({ description: "Audio before the onset that belongs to the utterance." })
   },
   recognition: {
-    partial_interval_ms: PositiveMilliseconds,
-    max_utterance_ms: PositiveMilliseconds
+    partial_interval_ms: PositiveMilliseconds.annotate({
+      description: "How often a recogniser that recognises whole utterances tells what it has heard so far."
+    }),
+    max_utterance_ms: PositiveMilliseconds.annotate({
+      description: "After which an utterance is cut and answered; that is told."
+    })
   },
   /** Silence after the last speech sample until a turn is proposed. */
   endpointing: {
-    min_ms: Milliseconds,
-    /** When the words heard so far probably go on. */
-    unfinished_ms: Milliseconds,
-    max_ms: Milliseconds
+    min_ms: Milliseconds.annotate({
+      description: "Silence after the last speech sample until a turn is proposed, when the words seem complete."
+    }),
+    unfinished_ms: Milliseconds.annotate({ description: "The same when the words heard so far probably go on." }),
+    max_ms: Milliseconds.annotate({ description: "The longest silence that is waited for, whatever the words say." })
   },
   barge_in: {
-    enabled: Schema.Boolean,
-    /** Speech during playback that turns a pause into a cancel. */
-    min_ms: Milliseconds,
-    /** After which a pause that was no cut is taken back. */
-    false_alarm_ms: Milliseconds
+    enabled: Schema.Boolean.annotate({ description: "Whether speech over the agent cuts it at all." }),
+    min_ms: Milliseconds.annotate({ description: "Speech during playback that turns a pause into a cancel." }),
+    false_alarm_ms: Milliseconds.annotate({ description: "After which a pause that was no cut is taken back." })
   }
 } as const
 
@@ -63,31 +75,42 @@ export const sessionConfigAdditions = {
     mode: EndpointingMode
   },
   barge_in: {
-    /** Words that must have been recognised before speech during playback is a cut; 0: its duration decides alone. */
-    min_words: Natural,
-    /** Signs of attention, such as "mhm": speech during playback that is nothing else neither cuts nor is answered. */
-    backchannel: uniqueList(Id, { max: backchannelMax })
+    min_words: Natural.annotate({
+      description:
+        "Words that must have been recognised before speech during playback is a cut; 0: its duration decides alone."
+    }),
+    backchannel: uniqueList(Id, { max: backchannelMax }).annotate({
+      description:
+        "Signs of attention, such as \"mhm\": speech during playback that is nothing else neither cuts nor is answered."
+    })
   },
   /** A model that is asked, in each pause, how probable it is that the caller has finished. */
   end_of_turn: {
-    enabled: Schema.Boolean,
-    /** How long an endpoint may wait for the answer; after that the text cue decides. */
-    timeout_ms: PositiveMilliseconds,
-    /** From here on the pause ends after `endpointing.min_ms`. */
-    likely_percent: Percent,
-    /** Up to here it lasts for `endpointing.max_ms`. Below `likely_percent`. */
-    unlikely_percent: Percent
+    enabled: Schema.Boolean.annotate({
+      description: "Whether a model is asked, in each pause, how probable it is that the caller has finished."
+    }),
+    timeout_ms: PositiveMilliseconds.annotate({
+      description: "How long an endpoint may wait for the answer; after that the text cue decides."
+    }),
+    likely_percent: Percent.annotate({ description: "From here on the pause ends after `endpointing.min_ms`." }),
+    unlikely_percent: Percent.annotate({
+      description: "Up to here it lasts for `endpointing.max_ms`. Below `likely_percent`."
+    })
   },
   /** Whether a model may start in the pause after the caller's words, before the endpoint has passed. */
   speculation: {
-    preemptive: Schema.Boolean
+    preemptive: Schema.Boolean.annotate({
+      description: "Whether a model may start in the pause after the caller's words, before the endpoint has passed."
+    })
   },
   /** A caller who neither speaks nor types while the agent is silent too. */
   idle: {
-    /** After which that is told, again and again; 0: never. */
-    timeout_ms: Milliseconds,
-    /** How many times it is told in a row until the session ends by itself; 0: it does not. */
-    hang_up_after: Natural
+    timeout_ms: Milliseconds.annotate({
+      description: "Silence of both sides after which that is told, again and again; 0: never."
+    }),
+    hang_up_after: Natural.annotate({
+      description: "How many times it is told in a row until the session ends by itself; 0: it does not."
+    })
   }
 } as const
 

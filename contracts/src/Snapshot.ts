@@ -40,14 +40,18 @@ export type RoutingViewSnapshot = typeof RoutingViewSnapshot.Type
 
 /** Quotas and rates that may be limited besides the turns of a session; one that is absent is not limited. */
 export const admissionLimits = {
-  /** Turns that a session may open a minute; as many may come at once. */
-  max_turns_per_minute: Schema.optionalKey(Positive),
-  /** Turns that the sessions of a tenant may open a minute, all together. */
-  max_turns_per_minute_per_tenant: Schema.optionalKey(Positive),
-  /** Sessions of a tenant that may have a turn open at one time. */
-  max_concurrent_turns_per_tenant: Schema.optionalKey(Positive),
-  /** Sessions that a tenant may have at one time. */
-  max_sessions_per_tenant: Schema.optionalKey(Positive)
+  max_turns_per_minute: Schema.optionalKey(
+    Positive.annotate({ description: "Turns that a session may open a minute; as many may come at once." })
+  ),
+  max_turns_per_minute_per_tenant: Schema.optionalKey(
+    Positive.annotate({ description: "Turns that the sessions of a tenant may open a minute, all together." })
+  ),
+  max_concurrent_turns_per_tenant: Schema.optionalKey(
+    Positive.annotate({ description: "Sessions of a tenant that may have a turn open at one time." })
+  ),
+  max_sessions_per_tenant: Schema.optionalKey(
+    Positive.annotate({ description: "Sessions that a tenant may have at one time." })
+  )
 } as const
 
 /** Quota of a session and its tenant, and what admission answers when it is used up. */

@@ -41,6 +41,7 @@ export const readableFormatVersions: ReadonlyArray<number> = [1, timelineFormatV
  *   open is replaced by its stand-in, and no model is asked early whose circuit is not closed.
  * - 9: what was heard of a sentence follows the marks of a voice that says how far it has spoken.
  * - 10: an interim transcript that comes after the cancel of its recogniser counts as late.
+ * - 11: the total latency of a call counts from the first attempt at its work, waits included (it was that of the attempt alone).
  */
 export const behaviourFlags = {
   turnTaking: 1,
@@ -52,7 +53,8 @@ export const behaviourFlags = {
   attempts: 7,
   trials: 8,
   marks: 9,
-  lateInterims: 10
+  lateInterims: 10,
+  totalOverAttempts: 11
 } as const
 
 // A check and not a literal: `record` alone is to tell records apart, so that a header of another version is reported as that.

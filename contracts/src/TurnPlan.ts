@@ -6,16 +6,25 @@ import { type Rule, ruleCheck } from "./Rule.ts"
 import { PositiveMilliseconds } from "./Time.ts"
 
 export const bufferStrategies = ["block", "drop", "merge", "sample", "latest_only"] as const
-export const BufferStrategy = Schema.Literals(bufferStrategies)
+export const BufferStrategy = Schema.Literals(bufferStrategies).annotate({
+  description:
+    "What an edge does that is full: hold its producer for `max_block_time_ms` and then shed (`block`), lose the new item (`drop`), join it to the one before (`merge`), keep every other (`sample`), keep the newest (`latest_only`). Each loss has a notice."
+})
 export type BufferStrategy = typeof BufferStrategy.Type
 
 export const adaptiveActions = ["retry", "provider_switch", "degrade", "fallback"] as const
 export const AdaptiveAction = Schema.Literals(adaptiveActions)
 export type AdaptiveAction = typeof AdaptiveAction.Type
-export const AdaptiveActions = uniqueList(AdaptiveAction)
+export const AdaptiveActions = uniqueList(AdaptiveAction).annotate({
+  description:
+    "What may be done about a failure: call again (`retry`), another provider (`provider_switch`), go on without (`degrade`), another node (`fallback`)."
+})
 
 export const recordingLevels = ["L0", "L1", "L2"] as const
-export const RecordingLevel = Schema.Literals(recordingLevels)
+export const RecordingLevel = Schema.Literals(recordingLevels).annotate({
+  description:
+    "What is recorded of words and sound: `L0` a keyed hash and the length, `L1` also every letter as `*`, `L2` all of it."
+})
 export type RecordingLevel = typeof RecordingLevel.Type
 /** Whether `a` keeps less than `b`. */
 export const isLowerLevel = (a: RecordingLevel, b: RecordingLevel): boolean =>
@@ -31,14 +40,20 @@ export const replayModes = [
 ] as const
 export const ReplayMode = Schema.Literals(replayModes)
 export type ReplayMode = typeof ReplayMode.Type
-export const ReplayModes = uniqueList(ReplayMode, { min: 1 })
+export const ReplayModes = uniqueList(ReplayMode, { min: 1 }).annotate({
+  description: "The ways in which the recording may be executed again."
+})
 
 /** Budgets of a turn, all in milliseconds and ≥ 1. */
 export const Budgets = Schema.Struct({
-  turn_budget_ms: PositiveMilliseconds,
-  node_budget_ms_default: PositiveMilliseconds,
-  path_budget_ms_default: PositiveMilliseconds,
-  edge_budget_ms_default: PositiveMilliseconds
+  turn_budget_ms: PositiveMilliseconds.annotate({ description: "From `turn_open` to the first output of the turn." }),
+  node_budget_ms_default: PositiveMilliseconds.annotate({ description: "What a node may take before a warning." }),
+  path_budget_ms_default: PositiveMilliseconds.annotate({
+    description: "From `turn_open` to the first output on the path in use."
+  }),
+  edge_budget_ms_default: PositiveMilliseconds.annotate({
+    description: "What an item may wait on an edge before a warning."
+  })
 })
 export type Budgets = typeof Budgets.Type
 
@@ -47,7 +62,9 @@ export const ProviderBindings = freeMap(Id)
 export type ProviderBindings = typeof ProviderBindings.Type
 
 /** Fill at which pressure is reported (`high`) and at which it is over (`low`). */
-export const Watermark = Schema.Struct({ high: Positive, low: Natural })
+export const Watermark = Schema.Struct({ high: Positive, low: Natural }).annotate({
+  description: "Fill at which pressure is reported (`high`) and at which it is over (`low`)."
+})
 export type Watermark = typeof Watermark.Type
 
 export const edgeWatermarkRules: ReadonlyArray<Rule> = [{
@@ -79,18 +96,35 @@ export const syncDropRules: ReadonlyArray<Rule> = [
 ]
 
 export const SyncDropPolicy = Schema.Struct({
-  policy: Schema.Literals(["atomic_drop", "drop_with_discontinuity", "no_sync"]),
-  scope: Schema.Literals(["edge_local", "plan_wide"]),
-  group_by: Schema.optionalKey(Schema.Literals(["sync_id", "event_id", "custom"])),
-  sync_domain: Schema.optionalKey(Id)
+  policy: Schema.Literals(["atomic_drop", "drop_with_discontinuity", "no_sync"]).annotate({
+    description:
+      "What is lost with an item: its whole group (`atomic_drop`), nothing, but the gap is told (`drop_with_discontinuity`), nothing (`no_sync`)."
+  }),
+  scope: Schema.Literals(["edge_local", "plan_wide"]).annotate({
+    description: "Whether a group is lost on this edge only, or on every edge of the same `sync_domain`."
+  }),
+  group_by: Schema.optionalKey(
+    Schema.Literals(["sync_id", "event_id", "custom"]).annotate({
+      description: "What belongs together: a sentence (`sync_id`), an item (`event_id`), a label (`custom`)."
+    })
+  ),
+  sync_domain: Schema.optionalKey(Id.annotate({ description: "The name under which edges lose together." }))
 }).check(ruleCheck(syncDropRules))
 export type SyncDropPolicy = typeof SyncDropPolicy.Type
+
+/** The control lane of an edge is never held and never shed. */
+export const ControlHandling = Schema.Literal("non_blocking_priority").annotate({
+  description: "Control is never held and never shed."
+})
+export const TelemetryHandling = Schema.Literals(["drop", "sample", "best_effort_drop"]).annotate({
+  description: "What is lost of telemetry about this edge when its lane is full."
+})
 
 /** How an edge treats each lane; the control lane is never blocked and never dropped. */
 export const LaneHandling = byLane(
   BufferStrategy,
-  Schema.Literal("non_blocking_priority"),
-  Schema.Literals(["drop", "sample", "best_effort_drop"])
+  ControlHandling,
+  TelemetryHandling
 )
 export type LaneHandling = typeof LaneHandling.Type
 
@@ -104,18 +138,35 @@ export const edgePolicyRules: ReadonlyArray<Rule> = [{
   message: "an edge that blocks has max_block_time_ms, so that it cannot block for ever"
 }]
 
+/** How long a full edge may hold its producer, ms. */
+export const maxBlockTimeMs = PositiveMilliseconds.annotate({
+  description: "How long a full edge may hold its producer; needed where `strategy` is `block`."
+})
+
+/** By what calls behind an edge take turns. */
+export const fairnessKey = Id.annotate({
+  description: "Calls to the provider behind the edge take turns by this key; by default the tenant's."
+})
+
+/** What bounds an edge's queue. */
+export const edgeBounds = {
+  max_queue_items: Positive.annotate({ description: "Items that may wait." }),
+  max_queue_ms: PositiveMilliseconds.annotate({ description: "Sound or waiting time that may wait." }),
+  max_queue_bytes: Positive.annotate({ description: "Bytes that may wait." }),
+  max_latency_contribution_ms: PositiveMilliseconds.annotate({
+    description: "The longest that an item may wait on the edge; after that it is shed."
+  })
+} as const
+
 /** Bounds and loss rule of one edge: its queue is bounded in items, milliseconds and bytes. */
 export const EdgeBufferPolicy = Schema.Struct({
   strategy: BufferStrategy,
-  max_queue_items: Positive,
-  max_queue_ms: PositiveMilliseconds,
-  max_queue_bytes: Positive,
-  max_latency_contribution_ms: PositiveMilliseconds,
-  max_block_time_ms: Schema.optionalKey(PositiveMilliseconds),
+  ...edgeBounds,
+  max_block_time_ms: Schema.optionalKey(maxBlockTimeMs),
   watermarks: EdgeWatermarks,
   lane_handling: LaneHandling,
   defaulting_source: DefaultingSource,
-  fairness_key: Schema.optionalKey(Id),
+  fairness_key: Schema.optionalKey(fairnessKey),
   sync_drop_policy: Schema.optionalKey(SyncDropPolicy)
 }).check(ruleCheck(edgePolicyRules)).annotate({ identifier: "EdgeBufferPolicy" })
 export type EdgeBufferPolicy = typeof EdgeBufferPolicy.Type
@@ -130,14 +181,23 @@ export const EdgeBufferPolicies = freeMap(EdgeBufferPolicy).check(
 )
 export type EdgeBufferPolicies = typeof EdgeBufferPolicies.Type
 
-export const FlowMode = Schema.Literals(["signal", "credit", "hybrid"])
-export const DataShedding = Schema.Literals(["drop", "merge", "latest_only", "degrade", "fallback"])
-export const TelemetryShedding = Schema.Literals(["drop", "sample"])
+export const FlowMode = Schema.Literals(["signal", "credit", "hybrid"]).annotate({
+  description:
+    "How pressure is told: by `flow_xoff` and `flow_xon` (`signal`), by `credit_grant` (`credit`), by both (`hybrid`)."
+})
+export const DataShedding = Schema.Literals(["drop", "merge", "latest_only", "degrade", "fallback"]).annotate({
+  description: "What becomes of what a full edge has held for `max_block_time_ms`."
+})
+export const TelemetryShedding = Schema.Literals(["drop", "sample"]).annotate({
+  description: "What is lost of telemetry when its lane is full."
+})
+
+export const ControlShedding = Schema.Literal("none").annotate({ description: "Control is never shed." })
 
 export const FlowControl = Schema.Struct({
   mode_by_lane: byLane(FlowMode, FlowMode, FlowMode),
   watermarks: byLane(Watermark, Watermark, Watermark),
-  shedding_strategy_by_lane: byLane(DataShedding, Schema.Literal("none"), TelemetryShedding)
+  shedding_strategy_by_lane: byLane(DataShedding, ControlShedding, TelemetryShedding)
 })
 export type FlowControl = typeof FlowControl.Type
 

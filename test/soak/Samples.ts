@@ -16,7 +16,7 @@ export interface Sample {
 
 /** What the agents tell, one JSON object a line. */
 export type AgentsSaid =
-  | { readonly said: "sample" | "idle"; readonly sample: Sample }
+  | { readonly said: "start" | "sample" | "idle"; readonly sample: Sample }
   | { readonly said: "ended"; readonly session_id: string; readonly lost_frames: number }
   | { readonly said: "failed"; readonly session_id: string; readonly message: string }
 

@@ -78,6 +78,7 @@ const against = async (
 export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
   const { directory, rooms, seconds, server, tell } = options
   const samples: Array<Sample> = []
+  let start: Sample | undefined
   let idle: Sample | undefined
   const ended: Array<string> = []
   const called: Array<string> = []
@@ -91,7 +92,8 @@ export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
         if (line.said === "ended") ended.push(line.session_id)
         else if (line.said === "failed") failures.push(`${line.session_id}: the session failed: ${line.message}`)
         else {
-          if (line.said === "idle") idle = line.sample
+          if (line.said === "start") start = line.sample
+          else if (line.said === "idle") idle = line.sample
           else samples.push(line.sample)
           const { at_s, heap_mb, listeners, open_files, rss_mb, sessions } = line.sample
           tell(
@@ -127,7 +129,7 @@ export const soak = async (options: SoakOptions): Promise<SoakRecord> => {
       ...(await against(["timeline", "verify"], files)),
       ...(await against(["replay"], files))
     ]
-    return { samples, idle, exitCode, ended, called, failures, recordings }
+    return { start, samples, idle, exitCode, ended, called, failures, recordings }
   } finally {
     agents.kill("SIGKILL")
     callers.kill("SIGKILL")

@@ -110,6 +110,7 @@ const sampling = Effect.forever(
 const lastCall = Effect.callback<void>((resume) => {
   process.stdin.resume().once("end", () => resume(Effect.void))
 })
+say({ said: "start", sample: sample() })
 await Effect.runPromise(
   Effect.raceAllFirst([
     lastCall,

@@ -18,8 +18,9 @@ const sample = (at_s: number, more: Partial<Sample> = {}): Sample => ({
 })
 
 const good: SoakRecord = {
-  samples: Array.from({ length: 12 }, (_, i) => sample(5 * i)),
-  idle: sample(61, { sessions: 0, listeners: 0, resources: { PipeWrap: 2 } }),
+  start: sample(0, { sessions: 0, listeners: 0 }),
+  samples: Array.from({ length: 12 }, (_, i) => sample(20 * i)),
+  idle: sample(241, { sessions: 0, listeners: 0, resources: { PipeWrap: 2 } }),
   exitCode: 0,
   ended: ["soak-0-0", "soak-1-0"],
   called: ["soak-0-0", "soak-1-0"],
@@ -34,6 +35,11 @@ const growing = (name: "heap_mb" | "rss_mb" | "external_mb" | "open_files" | "th
 describe("the judge of a soak", () => {
   it("has nothing against one in which nothing grew and everything was closed", () => {
     expect(judge(good)).toEqual([])
+  })
+
+  it("does not compare the files of thirds that are a call or two long", () => {
+    const short = good.samples.map((one, i) => sample(5 * i, { open_files: one.open_files + 20 * i }))
+    expect(judge({ ...good, samples: short })).toEqual([])
   })
 
   it.each<readonly [string, SoakRecord, RegExp]>([
@@ -53,6 +59,17 @@ describe("the judge of a soak", () => {
       { ...good, idle: sample(61, { sessions: 0, listeners: 0, resources: { TCPSocketWrap: 2 } }) },
       /2 TCP/u
     ],
+    [
+      "a file at rest",
+      { ...good, idle: sample(61, { sessions: 0, listeners: 0, resources: {}, open_files: 61 }) },
+      /open_files at rest: 61/u
+    ],
+    [
+      "a thread at rest",
+      { ...good, idle: sample(61, { sessions: 0, listeners: 0, resources: {}, threads: 41 }) },
+      /threads at rest: 41/u
+    ],
+    ["agents that never began", { ...good, start: undefined }, /never began/u],
     ["a listener at rest", { ...good, idle: sample(61, { sessions: 0, listeners: 2, resources: {} }) }, /2 listeners/u],
     ["a session at rest", { ...good, idle: sample(61, { sessions: 1, listeners: 0, resources: {} }) }, /1 sessions/u],
     ["a writer that is stuck", { ...good, ended: ["soak-0-0"] }, /soak-1-0: the caller left, its session never ended/u],

@@ -113,7 +113,8 @@ export interface CompositionOptions {
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
-const segmenter = Layer.succeed(SentenceSegmenter, {
+/** Port ← providers: how a reply is cut into what a voice says at once. */
+export const segmenter = Layer.succeed(SentenceSegmenter, {
   start: () => {
     const segmenter = new Segmenter()
     return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }

@@ -173,7 +173,11 @@ export const pipeline = group("pipeline", "Published pipelines of the control pl
       .pipe(Command.withDescription("List published versions")),
     Command.make("get", {
       pipeline: named("PIPELINE", "The id of a pipeline, or sha256:… for the version with this content"),
-      version: Argument.String("VERSION").pipe(Argument.optional, Argument.map(Option.getOrUndefined)),
+      version: Argument.String("VERSION").pipe(
+        Argument.withDescription("A version of it; left out with sha256:…"),
+        Argument.optional,
+        Argument.map(Option.getOrUndefined)
+      ),
       ...server
     }, ask((client) => client.getPipeline)).pipe(Command.withDescription("Show a published version, as JSON")),
     Command.make("deprecate", {

@@ -24,6 +24,43 @@ export const exitCodes = {
 
 export type ExitName = keyof typeof exitCodes
 
+/** What each means in a word, for `rspp --help`, and what to do then, for docs/troubleshooting.md. */
+export const exitMeanings: Readonly<Record<ExitName, { readonly short: string; readonly advice: string }>> = {
+  ok: { short: "ok", advice: "Nothing: it ran, and what it looked at is as it should be." },
+  violation: {
+    short: "violation or divergence",
+    advice: "It ran and found something: a divergence, an invalid artifact, an incomplete turn. Read what it printed."
+  },
+  usage: {
+    short: "usage",
+    advice: "The command line was not understood. The message names the word; `--help` of the command has all flags."
+  },
+  bad_input: {
+    short: "bad input",
+    advice:
+      "A file that was given cannot be used, or holds nothing to work with. The message names the file and the reason."
+  },
+  no_server: {
+    short: "no LiveKit server",
+    advice: "Install livekit-server, or set `LIVEKIT_URL` with its key pair ([livekit.md](livekit.md))."
+  },
+  unavailable: {
+    short: "could not run",
+    advice:
+      "A provider, a key, a database, a disk or a permission is missing. `npx rspp doctor` says what this machine lacks."
+  },
+  internal: {
+    short: "internal fault",
+    advice: "A fault of RSPP. Run it again with `RSPP_DEBUG=1` for the stack, and report it."
+  },
+  interrupted: {
+    short: "interrupted",
+    advice: "Ctrl-C, SIGTERM or a terminal that went away. Files are closed and the open turn has its evidence."
+  }
+}
+
 /** The table for `rspp --help`, on one line. */
-export const exitCodeHelp =
-  "Exit codes: 0 ok, 1 violation or divergence, 2 usage, 3 bad input, 68 no LiveKit server, 69 could not run, 70 internal fault, 130 interrupted."
+export const exitCodeHelp = `Exit codes: ${
+  (Object.keys(exitCodes) as ReadonlyArray<ExitName>).map((name) => `${exitCodes[name]} ${exitMeanings[name].short}`)
+    .join(", ")
+}.`

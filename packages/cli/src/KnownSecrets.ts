@@ -8,21 +8,23 @@ export const secretsOf = (environment: Readonly<Record<string, string | undefine
     telling.test(name) && value.length >= 8 && !value.startsWith("/") ? [value] : []
   )
 
-/** Secrets of this process: those of its environment, and those that it has read since. */
-const ofThisProcess = new Set(secretsOf(process.env))
+/** Secrets of this process: those of its environment, and those that it has read since, each once. */
+let ofThisProcess: ReadonlyArray<string> = [...new Set(secretsOf(process.env))]
 
 /** Makes secrets known that were read somewhere: no line of this process has them from now on. */
 export const learnSecrets = (secrets: ReadonlyArray<string>): void => {
-  for (const secret of secrets) ofThisProcess.add(secret)
+  if (secrets.some((secret) => !ofThisProcess.includes(secret))) {
+    ofThisProcess = [...new Set([...ofThisProcess, ...secrets])]
+  }
 }
 
 /** Takes secrets out of a text: what has the shape of one, and those that are known. */
-export const scrub = (text: string): string => scrubSecrets(text, [...ofThisProcess])
+export const scrub = (text: string): string => scrubSecrets(text, ofThisProcess)
 
-/** As {@link scrub}, with those that nodes are given in their own environments. */
+/** As {@link scrub}, whatever is learned later included, with those that nodes are given in their own environments. */
 export const scrubberWith = (
   environments: ReadonlyArray<Readonly<Record<string, string>>>
 ): (text: string) => string => {
-  const known = [...ofThisProcess, ...environments.flatMap((environment) => secretsOf(environment))]
-  return (text) => scrubSecrets(text, known)
+  const ofNodes = environments.flatMap((environment) => secretsOf(environment))
+  return ofNodes.length === 0 ? scrub : (text) => scrubSecrets(text, [...ofThisProcess, ...ofNodes])
 }

@@ -4,7 +4,7 @@ import { CliFailure } from "./CliFailure.ts"
 import type { ProviderUse } from "./view/ProviderUse.ts"
 
 const Amount = Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
-const optionalAmount = Schema.optionalKey(Amount)
+const amount = (description: string) => Schema.optionalKey(Amount.annotate({ description }))
 
 /**
  * What a provider takes, in the currency of the list. What is absent costs nothing.
@@ -12,16 +12,19 @@ const optionalAmount = Schema.optionalKey(Amount)
  * Recordings count characters, not tokens: a price by tokens needs `chars_per_token`, which is the author's to say.
  */
 export const Price = Schema.Struct({
-  modality: Modality,
-  provider_id: Schema.NonEmptyString,
-  per_call: optionalAmount,
-  /** For a minute of audio: what a recogniser is given, what a voice gives. */
-  per_audio_minute: optionalAmount,
-  per_million_input_chars: optionalAmount,
-  per_million_output_chars: optionalAmount,
-  per_million_input_tokens: optionalAmount,
-  per_million_output_tokens: optionalAmount,
-  chars_per_token: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0))))
+  modality: Modality.annotate({ description: "What the provider does." }),
+  provider_id: Schema.NonEmptyString.annotate({ description: "The provider." }),
+  per_call: amount("For a call."),
+  per_audio_minute: amount("For a minute of audio: what a recogniser is given, what a voice gives."),
+  per_million_input_chars: amount("For a million characters that it is given."),
+  per_million_output_chars: amount("For a million characters that it gives."),
+  per_million_input_tokens: amount("For a million tokens that it is given; needs `chars_per_token`."),
+  per_million_output_tokens: amount("For a million tokens that it gives; needs `chars_per_token`."),
+  chars_per_token: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0))).annotate({
+      description: "What a token has of characters: recordings count characters."
+    })
+  )
 }).pipe(Schema.check(
   Schema.makeFilter((price) =>
     price.chars_per_token !== undefined ||
@@ -33,7 +36,10 @@ export const Price = Schema.Struct({
 export type Price = typeof Price.Type
 
 /** A file of prices: `{ "currency": "USD", "prices": [ { "modality": "llm", "provider_id": …, "per_call": 0.001 } ] }`. */
-export const PriceList = Schema.Struct({ currency: Schema.NonEmptyString, prices: Schema.Array(Price) })
+export const PriceList = Schema.Struct({
+  currency: Schema.NonEmptyString.annotate({ description: "In what the prices are, such as `USD`." }),
+  prices: Schema.Array(Price)
+})
 export type PriceList = typeof PriceList.Type
 
 /** What calls cost by a list of prices; `unpriced` names the providers that the list does not have. */

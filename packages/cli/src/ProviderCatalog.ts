@@ -55,28 +55,33 @@ const loaded = Effect.fnUntraced(function*(path: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const { providers } = yield* fileOf(path)
+  // What is read is known to be secret from then on: a file may have another key when a provider starts.
+  const learned = (secret: string | undefined) => {
+    if (secret !== undefined) learnSecrets([secret])
+    return secret
+  }
   const source: SecretSource = {
-    variable: (name) => process.env[name],
+    variable: (name) => learned(process.env[name]),
     firstLine: (name) =>
       fs.readFileString(paths.resolve(paths.dirname(path), name)).pipe(
-        Effect.map((text) => text.split(/\r?\n/u)[0]?.trim()),
+        Effect.map((text) => learned(text.split(/\r?\n/u)[0]?.trim())),
         Effect.orElseSucceed(() => undefined)
       )
   }
-  const secrets = yield* Effect.forEach(
+  yield* Effect.forEach(
     Object.values(providers).flatMap((declaration) => Object.values(declaration)),
     (value) => {
       const reference = referenceOf(value)
-      if (reference === undefined) return Effect.succeed(undefined)
+      if (reference === undefined) return Effect.void
       return reference.from === "env"
         ? Effect.sync(() => source.variable(reference.name))
         : source.firstLine(reference.name)
-    }
+    },
+    { discard: true }
   )
   const settings = (id: string, declaration: ProviderDeclaration) => resolveSettings(id, declaration, source)
   // What is written wrongly is wrong now; a secret that is missing is missed by whoever uses the provider.
   const catalog = yield* Effect.mapError(Catalog.catalogWith(providers, settings), told)
-  learnSecrets(secrets.filter((secret) => secret !== undefined))
   return { catalog }
 })
 

@@ -18,14 +18,19 @@ import type { Document, DocumentError } from "./sql/Documents.ts"
 
 /** What a tenant may use. Every part may be left out; what is left out does not limit. */
 export const AdmissionRules = Schema.Struct({
-  max_turns_per_session: Schema.optionalKey(Natural),
+  max_turns_per_session: Schema.optionalKey(Natural.annotate({ description: "Turns that a session may have in all." })),
   ...admissionLimits,
-  /** What a turn over a quota gets; `reject` by default. */
-  over_quota: Schema.optionalKey(Schema.Literals(["reject", "defer"])),
-  reason: Schema.optionalKey(Id),
-  /** No caller (or no pipeline) has more sessions than this at one time: one cannot take the room of all. */
+  over_quota: Schema.optionalKey(
+    Schema.Literals(["reject", "defer"]).annotate({
+      description: "What a turn over a quota gets; `reject` by default."
+    })
+  ),
+  reason: Schema.optionalKey(Id.annotate({ description: "The reason that is given then." })),
   fairness: Schema.optionalKey(
-    Schema.Struct({ key: Schema.Literals(["caller", "pipeline"]), max_sessions: Positive })
+    Schema.Struct({ key: Schema.Literals(["caller", "pipeline"]), max_sessions: Positive }).annotate({
+      description:
+        "No caller (or no pipeline) has more sessions than this at one time: one cannot take the room of all."
+    })
   ),
   /**
    * Who is turned away first when sessions of the tenant come near `capacity`: a session of a tier in the list is
@@ -33,8 +38,13 @@ export const AdmissionRules = Schema.Struct({
    */
   overload: Schema.optionalKey(
     Schema.Struct({
-      capacity: Positive,
-      precedence: Schema.Array(Schema.Struct({ cost_tier: Id, admit_below_percent: Percent }))
+      capacity: Positive.annotate({ description: "Sessions that the tenant has room for." }),
+      precedence: Schema.Array(Schema.Struct({
+        cost_tier: Id.annotate({ description: "Sessions of this tier are turned away first." }),
+        admit_below_percent: Percent.annotate({
+          description: "They are admitted while fewer than this percentage of `capacity` are in use."
+        })
+      }))
     })
   )
 })

@@ -18,17 +18,25 @@ import type { Document, DocumentError, Documents } from "./sql/Documents.ts"
 
 /** What of a session is known when policy is asked. */
 export const SessionFacets = Schema.Struct({
-  language: Schema.optionalKey(Id),
-  region: Schema.optionalKey(Id),
-  cost_tier: Schema.optionalKey(Id)
+  language: Schema.optionalKey(Id.annotate({ description: "Only sessions of this language." })),
+  region: Schema.optionalKey(Id.annotate({ description: "Only sessions of this region." })),
+  cost_tier: Schema.optionalKey(Id.annotate({ description: "Only sessions of this tier." }))
 })
 export type SessionFacets = typeof SessionFacets.Type
 
 /** How far a session may get worse before it fails: `allow`, `fallback_only` (nothing is left out), `never`. */
-export const DegradePosture = Schema.Literals(["allow", "fallback_only", "never"])
+export const DegradePosture = Schema.Literals(["allow", "fallback_only", "never"]).annotate({
+  description:
+    "How far a session may get worse before it fails: `allow`, `fallback_only` (nothing is left out), `never`."
+})
 
 /** The most that a session may cost, and what a turn is reckoned at, in millionths of the currency. */
-export const CostCap = Schema.Struct({ max_session_cost_micros: Natural, turn_cost_micros: Positive })
+export const CostCap = Schema.Struct({
+  max_session_cost_micros: Natural.annotate({
+    description: "The most that a session may cost, in millionths of the currency."
+  }),
+  turn_cost_micros: Positive.annotate({ description: "What a turn is reckoned at." })
+})
 export type CostCap = typeof CostCap.Type
 
 /** A binding: for which sessions of the tenant, and what it decides. What it leaves out, a less specific one decides. */

@@ -24,6 +24,8 @@ interface Entry<Modality, Port> {
   readonly modality: Modality
   /** The name of the code behind it: the provider's own, unless a providers file says otherwise. */
   readonly adapter: string
+  /** A providers file declares it: somebody wants it, whatever it lacks. */
+  readonly declared?: boolean
   readonly about: Effect.Effect<About>
   /** Builds the provider; its code is loaded only then. The same value each time, so one process shares one instance. */
   readonly layer: Layer.Layer<Port, ProviderUnavailable>
@@ -238,8 +240,9 @@ export const catalogWith = (
     for (const [provider_id, declaration] of Object.entries(declared)) {
       const hosted = adapters.find(({ adapter }) => adapter === declaration.adapter)
       const same = embeddedModels.find(({ adapter }) => adapter === declaration.adapter)
-      if (hosted !== undefined) added.push(entryOf(hosted, provider_id, settings(provider_id, declaration)))
-      else if (same !== undefined) {
+      if (hosted !== undefined) {
+        added.push({ ...entryOf(hosted, provider_id, settings(provider_id, declaration)), declared: true })
+      } else if (same !== undefined) {
         const settings = Object.keys(declaration).filter((name) => name !== "adapter")
         if (settings.length > 0) {
           return yield* new ProviderUnavailable({
@@ -248,7 +251,7 @@ export const catalogWith = (
             remedy: "Take them out of the providers file; the embedded providers have variables, in docs/providers.md"
           })
         }
-        added.push(renamed(same, provider_id))
+        added.push({ ...renamed(same, provider_id), declared: true })
       } else {
         return yield* new ProviderUnavailable({
           provider_id,

@@ -9,6 +9,8 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   provider_id: Schema.String,
   message: Schema.String,
   remedy: Schema.String,
+  /** Nobody has asked for it: nothing that it cannot be without is set. Absent where somebody has, and it cannot run. */
+  unset: Schema.optionalKey(Schema.Boolean),
   /** The file that was given for it and that cannot be used, where it is that. */
   file: Schema.optionalKey(Schema.String),
   cause: Schema.optionalKey(Schema.Defect())

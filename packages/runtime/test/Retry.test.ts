@@ -1,5 +1,6 @@
 // Holds I-RETRY-SILENT, I-RETRY-WAIT, I-RETRY-FITS.
 import { assert, describe, it } from "@effect/vitest"
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { behaviourFlags } from "@rspp/contracts/Timeline"
 import { backoffOf, retryPolicy } from "@rspp/runtime/invocation/RetryBackoff"
@@ -31,7 +32,7 @@ const waits = (h: KernelHarness, modality: "llm" | "tts"): ReadonlyArray<number>
   const calls = h.invocations.filter((facts) => facts.modality === modality)
   return calls.slice(1).map((facts, at) => {
     const before = calls[at]
-    return facts.started_ms - (before?.started_ms ?? 0) - (before?.total_latency_ms ?? 0)
+    return facts.started_ms - (before === undefined ? 0 : endedMsOf(before))
   })
 }
 
@@ -57,6 +58,43 @@ describe("a call that failed before it gave anything", () => {
     assert.isTrue(first >= 50 && first <= 100, `${first} ms`)
     assert.isTrue(second >= 100 && second <= 200, `${second} ms`)
     assert.include(h.signals, "abort(provider_failure)")
+    h.hangUp()
+  })
+
+  it("has a latency of each attempt alone, and one over all attempts and the waits between them", () => {
+    for (const modality of ["llm", "tts"] as const) {
+      const h = turn({
+        ...allowing(["retry"]),
+        ...(modality === "llm"
+          ? overloads(2)
+          : { llm: () => reply(10), tts: (_, call) => call <= 2 ? busy() : speech(60) })
+      })
+      h.runFor(5000)
+      const calls = h.invocations.filter((facts) => facts.modality === modality)
+      const [first, second, third] = calls
+      assert.lengthOf(calls, 3)
+      assert.notProperty(first, "first_started_ms")
+      const since = first?.started_ms ?? 0
+      for (const later of [second, third]) assert.strictEqual(later?.first_started_ms, first?.started_ms)
+      assert.strictEqual(
+        second?.total_latency_ms,
+        (second?.started_ms ?? 0) + (second?.final_latency_ms ?? 0) - since
+      )
+      assert.isAtLeast(
+        third?.total_latency_ms ?? 0,
+        (third?.started_ms ?? 0) + (third?.final_latency_ms ?? 0) - since
+      )
+      assert.isAbove(third?.total_latency_ms ?? 0, (second?.total_latency_ms ?? 0) + (third?.final_latency_ms ?? 0))
+      h.hangUp()
+    }
+  })
+
+  it("counts another provider's call from its own start", () => {
+    const h = turn({ ...allowing(["provider_switch"]), ...overloads(1) })
+    h.runFor(5000)
+    const models = h.invocations.filter(({ modality }) => modality === "llm")
+    assert.deepStrictEqual(models.map(({ provider_id }) => provider_id).slice(1), ["test/second"])
+    for (const facts of models) assert.notProperty(facts, "first_started_ms")
     h.hangUp()
   })
 
@@ -226,6 +264,16 @@ describe("a recording of before", () => {
     assert.lengthOf(h.started("llm"), 2)
     assert.deepStrictEqual(waits(h, "llm"), [0])
     assert.lengthOf(retryTimers(h), 0)
+    h.hangUp()
+  })
+
+  it("has the latency of the attempt alone for the total", () => {
+    const behaviour_flags = Object.values(behaviourFlags).filter((flag) => flag !== behaviourFlags.totalOverAttempts)
+    const h = turn({ ...allowing(["retry"]), ...overloads(2), header: { behaviour_flags } })
+    h.runFor(5000)
+    const second = h.invocations.find(({ attempts }) => attempts === 2)
+    assert.notProperty(second, "first_started_ms")
+    assert.strictEqual(second?.total_latency_ms, second?.final_latency_ms)
     h.hangUp()
   })
 })

@@ -314,8 +314,8 @@ describe("vendors' keys", () => {
     const refused = Object.entries(ended).filter(([name]) => name.startsWith("impossible"))
     assert.strictEqual(refused.length, 3)
     for (const [name, { code, stdout }] of refused) {
-      assert.strictEqual(code, 69, name)
-      assert.include(stdout, "not configured", name)
+      assert.strictEqual(code, 1, name)
+      assert.include(stdout, "MISCONFIGURED", name)
     }
   })
 

@@ -1,4 +1,5 @@
 import { assert } from "@effect/vitest"
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { NamedScenario } from "../Call.ts"
 import type { Told } from "../Told.ts"
 
@@ -27,9 +28,9 @@ const oneTimebase = (told: Told): void => {
   }
   const last = told.records.at(-1)
   const end = last?.record === "end" ? last.runtime_timestamp_ms : 0
-  for (const { final_latency_ms, ms, started_ms, total_latency_ms } of told.invocations) {
-    assert.isAtMost(final_latency_ms, end)
-    assert.strictEqual(total_latency_ms, ms - started_ms)
+  for (const facts of told.invocations) {
+    assert.isAtMost(facts.final_latency_ms, end)
+    assert.strictEqual(endedMsOf(facts), facts.ms)
   }
 }
 

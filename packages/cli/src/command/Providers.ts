@@ -117,16 +117,20 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
   const wanted = catalog.filter((entry) => ids.length === 0 ? isHosted(entry) : ids.includes(entry.provider_id))
   let failed = 0
   let absent = 0
+  let unusable = 0
   const rows = yield* Effect.forEach(wanted, (entry) =>
     Effect.gen(function*() {
       const about = { provider_id: entry.provider_id, modality: entry.modality }
       const configured = yield* Effect.result(entry.check)
       const name = entry.provider_id.padEnd(24)
       if (configured._tag === "Failure") {
-        absent++
-        const { message, remedy } = configured.failure
-        if (!json) line(`${style.dim("not configured")}  ${name}  ${message}. ${remedy}`)
-        return { ...about, state: "not_configured" as const, message, remedy }
+        const { message, remedy, unset = false } = configured.failure
+        const isWanted = entry.declared === true || !unset
+        if (isWanted) unusable++
+        else absent++
+        const mark = isWanted ? style.red("MISCONFIGURED ") : style.dim("not configured")
+        if (!json) line(`${mark}  ${name}  ${message}. ${remedy}`)
+        return { ...about, state: isWanted ? "misconfigured" : "not_configured", message, remedy }
       }
       const began = performance.now()
       const outcome = yield* Effect.result(
@@ -146,7 +150,7 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
       return { ...about, state: "failed" as const, took_ms, message }
     }))
   if (json) line(JSON.stringify({ providers: rows }))
-  if (failed > 0) return yield* told("violation")
+  if (failed > 0 || unusable > 0) return yield* told("violation")
   if (ids.length > 0 && absent > 0) return yield* told("unavailable")
   if (!json && absent === wanted.length) line("No hosted provider is configured: nothing was asked.")
   return undefined
@@ -155,5 +159,8 @@ const check = Effect.fn("rspp.providers.check")(function*({ ids, json }: CheckFl
 /** `rspp providers list`: the catalog, with what is configured here. Asks nothing of the network. */
 export const listProviders = (flags: ListFlags) => withProviders(flags.providers, list(flags))
 
-/** `rspp providers check`: asks each for something tiny; 1 when one fails, 69 when a named one is not configured. */
+/**
+ * `rspp providers check`: asks each for something tiny; 1 when one fails, or is declared or set and cannot run; 69 when a
+ * named one is not configured.
+ */
 export const checkProviders = (flags: CheckFlags) => withProviders(flags.providers, check(flags))

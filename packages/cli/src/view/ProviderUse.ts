@@ -1,3 +1,4 @@
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { Modality, OutcomeClass } from "@rspp/contracts/Invocation"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { frameMs, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
@@ -108,7 +109,7 @@ export const providerUse = (records: ReadonlyArray<TimelineRecord>): ReadonlyArr
         use.outcomes[invocation.outcome_class] = (use.outcomes[invocation.outcome_class] ?? 0) + 1
         use.retries += invocation.attempts - 1
         use.late_outputs += invocation.late_outputs_dropped
-        use.total_ms.push(invocation.total_latency_ms)
+        use.total_ms.push(endedMsOf(invocation) - invocation.started_ms)
         if (invocation.first_result_ms !== undefined) {
           use.first_result_ms.push(invocation.first_result_ms - invocation.started_ms)
         }

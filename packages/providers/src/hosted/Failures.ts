@@ -21,6 +21,8 @@ export interface Failures {
   ) => ProviderFailure
   /** A status that is no success. `key` names the setting to check for 401 and 403. */
   readonly status: (status: number, retryAfterMs?: number) => ProviderFailure
+  /** The account has no credit, in whatever words the vendor says so: waiting does not help. */
+  readonly noCredit: ProviderFailure
   /** No connection. */
   readonly unreachable: ProviderFailure
   /** No connection within `connectMs`. */
@@ -31,6 +33,8 @@ export interface Failures {
   readonly truncated: ProviderFailure
   /** Something that is not the vendor's protocol. */
   readonly malformed: ProviderFailure
+  /** A success that is of another media type, as a proxy's page is: it would be so again. */
+  readonly wrongType: ProviderFailure
   /** Nothing came for `ms`. */
   readonly stalled: (ms: number) => ProviderFailure
 }
@@ -60,11 +64,17 @@ export const failuresOf = (provider_id: string, vendor: string): Failures => {
       if (status === 408 || status === 504) return of("timeout", true, message)
       return of("infrastructure_failure", status >= 500, message, status >= 500 ? retryAfterMs : undefined)
     },
+    noCredit: of("blocked", false, `${vendor} refused: its account has no credit`),
     unreachable: of("infrastructure_failure", true, `${vendor} could not be reached`),
     connectLate: (connectMs) => of("timeout", true, `${vendor} did not accept a connection within ${connectMs} ms`),
     broken: of("infrastructure_failure", true, `the connection to ${vendor} broke`),
     truncated: of("infrastructure_failure", true, `${vendor} ended before it had given everything`),
     malformed: of("infrastructure_failure", true, `${vendor} sent something that is not its protocol`),
+    wrongType: of(
+      "infrastructure_failure",
+      false,
+      `${vendor} answered with a page or file that is not its protocol: check base_url, and proxies on the way`
+    ),
     stalled: (ms) => of("timeout", true, `${vendor} sent nothing for ${ms} ms`)
   }
 }

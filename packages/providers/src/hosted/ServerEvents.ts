@@ -62,7 +62,7 @@ export const refusalOf = (
   const { headers, status } = response
   if (status < 200 || status >= 300) return failures.status(status, retryAfterOf(response))
   const given = headers["content-type"]
-  return given === undefined || type.test(given) ? undefined : failures.malformed
+  return given === undefined || type.test(given) ? undefined : failures.wrongType
 }
 
 /** Sends a request and gives the head of its answer, within `headMs`; measured, interruptible, and without causes. */

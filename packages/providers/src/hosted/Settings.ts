@@ -57,11 +57,17 @@ export const defaultFirstResultMs = 4000
 /**
  * The settings that every hosted adapter has.
  *
- * - `api_key`: the vendor's key, as a Redacted value.
+ * - `api_key`: the vendor's key; no line of the program shows it.
  * - `base_url`: where the vendor answers; give another one for a proxy, a region or a test.
- * - `connect_ms`: how long a connection may take, by default {@link defaultConnectMs}.
- * - `first_result_ms`: the cap of the catalog entry, by default {@link defaultFirstResultMs}.
- * - `stall_ms`: the longest silence in the middle of an answer, by default {@link defaultStallMs}.
+ * - `connect_ms`: how long a connection may take, ms.
+ * - `first_result_ms`: how long a call may take until its first result, ms.
+ * - `stall_ms`: the longest silence in the middle of an answer, ms.
+ *
+ * Adapters that choose among a vendor's models and voices call them alike:
+ *
+ * - `model`: the vendor's name of the model.
+ * - `voice`: the vendor's name or id of the voice.
+ * - `language`: the language, as the vendor writes it.
  */
 export const hostedSettings = (options: { readonly base_url: string }) => ({
   api_key: Schema.RedactedFromValue(key),

@@ -26,9 +26,9 @@ export const count = (min: number, max = Number.MAX_SAFE_INTEGER) => number(min,
  * - `system`: a prompt that is put before the system messages of the conversation.
  * - `max_tokens`: the longest reply, in tokens; a reply that is cut there ended regularly.
  * - `temperature`: how free the model is in its choice of words; the model's own where it is left out.
- * - `hedge_after_ms`: see {@link hedged}; off by default.
- * - `warm_connections`: connections that are opened before the first call, 1 by default, at most
- *   {@link maxWarmConnections}.
+ * - `hedge_after_ms`: a request is sent a second time when nothing came for so long (ms), and the first that speaks wins; off
+ *   by default.
+ * - `warm_connections`: connections that are opened before the first call.
  */
 export const languageModelSettings = {
   ...hedgeSetting,

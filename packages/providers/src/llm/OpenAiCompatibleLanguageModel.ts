@@ -6,6 +6,8 @@ import * as Schema from "effect/Schema"
 import { adapterOf } from "../Adapter.ts"
 import type { Failures } from "../hosted/Failures.ts"
 import { failuresOf } from "../hosted/Failures.ts"
+import { creditFailure, openAiErrorIn, openAiErrorOf } from "../hosted/OpenAiErrors.ts"
+import type { OpenAiError } from "../hosted/OpenAiErrors.ts"
 import type { Meaning } from "../hosted/ServerEvents.ts"
 import { byDefault, flag, hostedSettings, text, withoutSlash } from "../hosted/Settings.ts"
 import type { Conversation } from "./Conversation.ts"
@@ -32,12 +34,6 @@ const Settings = Schema.Struct({
 
 const nullable = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-/** What servers say of an error, in a stream and instead of one: numbers and words where they like. */
-const ErrorBody = Schema.Struct({
-  code: nullable(Schema.Union([Schema.String, Schema.Finite])),
-  type: nullable(Schema.String)
-})
-
 /** One event of a streamed chat completion: as much of it as is used. */
 const Chunk = Schema.Struct({
   choices: nullable(Schema.Array(Schema.Struct({
@@ -48,29 +44,22 @@ const Chunk = Schema.Struct({
     prompt_tokens: nullable(Schema.Finite),
     completion_tokens: nullable(Schema.Finite)
   })),
-  error: nullable(Schema.Union([ErrorBody, Schema.Unknown]))
+  error: nullable(Schema.Unknown)
 })
 
 const decodeChunk = Schema.decodeUnknownOption(Schema.fromJsonString(Chunk))
-const decodeError = Schema.decodeUnknownOption(ErrorBody)
-const decodeRefusal = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ error: ErrorBody })))
 
 /** Codes of refusals whose status says too little. */
-const noCredit: ReadonlyArray<unknown> = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]
 const filtered: ReadonlyArray<unknown> = ["content_filter", "content_policy_violation"]
 
-const blockedBy = (error: typeof ErrorBody.Type, failures: Failures): ProviderFailure | undefined => {
-  const codes = [error.code, error.type]
-  if (codes.some((code) => noCredit.includes(code))) return failures.status(402)
-  if (codes.some((code) => filtered.includes(code))) {
-    return failures.of("blocked", false, "the language model server's content filter blocked the conversation")
-  }
-  return undefined
-}
+const blockedBy = (error: OpenAiError, failures: Failures): ProviderFailure | undefined =>
+  [error.code, error.type].some((code) => filtered.includes(code))
+    ? failures.of("blocked", false, "the language model server's content filter blocked the conversation")
+    : creditFailure(error, failures)
 
 /** An error in the middle of a stream; some servers put a status there. */
 const errorInBand = (said: unknown, failures: Failures): ProviderFailure => {
-  const error = Option.getOrElse(decodeError(said), (): typeof ErrorBody.Type => ({}))
+  const error = Option.getOrElse(openAiErrorOf(said), (): OpenAiError => ({}))
   const status = Number(error.code)
   return blockedBy(error, failures) ??
     (error.code === "rate_limit_exceeded"
@@ -156,10 +145,10 @@ export const adapter = adapterOf({
           HttpClientRequest.bodyJsonUnsafe(bodyOf(settings, conversation))
         ),
       meanings: (usage) => ({ data }) => meaningOf(data, failures, usage),
-      refused: ({ body }) =>
-        Option.getOrUndefined(
-          Option.flatMap(decodeRefusal(body), ({ error }) => Option.fromUndefinedOr(blockedBy(error, failures)))
-        )
+      refused: ({ body }) => {
+        const error = openAiErrorIn(body)
+        return error === undefined ? undefined : blockedBy(error, failures)
+      }
     })
   }
 })

@@ -22,19 +22,37 @@ const Ms = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
  */
 export const NodesFile = Schema.Struct({
   nodes: Schema.Array(Schema.Struct({
-    id: Name,
-    command: Schema.NonEmptyArray(Name),
-    inputs: Kinds,
-    outputs: Kinds,
-    scope: Schema.optionalKey(Schema.Literals(["turn", "session"])),
-    cancel: Schema.optionalKey(Schema.Literals(["interrupt", "finish_item"])),
+    id: Name.annotate({ description: "The `provider_id` that pipelines name." }),
+    command: Schema.NonEmptyArray(Name).annotate({
+      description: "A program and its arguments, found by PATH or relative to the file."
+    }),
+    inputs: Kinds.annotate({ description: "The kinds that it takes." }),
+    outputs: Kinds.annotate({ description: "The kinds that it gives." }),
+    scope: Schema.optionalKey(
+      Schema.Literals(["turn", "session"]).annotate({
+        description: "Whether it has one process for each turn or for the session."
+      })
+    ),
+    cancel: Schema.optionalKey(
+      Schema.Literals(["interrupt", "finish_item"]).annotate({
+        description: "What a cut does to an item that it works on: stops it, or lets it finish."
+      })
+    ),
     timeouts: Schema.optionalKey(Schema.Struct({
-      start_ms: Schema.optionalKey(Ms),
-      item_ms: Schema.optionalKey(Ms),
-      stop_ms: Schema.optionalKey(Ms)
+      start_ms: Schema.optionalKey(Ms.annotate({ description: "How long the program may take to start." })),
+      item_ms: Schema.optionalKey(Ms.annotate({ description: "How long an item may take." })),
+      stop_ms: Schema.optionalKey(Ms.annotate({ description: "How long it may take to stop." }))
     })),
-    memory_mb: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 16, maximum: 65_536 }))),
-    environment: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+    memory_mb: Schema.optionalKey(
+      Schema.Int.check(Schema.isBetween({ minimum: 16, maximum: 65_536 })).annotate({
+        description: "Memory that it may take; more ends it."
+      })
+    ),
+    environment: Schema.optionalKey(
+      Schema.Record(Schema.String, Schema.String).annotate({
+        description: "Variables that it gets; of this process's it gets PATH only."
+      })
+    )
   })).check(Schema.isMaxLength(64))
 })
 export type NodesFile = typeof NodesFile.Type

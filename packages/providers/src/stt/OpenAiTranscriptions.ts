@@ -15,7 +15,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { adapterOf } from "../Adapter.ts"
 import { failuresOf } from "../hosted/Failures.ts"
-import { answerTo, refusalOf } from "../hosted/ServerEvents.ts"
+import { creditFailure, openAiErrorIn } from "../hosted/OpenAiErrors.ts"
+import { answerTo, beginningOf, refusalOf } from "../hosted/ServerEvents.ts"
 import { byDefault, hostedSettings, text, withoutSlash } from "../hosted/Settings.ts"
 import { isComplete } from "./TurnCue.ts"
 import { UtteranceBuffer } from "./UtteranceBuffer.ts"
@@ -165,7 +166,10 @@ export const adapter = adapterOf({
         const audio_ms = samples.length / samplesPerMs
         const response = yield* answerTo({ client, connectMs, failures, headMs, request: upload })
         const refusal = refusalOf(response, failures, /^application\/json/iu)
-        if (refusal !== undefined) return yield* refusal
+        if (refusal !== undefined) {
+          const said = response.status < 400 ? undefined : openAiErrorIn(yield* beginningOf(response))
+          return yield* creditFailure(said, failures) ?? refusal
+        }
         // It was heard, whatever becomes of the answer.
         usage.report({ audio_ms })
         const parts: Array<Uint8Array> = []

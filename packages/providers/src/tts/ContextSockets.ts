@@ -104,6 +104,12 @@ interface Connection<A> {
   idle: Fiber.Fiber<void> | undefined
 }
 
+/** A call that waits for room; it keeps its turn until it has some, or gives up. */
+interface Waiter {
+  /** Done when it is to look again. */
+  free: Deferred.Deferred<void>
+}
+
 /**
  * A bounded pool of connections of a vendor that speaks several calls over one (I-CONTEXTS).
  *
@@ -111,7 +117,8 @@ interface Connection<A> {
  * - A call that is interrupted sends the vendor's cancel and leaves at once; what still comes for it is dropped and counted.
  * - A connection that breaks fails the calls on it; the next call gets a new one. So it does after a connection on which
  *   nothing at all came for `connectMs` to a call that was then given up.
- * - A call that finds everything in use waits for up to `connectMs`, then fails as `overload`, retryable.
+ * - A call that finds everything in use waits for up to `connectMs`, then fails as `overload`, retryable. Calls that wait
+ *   have their turn in the order in which they came: room wakes the first of them, and none overtakes it.
  * - No message is read by more than one fiber, and none waits without a bound: {@link maxMessages},
  *   {@link maxMessageChars}, {@link maxOutbox}.
  */
@@ -128,13 +135,13 @@ export const makeContextSockets = <A>(
     const run = Effect.runForkWith(services)
     const runSync = Effect.runSyncWith(services)
     const connections = new Set<Connection<A>>()
-    const waiting = new Set<Deferred.Deferred<void>>()
+    const waiting = new Set<Waiter>()
     let dropped = 0
 
+    /** The first that waits looks for room; it wakes the next one when it has some, or gives up. */
     const slotFree = (): void => {
-      const waiters = [...waiting]
-      waiting.clear()
-      for (const waiter of waiters) Deferred.doneUnsafe(waiter, Effect.void)
+      const [first] = waiting
+      if (first !== undefined) Deferred.doneUnsafe(first.free, Effect.void)
     }
 
     /** Hands a message to its call; gives the failure that ends the connection, if it does. */
@@ -301,32 +308,47 @@ export const makeContextSockets = <A>(
       })
     )
 
-    /** Waits until somebody leaves, until `deadline`. */
-    const someRoom = (deadline: number, now: number): Effect.Effect<void, ProviderFailure> =>
+    const entered = (now: number) => {
+      const connection = withRoom(now)
+      return connection === undefined ? undefined : { connection, mailbox: enter(connection) }
+    }
+
+    /** Waits for its turn and for room, until `deadline`. */
+    const inTurn = (began: number, restore: <B, E>(effect: Effect.Effect<B, E>) => Effect.Effect<B, E>) =>
       Effect.suspend(() => {
-        const free = Deferred.makeUnsafe<void>()
-        waiting.add(free)
-        return Effect.timeoutOrElse(measured(Deferred.await(free)), {
-          duration: Math.max(0, deadline - now),
-          orElse: () => Effect.fail(full)
-        }).pipe(Effect.ensuring(Effect.sync(() => waiting.delete(free))))
+        const deadline = began + options.connectMs
+        const waiter: Waiter = { free: Deferred.makeUnsafe() }
+        waiting.add(waiter)
+        // Time alone may have made room: a connection whose calls the vendor does not end is left.
+        if (waiting.size > 1) slotFree()
+        return Effect.gen(function*() {
+          for (let now = began;;) {
+            yield* restore(
+              Effect.timeoutOrElse(measured(Deferred.await(waiter.free)), {
+                duration: Math.max(0, deadline - now),
+                orElse: () => Effect.fail(full)
+              })
+            )
+            // Anew before it looks: what comes free after that is not missed.
+            waiter.free = Deferred.makeUnsafe()
+            now = yield* Clock.currentTimeMillis
+            const found = entered(now)
+            if (found !== undefined) return found
+          }
+        }).pipe(Effect.ensuring(Effect.sync(() => {
+          waiting.delete(waiter)
+          slotFree()
+        })))
       })
 
     /** A place on a connection, for as long as the scope. */
     const place = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
-        let now = yield* Clock.currentTimeMillis
-        const deadline = now + options.connectMs
-        let connection = withRoom(now)
-        while (connection === undefined) {
-          yield* restore(someRoom(deadline, now))
-          now = yield* Clock.currentTimeMillis
-          connection = withRoom(now)
-        }
-        const found = connection
-        const mailbox = enter(found)
-        yield* Effect.addFinalizer(() => Effect.map(Clock.currentTimeMillis, (now) => leave(found, mailbox, now)))
-        return { connection: found, mailbox }
+        const began = yield* Clock.currentTimeMillis
+        const found = (waiting.size === 0 ? entered(began) : undefined) ?? (yield* inTurn(began, restore))
+        const { connection, mailbox } = found
+        yield* Effect.addFinalizer(() => Effect.map(Clock.currentTimeMillis, (now) => leave(connection, mailbox, now)))
+        return found
       })
     )
 

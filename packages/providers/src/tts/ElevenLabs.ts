@@ -10,7 +10,7 @@ import { byDefault, hostedSettings, number, text } from "../hosted/Settings.ts"
  *
  * - `voice`: the id of a voice; by default the one of ElevenLabs' own examples.
  * - `language`: a language to speak, as ISO 639-1, for models that take one; by default the text's.
- * - `stability`, `similarity_boost` (0 to 1) and `speed` (0.7 to 1.2): by default the voice's own.
+ * - `stability`, `similarity_boost`, `speed`: how it speaks; by default the voice's own.
  */
 export const elevenLabsSettings = {
   ...hostedSettings({ base_url: "https://api.elevenlabs.io" }),

@@ -123,7 +123,14 @@ const answer = async (
       return json(response, 200, whole.slice(0, -5))
     case "vendor_error":
       call.ended = "faulted"
-      return json(response, 500, errorOf(500))
+      return json(response, 429, {
+        error: {
+          message: "You exceeded your current quota, please check your plan and billing details.",
+          type: "insufficient_quota",
+          param: null,
+          code: "insufficient_quota"
+        }
+      })
     case "wrong_content_type":
       call.ended = "faulted"
       response.writeHead(200, { "Content-Type": "text/html" }).end("<html>Welcome</html>")

@@ -53,6 +53,21 @@ describe("transcriptions of an OpenAI-compatible server", () => {
       assert.deepStrictEqual(used, [{ audio_ms: speech.length / 16 }])
     })))
 
+  it.live("are blocked, and not tried again, for an account without credit", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const server = yield* openAiTranscriptionsServer()
+      server.next({ kind: "vendor_error" })
+      const given = { base_url: server.baseUrl, api_key: server.key }
+      const port = yield* makeInstance(adapter, "openai/transcriptions", given)
+      const failure = yield* Effect.flip(
+        Stream.runDrain(
+          port.recognise(Stream.fromIterable([...audio(speech), { _tag: "End" }]), { partialIntervalMs: 500 })
+        )
+      )
+      assert.deepInclude({ ...failure }, { outcome_class: "blocked", retryable: false })
+      assert.match(failure.message, /no credit/u)
+    })))
+
   it.live("are not asked for silence, nor for less than a tenth of a second", () =>
     Effect.scoped(Effect.gen(function*() {
       const server = yield* openAiTranscriptionsServer()

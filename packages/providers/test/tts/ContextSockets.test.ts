@@ -12,6 +12,7 @@ import { cartesiaServer } from "../servers/CartesiaServer.ts"
 import { elevenLabsServer, maxContexts } from "../servers/ElevenLabsServer.ts"
 import type { ProtocolServer } from "../servers/ProtocolServer.ts"
 import { toneMsPerCharacter } from "../servers/SpeechHost.ts"
+import { workSpy } from "../support/WorkSpy.ts"
 
 const sentence = "The train to the harbour leaves at ten past four from platform nine."
 
@@ -83,6 +84,38 @@ describe("calls over shared connections", () => {
       assert.deepInclude({ ...failure }, { outcome_class: "overload", retryable: true })
       yield* Effect.forEach(stuck, Fiber.interrupt)
       assert.strictEqual(yield* spoken(voice), toneSamples(sentence))
+    }))
+
+  it.live("calls that wait for room have it in the order in which they came, and only the first of them is woken", () =>
+    Effect.gen(function*() {
+      const server = yield* elevenLabsServer({ paceMs: 1 })
+      const voice = yield* voices.elevenLabs(server, { connect_ms: 20_000 })
+      const [stall, served] = [{ kind: "stall", after: 1 } as const, { kind: "slow_first", ms: 0 } as const]
+      const waitFor = ["One.", "Two.", "Three.", "Four."]
+      server.next(...Array.from({ length: maxContexts - 1 }, () => stall), served, ...waitFor.map(() => served), stall)
+      const scope = yield* Effect.scope
+      const start = (text: string) => Effect.forkIn(spoken(voice, text), scope, { startImmediately: true })
+      for (let call = 1; call <= maxContexts; call++) {
+        yield* start("In use.")
+        yield* until("the vendor has it", () => server.calls.length === call)
+      }
+      const waiters = yield* Effect.forEach(waitFor, start)
+      const givenUp = yield* start("Given up.")
+      const stuck = yield* start("Stuck.")
+      const { layer, spy } = workSpy()
+      const last = yield* Effect.provide(start("Last."), layer)
+      yield* Fiber.interrupt(givenUp)
+      yield* Effect.forEach(waiters, Fiber.join)
+      const asked = maxContexts + waitFor.length + 1
+      yield* until("the one that stalls is with the vendor", () => server.calls.length === asked)
+      // It has waited for its turn, and waits for room since it is the first.
+      assert.isAtMost(spy.total, 2)
+      yield* Fiber.interrupt(stuck)
+      yield* Fiber.join(last)
+      const texts = server.calls.slice(maxContexts).map(({ request }) =>
+        (request as ReadonlyArray<Record<string, unknown>>).map(({ text }) => text).join("").trim()
+      )
+      assert.deepStrictEqual(texts, [...waitFor, "Stuck.", "Last."])
     }))
 
   it.live("an interrupted call is cancelled at the vendor; the others on its connection go on", () =>

@@ -4,6 +4,7 @@ import type { Invocation } from "../invocation/InvocationLedger.ts"
 import type { Failure, Recovery } from "./NodeRun.ts"
 import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
+import type { Spare } from "./Recovery.ts"
 import type { TurnNode } from "./SessionGraph.ts"
 import type { TurnWork } from "./TurnWork.ts"
 
@@ -30,7 +31,7 @@ export class ModelRun extends EdgesRun {
     }
     if (this.into.some((edge) => !edge.isOver)) return false
     if (this.#asked.length === 0) this.finish()
-    else if (!this.#goOn()) this.#start(this.work.provider(this.of), 1)
+    else if (!this.#goOn()) this.#start({ provider: this.work.provider(this.of), attempts: 1 })
     return true
   }
 
@@ -53,7 +54,7 @@ export class ModelRun extends EdgesRun {
     if (silent) {
       const spare = spareFor(this.work, invocation, failure)
       if (spare !== undefined) {
-        this.again(invocation, spare.afterMs, () => this.#start(spare.provider, spare.attempts))
+        this.again(invocation, spare.afterMs, () => this.#start(spare))
         return goesOn
       }
       if (takeOver(this.work, this.of, invocation, outcome, this.#asked) !== undefined) {
@@ -102,13 +103,14 @@ export class ModelRun extends EdgesRun {
     for (const edge of this.out) edge.offer({ handle }, producer)
   }
 
-  #start(provider: string, attempts: number): void {
+  #start({ attempts, firstStartedMs, provider }: Spare): void {
     const { conversation } = this.work
     this.#call = this.work.call(this, {
       modality: "llm",
       provider,
       work: this.#name,
       attempts,
+      ...(firstStartedMs === undefined ? {} : { firstStartedMs }),
       conversation: conversation.lines(this.#asked),
       ...(this.of.givesSentences ? {} : { emits: "text" as const })
     })

@@ -14,6 +14,8 @@ const attemptsOfBefore = 2
 export interface Spare {
   readonly provider: string
   readonly attempts: number
+  /** When the first of these attempts began; absent for the first one of a provider. */
+  readonly firstStartedMs?: number
   /** After so long; at once when absent. */
   readonly afterMs?: number
 }
@@ -51,8 +53,8 @@ export const spareFor = (work: TurnWork, invocation: Invocation, failure: Failur
 /** Another attempt by the same provider, where one is left and its wait leaves time for a call. */
 const retryOf = (work: TurnWork, invocation: Invocation, { retryAfterMs }: Failure): Spare | undefined => {
   const { budgets, context, turn } = work
-  const { attempts, provider } = invocation
-  const next = { provider, attempts: attempts + 1 }
+  const { attempts, firstStartedMs, provider } = invocation
+  const next = { provider, attempts: attempts + 1, firstStartedMs }
   if (!context.behaves("attempts")) return attempts < attemptsOfBefore ? next : undefined
   if (attempts >= retryPolicy.attempts) return undefined
   const { seed, session_id } = context.header

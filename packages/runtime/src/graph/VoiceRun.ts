@@ -7,6 +7,7 @@ import { firstToArrive } from "./EdgeRun.ts"
 import type { Failure, Recovery } from "./NodeRun.ts"
 import { EdgesRun, goesOn } from "./NodeRun.ts"
 import { spareFor, takeOver } from "./Recovery.ts"
+import type { Spare } from "./Recovery.ts"
 
 /** The sentence that is being spoken, and by which call. */
 interface Speaking {
@@ -63,7 +64,7 @@ export class VoiceRun extends EdgesRun {
       this.#ended(segment)
       return true
     }
-    this.#speak(segment, this.work.provider(this.of), 1)
+    this.#speak(segment, { provider: this.work.provider(this.of), attempts: 1 })
     for (const edge of this.into) edge.watch(false)
     return true
   }
@@ -92,7 +93,7 @@ export class VoiceRun extends EdgesRun {
     if (!speaking.begun) {
       const spare = spareFor(this.work, invocation, failure)
       if (spare !== undefined) {
-        this.again(invocation, spare.afterMs, () => this.#speak(segment, spare.provider, spare.attempts))
+        this.again(invocation, spare.afterMs, () => this.#speak(segment, spare))
         return goesOn
       }
       this.#handedOver = takeOver(this.work, this.of, invocation, outcome, [segment.handle])
@@ -121,12 +122,13 @@ export class VoiceRun extends EdgesRun {
     super.abandon(reason)
   }
 
-  #speak(segment: Segment, provider: string, attempts: number): void {
+  #speak(segment: Segment, { attempts, firstStartedMs, provider }: Spare): void {
     const call = this.work.call(this, {
       modality: "tts",
       provider,
       work: segment.segmentId,
       attempts,
+      ...(firstStartedMs === undefined ? {} : { firstStartedMs }),
       segmentId: segment.segmentId,
       text: segment.handle
     })

@@ -25,6 +25,8 @@ export interface Invocation {
   readonly key: string
   readonly epoch: number
   readonly startedMs: number
+  /** When the first attempt at its work began: with the call itself, where that is the first. */
+  readonly firstStartedMs: number
   readonly attempts: number
   turnId: string | undefined
   firstResultMs: number | undefined
@@ -45,6 +47,8 @@ export interface StartOptions {
   /** Names the work: stable across attempts. */
   readonly work: string
   readonly attempts?: number
+  /** Of a later attempt: when the first one began. */
+  readonly firstStartedMs?: number
   readonly turnId?: string
   readonly softMs?: number
   readonly segmentId?: string
@@ -136,6 +140,7 @@ const openLedger = (
         key,
         epoch: context.epoch,
         startedMs: context.now,
+        firstStartedMs: options.firstStartedMs ?? context.now,
         attempts: options.attempts ?? 1,
         turnId: options.turnId,
         firstResultMs: undefined,
@@ -195,6 +200,7 @@ const openLedger = (
       budgets.invocationSettled(invocation.id)
       const timedOut = invocation.cancelReason === "timeout"
       const reason = input.reason ?? invocation.cancelReason
+      const firstMs = context.behaves("totalOverAttempts") ? invocation.firstStartedMs : invocation.startedMs
       const facts: Mutable<InvocationFacts> = {
         provider_invocation_id: invocation.id,
         node_id: invocation.nodeId,
@@ -210,8 +216,9 @@ const openLedger = (
         started_ms: invocation.startedMs,
         late_outputs_dropped: invocation.lateOutputs + input.late_outputs,
         final_latency_ms: Math.max(0, (invocation.settledMs ?? atMs) - invocation.askedMs),
-        total_latency_ms: atMs - invocation.startedMs
+        total_latency_ms: atMs - firstMs
       }
+      if (firstMs !== invocation.startedMs) facts.first_started_ms = firstMs
       if (invocation.turnId !== undefined) facts.turn_id = invocation.turnId
       if (invocation.firstResultMs !== undefined) facts.first_result_ms = invocation.firstResultMs
       if (invocation.cancelSentMs !== undefined) {

@@ -1,5 +1,6 @@
 import { timeOf } from "@rspp/contracts/TimelineStamp"
 import type { BaselineEvidence } from "@rspp/contracts/Evidence"
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { InvocationFacts } from "@rspp/contracts/Invocation"
 import type { Checker } from "./Checker.ts"
 import { Findings } from "./Checker.ts"
@@ -32,8 +33,9 @@ const evidenceTimes = ({ cancel, times }: BaselineEvidence): ReadonlyArray<strin
 const callTimes = (facts: InvocationFacts): ReadonlyArray<string | undefined> => [
   backward([["started", facts.started_ms], ["first result", facts.first_result_ms], [
     "end",
-    facts.started_ms + facts.total_latency_ms
+    endedMsOf(facts)
   ]]),
+  backward([["first attempt", facts.first_started_ms], ["started", facts.started_ms]]),
   backward([["started", facts.started_ms], ["cancel sent", facts.cancel_sent_ms], ["cancel ack", facts.cancel_ack_ms]]),
   backward([["final latency", facts.final_latency_ms], ["total latency", facts.total_latency_ms]])
 ]
@@ -103,9 +105,8 @@ export const timeForward: Checker = {
           }
           if (record.record === "invocation") {
             say(index, callTimes(record.invocation))
-            const { provider_invocation_id, started_ms, total_latency_ms } = record.invocation
-            const ended = ahead.get(provider_invocation_id) ?? ms
-            if (ended !== undefined && started_ms + total_latency_ms !== ended) {
+            const ended = ahead.get(record.invocation.provider_invocation_id) ?? ms
+            if (ended !== undefined && endedMsOf(record.invocation) !== ended) {
               findings.broken("a call ends at another time", index)
             }
           }

@@ -23,7 +23,10 @@ type KeysOf<Kind extends MetricEntry["kind"]> = {
 
 type Series = Metric.Metric<number, unknown>
 
-const seriesOf = ({ boundaries = [], kind, meaning: description, name }: MetricEntry, attributes: LabelValues): Series => {
+const seriesOf = (
+  { boundaries = [], kind, meaning: description, name }: MetricEntry,
+  attributes: LabelValues
+): Series => {
   switch (kind) {
     case "counter":
       return Metric.counter(name, { description, attributes, incremental: true })

@@ -25,7 +25,11 @@ import { TelemetryFailure } from "./TelemetrySettings.ts"
 import type { Destination, Signal, TelemetrySettings } from "./TelemetrySettings.ts"
 
 /** What is lost of each signal, as the metric and as the warning call it. */
-const called: Readonly<Record<Signal, "spans" | "metrics" | "logs">> = { traces: "spans", metrics: "metrics", logs: "logs" }
+const called: Readonly<Record<Signal, "spans" | "metrics" | "logs">> = {
+  traces: "spans",
+  metrics: "metrics",
+  logs: "logs"
+}
 const inWords = { spans: "spans", metrics: "metric points", logs: "log records" } as const
 
 /** Telemetry that did not arrive: counted as it happens, and told in one line at the end. */
@@ -119,7 +123,10 @@ const openFile = (file: string) =>
   )
 
 /** Everything that the settings ask for, for as long as the scope. */
-export const exporting = (settings: TelemetrySettings, options: TelemetryOptions): Layer.Layer<never, TelemetryFailure> =>
+export const exporting = (
+  settings: TelemetrySettings,
+  options: TelemetryOptions
+): Layer.Layer<never, TelemetryFailure> =>
   Layer.effectContext(Effect.gen(function*() {
     const around = yield* Effect.context<never>()
     const meter = meterOf(around)
@@ -157,7 +164,11 @@ export const exporting = (settings: TelemetrySettings, options: TelemetryOptions
         url: metrics.url,
         resource: { serviceName: settings.serviceName, attributes },
         exportInterval: settings.metricIntervalMs
-      }).pipe(Effect.provideContext(Context.merge(yield* through(toCollector.metrics, metrics), yield* Effect.context<never>())))
+      }).pipe(
+        Effect.provideContext(
+          Context.merge(yield* through(toCollector.metrics, metrics), yield* Effect.context<never>())
+        )
+      )
     }
     const unwatch = meter.watch([
       { queue: "telemetry_spans", depth: () => spanQueues.reduce((sum, { size }) => sum + size, 0) },

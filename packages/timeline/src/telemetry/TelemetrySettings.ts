@@ -154,7 +154,9 @@ const destination = Effect.fnUntraced(function*(given: Variables, signal: Signal
   if (exporter === "none" || url === "") return undefined
   if (!URL.canParse(url) || !/^https?:/u.test(url)) {
     return yield* bad(
-      `${nameOf("ENDPOINT")} is "${either("ENDPOINT")}", which is no address to send ${signal} to (http://… or https://…)`
+      `${nameOf("ENDPOINT")} is "${
+        either("ENDPOINT")
+      }", which is no address to send ${signal} to (http://… or https://…)`
     )
   }
   const found: Destination = {

@@ -18,14 +18,15 @@ export interface LineSink {
 }
 
 /** Writes each batch as one line of OTLP/JSON (`TracesData`); `failed` is told of one that cannot be written. */
-export const intoFile = (sink: LineSink, failed: (spans: number, reason: string) => void): TakeSpans => async (spans) => {
-  try {
-    const line = JsonTraceSerializer.serializeRequest(spans)
-    if (line !== undefined) await sink.appendFile(Buffer.concat([line, Buffer.from("\n")]))
-  } catch (cause) {
-    failed(spans.length, cause instanceof Error ? cause.message : "it cannot be written")
+export const intoFile =
+  (sink: LineSink, failed: (spans: number, reason: string) => void): TakeSpans => async (spans) => {
+    try {
+      const line = JsonTraceSerializer.serializeRequest(spans)
+      if (line !== undefined) await sink.appendFile(Buffer.concat([line, Buffer.from("\n")]))
+    } catch (cause) {
+      failed(spans.length, cause instanceof Error ? cause.message : "it cannot be written")
+    }
   }
-}
 
 /** Hands each batch, encoded, to what waits for the collector. */
 export const intoQueue = (queue: OtlpQueue, protocol: Destination["protocol"]): TakeSpans => {

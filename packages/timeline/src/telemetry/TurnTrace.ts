@@ -1,5 +1,6 @@
 import type { Attributes, AttributeValue, Context, HrTime, Link, Span, SpanContext, Tracer } from "@opentelemetry/api"
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api"
+import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { InvocationFacts } from "@rspp/contracts/Timeline"
 import { genAiAttributes } from "./GenAi.ts"
 import type { ModelName } from "./GenAi.ts"
@@ -69,7 +70,7 @@ export const invocationSpan = (maker: SpanMaker, parent: Context, facts: Invocat
     // The vendor's own words may be the caller's.
     span.setStatus({ code: SpanStatusCode.ERROR, message: facts.outcome_class })
   }
-  span.end(timeOf(facts.started_ms + facts.total_latency_ms))
+  span.end(timeOf(endedMsOf(facts)))
 }
 
 /** What is known of a turn when it opens. */
@@ -162,7 +163,7 @@ export class TurnTrace {
   invocation(facts: InvocationFacts): void {
     const node = this.node(facts.node_id, facts.started_ms)
     invocationSpan(this.#maker, node.context, facts)
-    node.lastEndMs = Math.max(node.lastEndMs, facts.started_ms + facts.total_latency_ms)
+    node.lastEndMs = Math.max(node.lastEndMs, endedMsOf(facts))
     // What was tried again, and went well, is no failure of the node.
     node.failed = isFailure(facts) && facts.retry_decision === "none"
   }

@@ -96,30 +96,34 @@ describe("the metrics of a session", () => {
         assert.strictEqual(found["rspp_authority_changes_total{signal=lease_issued}"], 1)
       }))
 
-    it.effect("are all in the catalogue, with the labels and the kind that it says (150 sessions)", () =>
-      Effect.gen(function*() {
-        const { context, meter } = fresh()
-        for (let seed = 0; seed < 150; seed++) yield* ran(randomScript(seed), { meter })
-        const byName = new Map(metricEntries.map((entry) => [entry.name, entry]))
-        for (const { attributes = {}, description, id, type } of Metric.snapshotUnsafe(context)) {
-          const entry = byName.get(id)
-          assert.isDefined(entry, id)
-          assert.strictEqual(type.toLowerCase(), entry?.kind)
-          assert.strictEqual(description, entry?.meaning)
-          assert.sameMembers(Object.keys(attributes), Object.keys(entry?.labels ?? {}), id)
-          for (const [label, value] of Object.entries(attributes)) {
-            const values = entry?.labels[label]
-            if (values !== undefined) assert.include(values, value, `${id} ${label}`)
-            assert.notMatch(String(value), /turn_\d|ses_|\s/u, `${id} ${label}`)
+    it.effect(
+      "are all in the catalogue, with the labels and the kind that it says (150 sessions)",
+      () =>
+        Effect.gen(function*() {
+          const { context, meter } = fresh()
+          for (let seed = 0; seed < 150; seed++) yield* ran(randomScript(seed), { meter })
+          const byName = new Map(metricEntries.map((entry) => [entry.name, entry]))
+          for (const { attributes = {}, description, id, type } of Metric.snapshotUnsafe(context)) {
+            const entry = byName.get(id)
+            assert.isDefined(entry, id)
+            assert.strictEqual(type.toLowerCase(), entry?.kind)
+            assert.strictEqual(description, entry?.meaning)
+            assert.sameMembers(Object.keys(attributes), Object.keys(entry?.labels ?? {}), id)
+            for (const [label, value] of Object.entries(attributes)) {
+              const values = entry?.labels[label]
+              if (values !== undefined) assert.include(values, value, `${id} ${label}`)
+              assert.notMatch(String(value), /turn_\d|ses_|\s/u, `${id} ${label}`)
+            }
           }
-        }
-        const found = seriesOf(context)
-        assert.strictEqual(found["rspp_sessions_open"], 0)
-        assert.strictEqual(found["rspp_stale_epoch_outputs_accepted_total"], 0)
-        for (const name of ["rspp_turn_open_latency_ms", "rspp_cancel_latency_ms", "rspp_response_latency_ms"]) {
-          assert.isDefined(found[name], name)
-        }
-      }), 60_000)
+          const found = seriesOf(context)
+          assert.strictEqual(found["rspp_sessions_open"], 0)
+          assert.strictEqual(found["rspp_stale_epoch_outputs_accepted_total"], 0)
+          for (const name of ["rspp_turn_open_latency_ms", "rspp_cancel_latency_ms", "rspp_response_latency_ms"]) {
+            assert.isDefined(found[name], name)
+          }
+        }),
+      60_000
+    )
 
     it.effect("never hurt the session: a meter that throws is left alone", () =>
       Effect.gen(function*() {

@@ -29,8 +29,13 @@ const WaitMs = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 20, maxi
  * for any longer.
  */
 export const CallTrigger = Schema.Struct({
-  after: Schema.Literals(["start", "previous", "agent_started", "agent_finished"]),
-  delay_ms: DelayMs.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+  after: Schema.Literals(["start", "previous", "agent_started", "agent_finished"]).annotate({
+    description:
+      "After what: the start of the call, the end of what the caller said before, the agent's first sample of its answer, or its end."
+  }),
+  delay_ms: DelayMs.annotate({ description: "How long after that; 0 by default." }).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(0))
+  )
 })
 export type CallTrigger = typeof CallTrigger.Type
 
@@ -59,16 +64,27 @@ export const callScriptDefaults = {
 export const CallScriptFile = Schema.Struct({
   steps: Schema.Array(Schema.Union([
     Schema.Struct({
-      say: Schema.NonEmptyString,
+      say: Schema.NonEmptyString.annotate({ description: "A WAV file, relative to the script." }),
       at: Schema.optionalKey(CallTrigger),
-      hold_key: Schema.optionalKey(Schema.Boolean)
+      hold_key: Schema.optionalKey(
+        Schema.Boolean.annotate({ description: "The caller holds its key meanwhile (`turn_detection: push_to_talk`)." })
+      )
     }),
-    Schema.Struct({ text: Schema.NonEmptyString, at: Schema.optionalKey(CallTrigger) })
+    Schema.Struct({
+      text: Schema.NonEmptyString.annotate({ description: "What the caller types." }),
+      at: Schema.optionalKey(CallTrigger)
+    })
   ])).pipe(Schema.check(Schema.isMinLength(1), Schema.isMaxLength(1_000))),
   hang_up: Schema.optionalKey(CallTrigger),
-  reply_timeout_ms: Schema.optionalKey(WaitMs),
-  agent_quiet_ms: Schema.optionalKey(WaitMs),
-  max_call_ms: Schema.optionalKey(WaitMs)
+  reply_timeout_ms: Schema.optionalKey(
+    WaitMs.annotate({ description: "How long an agent is waited for that does not start." })
+  ),
+  agent_quiet_ms: Schema.optionalKey(
+    WaitMs.annotate({
+      description: "Quiet after which the agent has finished; longer than its pauses between sentences."
+    })
+  ),
+  max_call_ms: Schema.optionalKey(WaitMs.annotate({ description: "The longest that the call may take." }))
 })
 export type CallScriptFile = typeof CallScriptFile.Type
 
@@ -84,6 +100,8 @@ export interface CallScript {
   readonly reply_timeout_ms: number
   readonly agent_quiet_ms: number
   readonly max_call_ms: number
+  /** Steps that are not due by this time of the call, ms, are left out, and the caller hangs up; by default none is. */
+  readonly last_step_ms?: number
 }
 
 type WithoutAt<Step> = Step extends unknown ? Omit<Step, "at"> & { readonly at?: CallTrigger } : never

@@ -343,13 +343,13 @@ export const hostedCases: ReadonlyArray<HostedCase> = [
   },
   {
     name: "wrong type",
-    promise: "a page instead of the protocol fails the call; the next one is well",
+    promise: "a page instead of the protocol fails the call, which is not tried again; the next one is well",
     run: (driven) =>
       Effect.gen(function*() {
         const fresh = yield* driven.withSettings({})
         driven.server.next({ kind: "wrong_content_type" })
         const { failure } = yield* outcomeOf(fresh)
-        failsWith({ failure }, "infrastructure_failure", failure?.retryable ?? true)
+        failsWith({ failure }, "infrastructure_failure", false)
         yield* servedWell(fresh)
       })
   },
