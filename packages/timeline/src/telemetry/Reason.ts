@@ -1,6 +1,9 @@
 /** What telemetry says of a reason that is no code. */
 export const untoldReason = "other"
 
+/** What it says where there is none. */
+export const noReason = "none"
+
 const code = /^[a-z][a-z0-9_.-]{0,63}$/iu
 
 /**

@@ -13,7 +13,7 @@ import { kernelTime, pathStages } from "../latency/TurnPath.ts"
 import type { TurnPath } from "../latency/TurnPath.ts"
 import type { Meter } from "./Meter.ts"
 import { meterOf } from "./Meter.ts"
-import { reasonCode } from "./Reason.ts"
+import { noReason, reasonCode } from "./Reason.ts"
 
 /**
  * Metrics of live sessions (OR-01), in the metric registry of the context that the layer is built in.
@@ -180,7 +180,7 @@ class MeteringObserver implements SessionObserver {
         }
         return
       case "commit":
-        return this.#meter.count("turns", { outcome: "committed", reason: "none" })
+        return this.#meter.count("turns", { outcome: "committed", reason: noReason })
       case "abort":
         return this.#meter.count("turns", { outcome: "aborted", reason: reasonCode(reason) })
       case "drop_notice": {
