@@ -15,3 +15,11 @@ export const reasonCode = (reason: string): string => {
   const first = colon < 0 ? reason : reason.slice(0, colon)
   return code.test(first) ? first : untoldReason
 }
+
+const name = /^[\w./-]{1,128}$/u
+
+/** The name that stands after the colon of a reason (`open:mine/model`), if it is one; else `other`. */
+export const reasonName = (reason: string): string => {
+  const after = reason.slice(reason.indexOf(":") + 1)
+  return name.test(after) ? after : untoldReason
+}

@@ -13,7 +13,7 @@ import { kernelTime, pathStages } from "../latency/TurnPath.ts"
 import type { TurnPath } from "../latency/TurnPath.ts"
 import type { Meter } from "./Meter.ts"
 import { meterOf } from "./Meter.ts"
-import { noReason, reasonCode } from "./Reason.ts"
+import { noReason, reasonCode, reasonName } from "./Reason.ts"
 
 /**
  * Metrics of live sessions (OR-01), in the metric registry of the context that the layer is built in.
@@ -202,8 +202,7 @@ class MeteringObserver implements SessionObserver {
       case "deauthorized_drain":
         return this.#meter.count("authorityChanges", { signal: name })
       case "circuit_event": {
-        const at = reason.indexOf(":")
-        return this.#meter.count("breakerChanges", { state: reason.slice(0, at), provider: reason.slice(at + 1) })
+        return this.#meter.count("breakerChanges", { state: reasonCode(reason), provider: reasonName(reason) })
       }
       default:
         return
