@@ -86,7 +86,12 @@ describe("the shipped conversation", () => {
     for (const turn of turns) {
       assert.sameMembers(childrenOf(turn).map(({ name }) => name), ["node stt", "node llm", "node tts"])
       const calls = childrenOf(turn).flatMap((node) => childrenOf(node))
-      for (const [name, least] of [["stt embedded/moonshine", 1], ["llm embedded/rules", 1], ["tts embedded/flite", 2]] as const) {
+      for (
+        const [name, least] of [["stt embedded/moonshine", 1], ["llm embedded/rules", 1], [
+          "tts embedded/flite",
+          2
+        ]] as const
+      ) {
         assert.isAtLeast(calls.filter((call) => call.name === name).length, least, name)
       }
       for (const call of calls) {
@@ -125,7 +130,9 @@ describe("the shipped conversation", () => {
       if (name === "session") continue
       assert.strictEqual(attributes["rspp.authority_epoch"], 1)
       // A recogniser that heard no turn is called below the session.
-      if (parentSpanId !== session?.spanId || name === "turn") assert.match(String(attributes["rspp.turn.id"]), /^turn_\d$/u)
+      if (parentSpanId !== session?.spanId || name === "turn") {
+        assert.match(String(attributes["rspp.turn.id"]), /^turn_\d$/u)
+      }
     }
   })
 
@@ -136,7 +143,9 @@ describe("the shipped conversation", () => {
     assert.strictEqual(call?.attributes["gen_ai.conversation.id"], "ses_shipped")
     assert.isTrue(call?.attributes["gen_ai.request.stream"])
     assert.isTrue(
-      named("stt embedded/moonshine").every(({ attributes }) => Object.keys(attributes).every((key) => !key.startsWith("gen_ai")))
+      named("stt embedded/moonshine").every(({ attributes }) =>
+        Object.keys(attributes).every((key) => !key.startsWith("gen_ai"))
+      )
     )
   })
 
@@ -164,10 +173,26 @@ describe("the shipped conversation", () => {
     assert.strictEqual(value("rspp_cancel_latency_ms"), 1)
     assert.strictEqual(value("rspp_response_latency_ms"), 4)
     assert.strictEqual(value("rspp_kernel_overhead_ms"), 4)
-    for (const stage of ["endpointing", "open", "model_first_token", "first_segment", "voice_first_chunk", "egress", "playback"]) {
+    for (
+      const stage of [
+        "endpointing",
+        "open",
+        "model_first_token",
+        "first_segment",
+        "voice_first_chunk",
+        "egress",
+        "playback"
+      ]
+    ) {
       assert.strictEqual(value("rspp_stage_latency_ms", { stage }), 4, stage)
     }
-    for (const name of ["rspp_stale_epoch_outputs_accepted_total", "rspp_evidence_incomplete_total", "rspp_telemetry_dropped_total"]) {
+    for (
+      const name of [
+        "rspp_stale_epoch_outputs_accepted_total",
+        "rspp_evidence_incomplete_total",
+        "rspp_telemetry_dropped_total"
+      ]
+    ) {
       assert.isAbove(points(name).length, 0)
       assert.strictEqual(value(name), 0, name)
     }

@@ -150,7 +150,9 @@ const decoded = (path: Path, type: string, body: Buffer): Json => {
         Object.entries(value).map(([key, inner]) => [
           key,
           // OTLP/JSON has ids in hex, where proto3's JSON has base64.
-          /^(?:traceId|spanId|parentSpanId)$/u.test(key) ? Buffer.from(text(inner), "hex").toString("base64") : strict(inner)
+          /^(?:traceId|spanId|parentSpanId)$/u.test(key)
+            ? Buffer.from(text(inner), "hex").toString("base64")
+            : strict(inner)
         ])
       )
       : value

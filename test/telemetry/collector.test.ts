@@ -71,7 +71,9 @@ service:
 describe("an OpenTelemetry Collector", () => {
   for (const protocol of ["http/protobuf", "http/json"]) {
     it.live.skipIf(!collector)(
-      `takes traces, metrics and logs as ${protocol} and hands them on${collector ? "" : " (not run: no otelcol on the PATH)"}`,
+      `takes traces, metrics and logs as ${protocol} and hands them on${
+        collector ? "" : " (not run: no otelcol on the PATH)"
+      }`,
       () =>
         Effect.gen(function*() {
           const receiver = yield* otlpReceiver()

@@ -248,7 +248,9 @@ describe("telemetry of a session", () => {
         assert.include(failure.message, name)
         assert.include(failure.message, value)
       }
-      const secret = yield* Effect.flip(exported({}, to("http://127.0.0.1:1", { OTEL_EXPORTER_OTLP_HEADERS: "k=%E0%A4%A" })))
+      const secret = yield* Effect.flip(
+        exported({}, to("http://127.0.0.1:1", { OTEL_EXPORTER_OTLP_HEADERS: "k=%E0%A4%A" }))
+      )
       assert.notInclude(secret.message, "%E0")
     }).pipe(Effect.scoped))
 })

@@ -181,9 +181,7 @@ class TracingObserver implements SessionObserver {
     } else if (input.type === "session_resumed") {
       const before = this.#options.ended?.get(this.#sessionId)
       if (before === undefined) return
-      this.#quietly(() =>
-        this.#session?.addLink({ context: before, attributes: { "rspp.link": "resumed_session" } })
-      )
+      this.#quietly(() => this.#session?.addLink({ context: before, attributes: { "rspp.link": "resumed_session" } }))
     }
   }
 
