@@ -56,7 +56,10 @@ export const emptyProject = (): EmptyProject => {
   }
 }
 
-/** What npm says when it is the registry that it cannot have, and not the project that is wrong. */
+/**
+ * Whether it was the registry that npm could not have, and nothing that the project asked for: a package whose install script
+ * cannot have something is the project's fault.
+ */
 export const registryIsAway = (output: string): boolean =>
-  /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b|network/u
+  /^npm (?:error|ERR!) code (?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|E5\d\d)$/mu
     .test(output)

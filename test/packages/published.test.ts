@@ -10,6 +10,7 @@ import { oldestNode, publishedManifest } from "../../scripts/packages/manifest.t
 import { renamed } from "../../scripts/packages/relocate.ts"
 import { sortedUnions } from "../../scripts/packages/unions.ts"
 import { exportsOf } from "../../scripts/generate-api-docs.ts"
+import { registryIsAway } from "./EmptyProject.ts"
 
 const root = dirname(dirname(import.meta.dirname))
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -174,6 +175,20 @@ describe("Sources", () => {
     } finally {
       rmSync(directory, { recursive: true })
     }
+  })
+})
+
+describe("An install that fails", () => {
+  it.each([
+    ["for want of a registry", "npm error code ECONNREFUSED\nnpm error syscall connect", true],
+    [
+      "for want of what an install script wants",
+      "npm error code 1\nnpm error Error: getaddrinfo ENOTFOUND github.com",
+      false
+    ],
+    ["for a package that is not there", "npm error code E404", false]
+  ])("%s", (_what, output, away) => {
+    assert.strictEqual(registryIsAway(output), away)
   })
 })
 
