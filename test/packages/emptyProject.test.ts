@@ -67,7 +67,7 @@ beforeAll(async () => {
   await Promise.all([build("first"), build("second", "--no-pack")])
   cpSync(join(work, "first/tarballs"), at("rspp"), { recursive: true })
   writeFileSync(at("tsconfig.json"), tsconfig)
-}, 300_000)
+}, 600_000)
 
 afterAll(async () => {
   for (const path of [work, dirname(project.directory)]) await rm(path, { recursive: true, force: true })
@@ -129,7 +129,7 @@ describe("An empty project", () => {
       if (process.env["RSPP_REQUIRE_REGISTRY"] === "1") assert.fail(`${away}\n${output}`)
       return
     }
-  }, 300_000)
+  }, 600_000)
 
   const withRegistry = (run: () => Promise<void>) => async (context: TestContext) => {
     if (away !== undefined) context.skip(away)
