@@ -26,7 +26,7 @@ const lookAtDatabase = "Run rspp doctor --database with the same database to see
  * The exit code of each typed error of the packages, by its tag: a command need not catch what it has nothing to add to.
  * By tag and not by class, so that starting the program does not load what no command needs.
  */
-const exitOfTag: Readonly<Record<string, ExitName>> = {
+export const exitOfTag: Readonly<Record<string, ExitName>> = {
   // files that were given
   WaveFileError: "bad_input",
   CallScriptError: "bad_input",
@@ -80,7 +80,7 @@ const exitOfTag: Readonly<Record<string, ExitName>> = {
   AgentEndpointFailure: "unavailable",
   DispatchFailure: "unavailable",
   RecorderFailure: "unavailable",
-  TraceExportFailure: "unavailable",
+  TelemetryFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",
   LocalServerFailure: "no_server",
   PlatformError: "unavailable"
