@@ -1,3 +1,4 @@
+// Holds I-SLO-NOTRUN.
 // The SLO report: every number of it is recomputed by independent.ts, which shares no code with it, and each gate is turned
 // red, alone, by a session that ran badly or a recording that was changed.
 import { assert, describe, it, layer } from "@effect/vitest"

@@ -310,6 +310,13 @@ const replay = Command.make(
         )
       )
     ),
+    gate: optional(
+      Flag.Literals("gate", ["smoke", "full"]).pipe(
+        Flag.withDescription(
+          "smoke: only recordings that NAME.expected.json beside them marks as smoke; full: all. Default: all"
+        )
+      )
+    ),
     report: optional(
       Flag.String("report").pipe(Flag.withDescription("Write report.json and report.md to this directory"))
     ),
@@ -472,6 +479,10 @@ const promote = Command.make(
       Flag.withMetavar("DIR"),
       Flag.withDefault("fixtures"),
       Flag.withDescription("The directory to write to, which is created; default: fixtures")
+    ),
+    gate: Flag.Literals("gate", ["smoke", "full"]).pipe(
+      Flag.withDefault("full"),
+      Flag.withDescription("Which verification replays it: smoke, the quick one and the full one; full, the full one")
     ),
     access: permission.access,
     request: permission.as("request"),
