@@ -57,6 +57,15 @@ live: ## one spoken turn for each vendor whose key is in the environment; the ot
 	@sh scripts/install.sh all
 	@$(WITH) node test/live/run.ts
 
+packages: ## build each package to JavaScript and pack it: dist/tarballs
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/build-packages.ts
+
+api-docs: ## write the reference of every public module: dist/api
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/build-packages.ts --no-pack
+	@$(WITH) node scripts/generate-api-docs.ts
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -64,4 +73,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak live format install
+.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak live packages api-docs format install

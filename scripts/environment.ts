@@ -1,4 +1,5 @@
 // The environment variables that the program reads, those of the hosted providers' adapters excepted, which name their own.
+import { telemetryVariables } from "@rspp/timeline/telemetry/TelemetrySettings"
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
@@ -54,17 +55,63 @@ export const variables: ReadonlyArray<Variable> = [
   {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
     fallback: "nothing is exported",
-    meaning: "The collector, up to before `/v1/traces`."
+    meaning: "The collector, up to before `/v1/traces`, `/v1/metrics`, `/v1/logs`."
   },
   {
-    name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    fallback: "that of `OTEL_EXPORTER_OTLP_ENDPOINT`",
-    meaning:
-      "Where traces go, the whole address. The SDK reads the standard's other variables too, such as `OTEL_EXPORTER_OTLP_HEADERS`."
+    name: "OTEL_EXPORTER_OTLP_HEADERS",
+    fallback: "none",
+    meaning: "Headers of each request: `a=b,c=d`, percent-encoded."
   },
-  { name: "OTEL_TRACES_EXPORTER", fallback: "`otlp`", meaning: "`none`: no traces." },
+  { name: "OTEL_EXPORTER_OTLP_PROTOCOL", fallback: "`http/protobuf`", meaning: "How it is written on the wire." },
+  { name: "OTEL_EXPORTER_OTLP_TIMEOUT", fallback: "`10000`", meaning: "How long one request may take, ms." },
+  { name: "OTEL_EXPORTER_OTLP_COMPRESSION", fallback: "`none`", meaning: "`gzip` or `none`." },
+  ...["TRACES", "METRICS", "LOGS"].flatMap((signal) => [
+    {
+      name: `OTEL_${signal}_EXPORTER`,
+      fallback: "`otlp` where there is an address",
+      meaning: `\`none\`: no ${signal.toLowerCase()}.`
+    },
+    ...["ENDPOINT", "HEADERS", "PROTOCOL", "TIMEOUT", "COMPRESSION"].map((what) => ({
+      name: `OTEL_EXPORTER_OTLP_${signal}_${what}`,
+      fallback: `\`OTEL_EXPORTER_OTLP_${what}\``,
+      meaning: what === "ENDPOINT"
+        ? `Where ${signal.toLowerCase()} go, the whole address.`
+        : `The same for ${signal.toLowerCase()} alone.`
+    }))
+  ]),
   { name: "OTEL_SDK_DISABLED", fallback: "`false`", meaning: "`true`: no telemetry leaves the process." },
   { name: "OTEL_SERVICE_NAME", fallback: "`rspp`", meaning: "`service.name` of what is exported." },
+  { name: "OTEL_RESOURCE_ATTRIBUTES", fallback: "none", meaning: "More attributes of the resource: `a=b,c=d`." },
+  {
+    name: "OTEL_TRACES_SAMPLER",
+    fallback: "`parentbased_always_on`",
+    meaning: "Which sessions are traced, by the standard's names."
+  },
+  {
+    name: "OTEL_TRACES_SAMPLER_ARG",
+    fallback: "`1`",
+    meaning: "The share of them, 0 to 1, where the sampler has one."
+  },
+  { name: "OTEL_METRIC_EXPORT_INTERVAL", fallback: "`60000`", meaning: "Time between two exports of metrics, ms." },
+  ...[["BSP", "spans", "5000"], ["BLRP", "log records", "1000"]].flatMap(([kind = "", what = "", delay = ""]) => [
+    {
+      name: `OTEL_${kind}_SCHEDULE_DELAY`,
+      fallback: `\`${delay}\``,
+      meaning: `How long ${what} may wait for others, ms.`
+    },
+    {
+      name: `OTEL_${kind}_MAX_QUEUE_SIZE`,
+      fallback: "`16384`",
+      meaning: `How many ${what} may wait; what comes then is dropped and counted.`
+    },
+    { name: `OTEL_${kind}_MAX_EXPORT_BATCH_SIZE`, fallback: "`512`", meaning: `How many ${what} go together.` }
+  ]),
+  {
+    name: "RSPP_LOG_FORMAT",
+    fallback: "`text`",
+    meaning:
+      "Logs on standard error: `text`, warnings as lines for people; `json`, everything, one object a line with its ids."
+  },
   { name: "RSPP_DEBUG", fallback: "off", meaning: "Any value: the stack of an internal fault (exit code 70)." },
   { name: "NO_COLOR", fallback: "off", meaning: "Any value that is not empty: no colours." },
   { name: "TERM", fallback: "", meaning: "`dumb`: no line that is written over." },
@@ -110,5 +157,7 @@ export const variablesOf = (root: string): ReadonlyMap<string, string> => {
   for (const path of globSync(["packages/*/src/**/*.ts", "packages/*/bin/*.js"], { cwd: root }).sort()) {
     for (const name of variablesIn(readFileSync(join(root, path), "utf8"))) found.set(name, path)
   }
+  // Those of the OpenTelemetry standard are read by a list.
+  for (const name of telemetryVariables) found.set(name, "packages/timeline/src/telemetry/TelemetrySettings.ts")
   return found
 }

@@ -24,7 +24,11 @@ export class OneSession {
     }
   }
 
-  static async open(options: Omit<PortOptions, "nowMs" | "beforeFinal">): Promise<OneSession> {
+  /** `around` is what the whole session runs in: telemetry, for example. */
+  static async open(
+    options: Omit<PortOptions, "nowMs" | "beforeFinal">,
+    around: <A, E>(session: Effect.Effect<A, E>) => Effect.Effect<A, unknown> = (session) => session
+  ): Promise<OneSession> {
     const exchange = new Exchange()
     const session = new OneSession(exchange.line("ses_bench"))
     const ports: PortOptions = {
@@ -39,7 +43,7 @@ export class OneSession {
       const { layer, run } = yield* benchSessions(exchange, ports, session.line)
       yield* run("ses_bench").pipe(Effect.provide(layer))
     })
-    session.#fiber = Effect.runFork(program)
+    session.#fiber = Effect.runFork(around(program))
     session.#fiber.addObserver((exit) => {
       if (exit._tag === "Failure") throw new Error(`the session of a benchmark failed: ${String(exit.cause)}`)
     })

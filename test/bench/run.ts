@@ -23,6 +23,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly default: Measur
   live: () => import("./measures/LiveSessions.ts"),
   soak: () => import("./measures/Soak.ts"),
   simulation: () => import("./measures/SimulationSpeed.ts"),
+  telemetry: () => import("./measures/Telemetry.ts"),
   recording: () => import("./measures/RecordingCost.ts"),
   replay: () => import("./measures/ReplaySpeed.ts"),
   leases: () => import("./measures/LeaseThroughput.ts"),

@@ -1,6 +1,10 @@
 import { shipperLimits } from "@rspp/timeline/store/ShipperLimits"
 import type { ShippingReport } from "@rspp/timeline/store/ShippedRecording"
 import { TimelineShipper } from "@rspp/timeline/store/TimelineShipper"
+import { afterSteps } from "@rspp/timeline/telemetry/AfterSteps"
+import { sessionAnnotation } from "@rspp/timeline/telemetry/LogWords"
+import { SessionLog } from "@rspp/timeline/telemetry/SessionLog"
+import { SessionMetrics } from "@rspp/timeline/telemetry/SessionMetrics"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
 import { Effect, Option } from "effect"
 import { call } from "./Composition.ts"
@@ -48,7 +52,12 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
   return yield* Effect.gen(function*() {
     const runner = yield* LocalRunner
     began = true
-    const tracer = yield* SessionTracer
+    // The log comes after the tracer, whose ids it has.
+    const telemetry = afterSteps([
+      (yield* SessionTracer).observer(),
+      (yield* SessionMetrics).observer(),
+      (yield* SessionLog).observer()
+    ])
     const reports = yield* RuntimeReports
     const startedMs = performance.now()
     const result = yield* runner.run({
@@ -58,7 +67,7 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
       speed: options.speed,
       seed: localSeed,
       resume: options.takeover?.before !== undefined,
-      observers: [watch, tracer.observer(), ...reports.observers(), ...(options.observers ?? [])]
+      observers: [watch, telemetry, ...reports.observers(), ...(options.observers ?? [])]
     })
     const tookMs = performance.now() - startedMs
     const shipper = yield* Effect.serviceOption(TimelineShipper)
@@ -74,6 +83,8 @@ export const playCall = Effect.fn("playCall")(function*(options: CallOptions) {
     return played
   }).pipe(
     Effect.provide(call(options)),
+    // Whatever is logged on behalf of the call, outside of its session too.
+    Effect.annotateLogs(sessionAnnotation, options.session_id),
     Effect.provideService(
       SecretScrubber,
       scrubberWith((options.nodes?.file.nodes ?? []).map(({ environment }) => environment ?? {}))

@@ -80,7 +80,7 @@ export const exitOfTag: Readonly<Record<string, ExitName>> = {
   AgentEndpointFailure: "unavailable",
   DispatchFailure: "unavailable",
   RecorderFailure: "unavailable",
-  TraceExportFailure: "unavailable",
+  TelemetryFailure: "unavailable",
   SeedProcessUnavailable: "unavailable",
   LocalServerFailure: "no_server",
   PlatformError: "unavailable"

@@ -193,6 +193,85 @@ const demo = Command.make(
   )
 )
 
+const load = Command.make(
+  "load",
+  {
+    sessions: Flag.Int("sessions").pipe(
+      Flag.withDefault(10),
+      Flag.withDescription("How many sessions are held at one time; default 10")
+    ),
+    minutes: Flag.Finite("minutes").pipe(
+      Flag.withDefault(1),
+      Flag.withDescription("For how long, in minutes; default 1")
+    ),
+    rampMs: optional(
+      Flag.Int("ramp-ms").pipe(
+        Flag.withDescription(
+          "Let the sessions begin within this time, in ms; default: ten a second, within a third of the time"
+        )
+      )
+    ),
+    callMinutes: Flag.Finite("call-minutes").pipe(
+      Flag.withDefault(5),
+      Flag.withDescription("A call ends after so many minutes, and another begins in its place; default 5")
+    ),
+    recogniserMs: optional(
+      Flag.Int("recogniser-ms").pipe(
+        Flag.withDescription("Scripted recogniser: ms from the end of speech to the final text; default 120")
+      )
+    ),
+    modelMs: optional(
+      Flag.Int("model-ms").pipe(Flag.withDescription("Scripted language model: ms to its first word; default 250"))
+    ),
+    voiceMs: optional(
+      Flag.Int("voice-ms").pipe(Flag.withDescription("Scripted voice: ms to its first sound; default 120"))
+    ),
+    cutEvery: Flag.Int("cut-every").pipe(
+      Flag.withDefault(4),
+      Flag.withDescription("Callers cut in on every which answer; 0: never; default 4")
+    ),
+    input: optional(
+      Flag.String("input").pipe(Flag.withDescription("What the callers say, again and again: a WAV file"))
+    ),
+    script: optional(
+      Flag.String("script").pipe(
+        Flag.withDescription("A JSON file of what each caller says, and when; one call of it after the other")
+      )
+    ),
+    ...pipelineFlags,
+    pipeline: optional(
+      Flag.String("pipeline").pipe(
+        Flag.withDescription("A pipeline spec, .json or .yaml, with its real providers; default: scripted ones")
+      )
+    ),
+    timelines: optional(
+      Flag.String("timelines").pipe(
+        Flag.withMetavar("DIR"),
+        Flag.withDescription("Keep the recordings there; default: they are removed at the end")
+      )
+    ),
+    metrics: optional(
+      Flag.String("metrics").pipe(
+        Flag.withMetavar("HOST:PORT"),
+        Flag.withDescription("Answer GET /metrics there while it runs; port 0 takes a free one; default: nowhere")
+      )
+    ),
+    json
+  },
+  (flags) => Effect.flatMap(Effect.promise(() => import("./command/Load.ts")), ({ holdLoad }) => holdLoad(flags))
+).pipe(
+  Command.withDescription(
+    "Hold many sessions in this process for some minutes, and judge their recordings by the gates"
+  ),
+  Command.withExamples([
+    { command: "rspp load --sessions 100 --minutes 5", description: "Scripted providers: what this machine holds" },
+    {
+      command: "rspp load --sessions 4 --minutes 2 --pipeline assistant.yaml --timelines calls",
+      description: "The pipeline's own providers, and recordings to look at"
+    }
+  ])
+)
+
 const replay = Command.make(
   "replay",
   {
@@ -710,6 +789,7 @@ export const rspp = Command.make("rspp").pipe(
     spec,
     snapshots,
     sim,
+    load,
     doctor,
     providers,
     Control.controlPlane,

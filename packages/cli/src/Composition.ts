@@ -11,13 +11,13 @@ import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
 import type { NodesFile } from "@rspp/providers/nodes/ExternalNodes"
 import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
-import { Segmenter } from "@rspp/providers/Segmenter"
+import * as Segmenter from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
 import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
-import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import type { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { Transport } from "@rspp/runtime/ports/Transport"
@@ -29,8 +29,9 @@ import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
 import { ReplayCursors } from "@rspp/timeline/replay/ReplayCursor"
 import * as TimelineShipper from "@rspp/timeline/store/TimelineShipper"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
+import { SessionLog } from "@rspp/timeline/telemetry/SessionLog"
+import { SessionMetrics } from "@rspp/timeline/telemetry/SessionMetrics"
 import { SessionTracer } from "@rspp/timeline/telemetry/SessionTracer"
-import * as TraceExport from "@rspp/timeline/telemetry/TraceExport"
 import type { CallReports } from "@rspp/transports/loopback/CallReport"
 import * as Loopback from "@rspp/transports/loopback/LoopbackTransport"
 import { Context, Effect, Layer } from "effect"
@@ -38,6 +39,7 @@ import type { FileSystem } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
+import { programTelemetry } from "./ProgramTelemetry.ts"
 import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
@@ -88,6 +90,8 @@ export interface CompositionOptions {
   readonly health?: Layer.Layer<LocalHealth>
   /** A file for the spans of the call. */
   readonly trace?: string
+  /** Where traces, metrics and logs go, for all calls of this process; for this call only by default. */
+  readonly telemetry?: Layer.Layer<never>
   /** Nodes in processes of their own, and the directory that their commands start in. */
   readonly nodes?: { readonly file: NodesFile; readonly directory: string }
 }
@@ -104,17 +108,10 @@ export interface CompositionOptions {
  *     ├─ SentenceSegmenter,
  *     │  NodeRegistry       ← providers                   built-in nodes, and those of a nodes file
  *     ├─ Recorder           ← timeline                    a file, shipped to a store if one was given
- *     ├─ observers          ← timeline, cli, control      spans (OpenTelemetry), the live view, provider health
+ *     ├─ observers          ← timeline, cli, control      spans, metrics, logs, the live view, provider health
  *     ├─ SessionStateStore  ← timeline                    durable state, when others may take the session over
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
-
-const segmenter = Layer.succeed(SentenceSegmenter, {
-  start: () => {
-    const segmenter = new Segmenter()
-    return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
-  }
-})
 
 /**
  * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
@@ -131,7 +128,7 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
         tts: yield* allOf(bindings, "tts", TextToSpeech, catalog)
       })
     })),
-    segmenter
+    Segmenter.layer
   )
 
 /** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
@@ -219,10 +216,10 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(controlOf(options)),
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
-    Layer.provideMerge(SessionTracer.layer),
+    Layer.provideMerge(Layer.mergeAll(SessionTracer.layer, SessionMetrics.layer, SessionLog.layer)),
     Layer.provideMerge(options.reports ?? RuntimeReports.layerLocal),
     Layer.provideMerge(options.health ?? LocalHealth.layer()),
-    Layer.provideMerge(TraceExport.layer(options.trace === undefined ? {} : { file: options.trace }))
+    Layer.provideMerge(options.telemetry ?? programTelemetry(options.trace))
   )
 
 /** What executes a recorded session again: the same kernel, from the same Layer, and no port at all. */
@@ -235,7 +232,7 @@ export const cursors = ReplayCursors.layerNoDeps.pipe(Layer.provide(SessionKerne
 export const resimulation = NodeResimulation.layerNoDeps.pipe(
   Layer.provide([
     Layer.suspend(() => bound("vad", "embedded/silero")),
-    segmenter,
+    Segmenter.layer,
     Layer.succeed(NodeRegistry, registryOf(builtInNodes))
   ])
 )

@@ -1,7 +1,7 @@
+import { metricsRoute } from "@rspp/timeline/telemetry/PrometheusText"
 import type { WorkerState } from "@rspp/transports/livekit/worker/Worker"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Effect, Layer } from "effect"
 
 const notReady = (code: "draining" | "not_registered", detail: string) =>
@@ -25,5 +25,5 @@ export const workerHealth = (state: () => WorkerState) =>
   Layer.mergeAll(
     HttpRouter.add("GET", "/healthz", HttpServerResponse.jsonUnsafe({ status: "ok" })),
     HttpRouter.add("GET", "/readyz", Effect.sync(() => readiness(state()))),
-    PrometheusMetrics.layerHttp({ path: "/metrics" })
+    metricsRoute
   )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { plain } from "../src/StderrLogger.ts"
+import { plain } from "@rspp/timeline/telemetry/LogWords"
 
 describe("what is logged", () => {
   it("is an error's name and message, and nothing else that the error carries", () => {

@@ -76,6 +76,15 @@ describe("the caller", () => {
       assert.deepStrictEqual(report.notices, [])
     }))
 
+  it.live("begins nothing after its last step's time, and hangs up when it has heard the answer out", () =>
+    Effect.gen(function*() {
+      const script = makeCallScript(Array.from({ length: 9 }, () => ({ say: speech(1_000) })), { last_step_ms: 1_500 })
+      const { report } = yield* call(script, (session) => reply(session, 1_800, 3_000))
+      assert.deepStrictEqual(report.caller, [{ index: 0, start: 0, end: ms(1_000) }])
+      assert.strictEqual(report.samples, ms(6_000))
+      assert.deepStrictEqual(report.notices, [])
+    }))
+
   it.live("does not take the gap between two sentences for the end of the answer", () =>
     Effect.gen(function*() {
       const { report } = yield* call(singleCallScript(speech(500)), (session) =>

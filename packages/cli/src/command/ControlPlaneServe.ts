@@ -16,6 +16,7 @@ import { controlOver, databaseName } from "../ControlDatabase.ts"
 import { parseLeases } from "../LeaseDatabase.ts"
 import { listenAddress, listening } from "../ListenAddress.ts"
 import { knownProviders } from "../PipelineFile.ts"
+import { withTelemetry } from "../ProgramTelemetry.ts"
 import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { makeServerDrain } from "../ServerDrain.ts"
@@ -78,14 +79,7 @@ const tokens = (url: string | undefined, agent: string | undefined) => {
     }))
 }
 
-/**
- * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
- * stopped. The platform key of a new database is shown once, on standard output.
- *
- * Stopped by SIGTERM or SIGINT it drains: it says that it is not ready, then takes no new connection, lets running requests
- * end, and ends with 0; with 130 when it had to cut some off.
- */
-export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
+const serve = Effect.fn("rspp.control-plane")(function*(flags: ControlPlaneFlags) {
   const screen = yield* Screen
   const address = yield* listenAddress(flags.listen)
   const database = yield* parseLeases(flags.database)
@@ -144,3 +138,12 @@ export const serveControlPlane = Effect.fn("rspp.control-plane")(function*(flags
     Effect.scoped
   )
 })
+
+/**
+ * `rspp control-plane`: serves the HTTP API over a database, and publishes the snapshots of its sessions there, until it is
+ * stopped. The platform key of a new database is shown once, on standard output.
+ *
+ * Stopped by SIGTERM or SIGINT it drains: it says that it is not ready, then takes no new connection, lets running requests
+ * end, and ends with 0; with 130 when it had to cut some off.
+ */
+export const serveControlPlane = (flags: ControlPlaneFlags) => withTelemetry(serve(flags))

@@ -17,6 +17,7 @@ import type { SharedLeases } from "../LeaseDatabase.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
+import { sharedTelemetry, withTelemetry } from "../ProgramTelemetry.ts"
 import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { endsAlone } from "../SessionFault.ts"
@@ -119,6 +120,7 @@ const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
         ready,
         ledger,
         health,
+        telemetry: sharedTelemetry,
         ...(nodes === undefined ? {} : { nodes }),
         ...(follower === undefined || snapshots === undefined ? {} : {
           follower,
@@ -203,4 +205,4 @@ const timelineOf = Effect.fnUntraced(
  * `rspp standby`: takes over sessions whose runtime is gone (their lease ran out and was not given back), each under the
  * next epoch, and goes on with them from the state that was left, until it is interrupted.
  */
-export const standBy = (flags: StandbyFlags) => withProviders(flags.providers, takeOver(flags))
+export const standBy = (flags: StandbyFlags) => withProviders(flags.providers, withTelemetry(takeOver(flags)))

@@ -36,6 +36,7 @@ import type { RoomSession } from "../RegisteredRooms.ts"
 import { joinCall } from "../RoomCall.ts"
 import { roomTakeovers } from "../RoomTakeover.ts"
 import type { Place } from "../RoomTakeover.ts"
+import { sharedTelemetry, withTelemetry } from "../ProgramTelemetry.ts"
 import { withProviders } from "../ProviderCatalog.ts"
 import { Screen } from "../Screen.ts"
 import { sessionIdOfJob } from "../SessionName.ts"
@@ -207,6 +208,7 @@ const work = Effect.fn("rspp.worker")(function*(flags: WorkerFlags) {
           timeline: yield* timelineFile(paths.join(directory, file), session_id),
           ledger,
           health,
+          telemetry: sharedTelemetry,
           observers: [authority],
           ...(taken === undefined ? {} : { callerWaitMs: callerReturnMs }),
           ...(claimed === undefined || shared === undefined ? {} : {
@@ -299,4 +301,4 @@ const sharedWith = Effect.fnUntraced(function*(leases: SharedLeases) {
  * had to interrupt some, at the end of `--drain` or at a second signal. It ends by itself only when the LiveKit server
  * refuses it from the first.
  */
-export const runWorker = (flags: WorkerFlags) => withProviders(flags.providers, work(flags))
+export const runWorker = (flags: WorkerFlags) => withProviders(flags.providers, withTelemetry(work(flags)))

@@ -36,28 +36,42 @@ const untraced = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
  * - at most {@link maxConnections} connections, kept open while idle for {@link idleMs};
  * - connecting, TLS included, takes at most `connectMs` (undici's clock for it ticks about once in half a second);
  * - HTTP/1.1: one answer has a connection for itself, so an interrupted request closes it, and the vendor stops;
- * - with the scope's end every connection is closed, whatever it is doing.
+ * - with the scope's end every connection is closed, whatever it is doing;
+ * - with a `proxy` (an address with http or https) all of them go through that: by CONNECT for https.
  *
  * Requests have no spans of their own: such a span has the request, and with it the key, when it fails. The call that they
  * belong to has one. Vendors are not told the ids of traces.
  */
-export const layer = (options: { readonly connectMs: number }): Layer.Layer<HttpClient.HttpClient> =>
+export const layer = (
+  options: { readonly connectMs: number; readonly proxy?: string | undefined }
+): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, untraced)
   ).pipe(
-    Layer.provide(
-      NodeHttpClient.layerUndiciOptions({
-        allowH2: false,
-        clientTtl: connectionLifeMs,
-        connect: { timeout: options.connectMs },
-        connections: maxConnections,
-        keepAliveMaxTimeout: connectionLifeMs,
-        keepAliveTimeout: idleMs,
-        pipelining: 1
-      })
-    )
+    Layer.provide(NodeHttpClient.layerUndiciNoDispatcher),
+    Layer.provide(Layer.effect(NodeHttpClient.Dispatcher, dispatcher(options)))
   )
+
+const dispatcher = ({ connectMs, proxy }: Parameters<typeof layer>[0]) => {
+  const pool = {
+    allowH2: false,
+    clientTtl: connectionLifeMs,
+    connections: maxConnections,
+    keepAliveMaxTimeout: connectionLifeMs,
+    keepAliveTimeout: idleMs,
+    pipelining: 1
+  }
+  const connect = { timeout: connectMs }
+  if (proxy === undefined) return NodeHttpClient.makeDispatcherOptions({ ...pool, connect })
+  return Effect.acquireRelease(
+    Effect.map(
+      Effect.promise(() => import("@effect/platform-node/Undici")),
+      ({ ProxyAgent }) => new ProxyAgent({ ...pool, uri: proxy, proxyTls: connect, requestTls: connect })
+    ),
+    (agent) => Effect.promise(() => agent.destroy())
+  )
+}
 
 const connectCodes: ReadonlyArray<unknown> = ["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"]
 

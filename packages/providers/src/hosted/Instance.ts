@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type { Adapter, HostedModality, HostedPorts, HostedSettings } from "../Adapter.ts"
 import { ProviderUnavailable } from "../ProviderUnavailable.ts"
 import * as HttpClient from "./HttpClient.ts"
+import { proxyFor } from "./Proxy.ts"
 import * as WebSockets from "./WebSockets.ts"
 
 /** Settings as they are given: texts, numbers and switches, secrets already read. */
@@ -76,7 +77,10 @@ export const settingsOf = <M extends HostedModality, S extends HostedSettings>(
     )
   })
 
-/** A provider of an adapter with these settings, over real connections that close with the scope. */
+/**
+ * A provider of an adapter with these settings, over real connections that close with the scope; through the proxy that
+ * the environment names, if it does ({@link proxyFor}).
+ */
 export const makeInstance = <M extends HostedModality, S extends HostedSettings>(
   adapter: Adapter<M, S>,
   provider_id: string,
@@ -84,9 +88,10 @@ export const makeInstance = <M extends HostedModality, S extends HostedSettings>
 ) =>
   Effect.gen(function*() {
     const settings = yield* settingsOf(adapter, provider_id, given)
+    const proxy = yield* proxyFor(provider_id, settings.base_url)
     // Built in the scope of the provider, which lives longer than its making.
     const connections = yield* Layer.build(
-      Layer.merge(HttpClient.layer({ connectMs: settings.connect_ms }), WebSockets.layer)
+      Layer.merge(HttpClient.layer({ connectMs: settings.connect_ms, proxy }), WebSockets.layer({ proxy }))
     )
     return yield* Effect.provideContext(adapter.make(provider_id, settings), connections)
   })

@@ -17,7 +17,10 @@ const der = (tag: number, ...contents: ReadonlyArray<Buffer>): Buffer => {
 const [integer, bits, octets, oid, utf8, utcTime, sequence, set] = [0x02, 0x03, 0x04, 0x06, 0x0c, 0x17, 0x30, 0x31]
 const ecdsaWithSha256 = der(sequence, der(oid, Buffer.from("2a8648ce3d040302", "hex")))
 
-/** A key and a certificate of its own for 127.0.0.1, made for the moment. */
+/** A host that there is not, as far as the name service knows; a proxy may know it. */
+export const foreignHost = "vendor.test"
+
+/** A key and a certificate of its own for 127.0.0.1 and {@link foreignHost}, made for the moment. */
 const identity = (): { readonly key: string; readonly cert: string } => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const name = der(
@@ -38,7 +41,7 @@ const identity = (): { readonly key: string; readonly cert: string } => {
       0xa3,
       der(
         sequence,
-        extension("551d11", der(sequence, der(0x87, Buffer.from([127, 0, 0, 1])))),
+        extension("551d11", der(sequence, der(0x87, Buffer.from([127, 0, 0, 1])), der(0x82, Buffer.from(foreignHost)))),
         extension("551d13", der(sequence, der(0x01, Buffer.from([0xff]))))
       )
     )

@@ -130,7 +130,14 @@ export class Session extends Context.Service<Session, {
       >()
       return Session.of({
         // The session's scope is inside of the context, whose own scope is that of the layer.
-        run: (options) => Effect.provide(Effect.scoped(runSession(options)), context)
+        run: (options) =>
+          Effect.provide(Effect.scoped(runSession(options)), context).pipe(
+            Effect.annotateLogs({
+              "session.id": options.session_id,
+              "rspp.tenant.id": options.tenant_id,
+              "rspp.pipeline.version": options.pipeline.pipeline_version
+            })
+          )
       })
     })
   )

@@ -376,17 +376,17 @@ export class CriticalPath {
   #token(call: Call | undefined, now: number): void {
     if (call === undefined) return
     call.tokenMs ??= now
-    if (call.turn !== undefined) call.turn.tokenMs ??= now
+    if (call.turn !== undefined && !isCut(call.turn)) call.turn.tokenMs ??= now
   }
 
   #segment(call: Call | undefined, now: number): void {
     if (call === undefined) return
     call.segmentMs ??= now
-    if (call.turn !== undefined) call.turn.segmentMs ??= now
+    if (call.turn !== undefined && !isCut(call.turn)) call.turn.segmentMs ??= now
   }
 
   #chunk(call: Call | undefined, now: number): void {
-    if (call?.turn !== undefined) call.turn.chunkMs ??= now
+    if (call?.turn !== undefined && !isCut(call.turn)) call.turn.chunkMs ??= now
   }
 
   #ended(facts: InvocationFacts, now: number): void {
@@ -446,6 +446,10 @@ const draftOf = (turnId: string, intent: Intent | undefined, transitionMs: numbe
 })
 
 const isOpen = ({ closeMs, openMs }: Draft): boolean => openMs !== undefined && closeMs === undefined
+
+/** What still comes of its calls is late, and nobody waits for it. */
+const isCut = ({ cancelMs, fencedMs, terminalMs }: Draft): boolean =>
+  cancelMs !== undefined || fencedMs !== undefined || terminalMs !== undefined
 
 /** A call is the turn's from now on, with what has come of it. */
 const adopt = (turn: Draft, call: Call): void => {

@@ -1,4 +1,4 @@
-import type { Attributes, Context as TraceContext, Span, Tracer } from "@opentelemetry/api"
+import type { Attributes, Context as TraceContext, Link, Span, SpanContext, Tracer } from "@opentelemetry/api"
 import { context, trace } from "@opentelemetry/api"
 import type { ControlSignal } from "@rspp/contracts/Signal"
 import type { InputRecord, TimelineHeader } from "@rspp/contracts/Timeline"
@@ -6,7 +6,13 @@ import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
 import type { SessionObserver } from "@rspp/runtime/session/SessionObserver"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { SessionCorrelations, SessionIds } from "./Correlation.ts"
+import { Correlations, idsOf, turnSpan } from "./Correlation.ts"
+import { ModelNames } from "./GenAi.ts"
+import type { ModelName } from "./GenAi.ts"
+import { reasonCode } from "./Reason.ts"
 import type { SpanMaker } from "./TurnTrace.ts"
 import { attributesOf, invocationSpan, TurnTrace } from "./TurnTrace.ts"
 
@@ -16,12 +22,30 @@ export const tracerName = "rspp"
 /** Turns whose spans are open at once; one or two is usual, past it the oldest is ended. */
 export const maxOpenTurns = 16
 
+/** Sessions whose last span is remembered, for those who go on with them in this process. */
+export const maxEndedSessions = 256
+
+/** The spans of sessions that are over here, by session id; the newest {@link maxEndedSessions}. */
+export const EndedSessions = Context.Reference<Map<string, SpanContext>>("rspp/EndedSessions", {
+  defaultValue: () => new Map()
+})
+
+export interface TracerOptions {
+  readonly modelOf: (providerId: string) => ModelName | undefined
+  /** Told of the session's trace, for those who log. */
+  readonly correlations: SessionCorrelations
+  readonly ended: Map<string, SpanContext>
+}
+
 /**
  * Telemetry (OR-01): spans of live sessions, through whatever OpenTelemetry SDK the program has registered.
  *
  * `observer` watches one session and makes the spans session → turn → node → provider call from its records, at the
  * times of the records. A turn begins with the speech that it answers and ends with its terminal; its attributes hold
- * the plan's hash, the outcome and the latencies, its events the cut, the fence and the first output. Words never appear.
+ * the plan's hash, the outcome and the latencies, its events the cut, the fence and the first output. Each turn links to the
+ * one before it, and a session that goes on here to what it was in this process before. Every span has the ids of session,
+ * tenant and pipeline version, those below the session the turn's and the epoch. Model calls follow the `gen_ai`
+ * conventions. Words never appear, and of reasons only codes.
  *
  * Guarantees: I-TRACE-BOUND what it holds of a session does not grow with the session; I-TRACE-SILENT it never throws at
  * the session; without an SDK, or when the session is not sampled, it does nothing after the first call.
@@ -30,12 +54,17 @@ export class SessionTracer extends Context.Service<SessionTracer, {
   /** An observer for one session. */
   readonly observer: () => SessionObserver
 }>()("rspp/SessionTracer") {
-  static readonly layer = Layer.succeed(SessionTracer, {
-    observer: () => SessionTracer.observerOf(trace.getTracer(tracerName))
-  })
+  static readonly layer = Layer.effect(
+    SessionTracer,
+    Effect.gen(function*() {
+      const options = { modelOf: yield* ModelNames, correlations: yield* Correlations, ended: yield* EndedSessions }
+      return { observer: () => SessionTracer.observerOf(trace.getTracer(tracerName), options) }
+    })
+  )
 
   /** An observer that makes its spans with this tracer, whatever SDK the program has registered. */
-  static readonly observerOf = (tracer: Tracer): SessionObserver => new TracingObserver(tracer)
+  static readonly observerOf = (tracer: Tracer, options: Partial<TracerOptions> = {}): SessionObserver =>
+    new TracingObserver(tracer, options)
 
   static readonly layerNoop = Layer.succeed(SessionTracer, { observer: () => ({}) })
 }
@@ -79,6 +108,11 @@ interface OpenCall {
 
 class TracingObserver implements SessionObserver {
   readonly #tracer: Tracer
+  readonly #options: Partial<TracerOptions>
+  #ids: SessionIds | undefined
+  #sessionId = ""
+  /** The turn that was opened last, for the next to link to. */
+  #previous: Link | undefined
   readonly #turns = new Map<string, TurnTrace>()
   /** Calls that have not ended: as many as run at the same time. */
   readonly #calls = new Map<string, OpenCall>()
@@ -91,8 +125,9 @@ class TracingObserver implements SessionObserver {
   #opened = 0
   #refused = 0
 
-  constructor(tracer: Tracer) {
+  constructor(tracer: Tracer, options: Partial<TracerOptions>) {
     this.#tracer = tracer
+    this.#options = options
   }
 
   opened = (header: TimelineHeader): void => {
@@ -100,6 +135,12 @@ class TracingObserver implements SessionObserver {
       const startMs = header.wall_clock_start_ms
       const maker: SpanMaker = {
         tracer: this.#tracer,
+        modelOf: this.#options.modelOf ?? (() => undefined),
+        ids: {
+          "session.id": header.session_id,
+          "rspp.tenant.id": header.tenant_id,
+          "rspp.pipeline.version": header.pipeline_version
+        },
         // As seconds and nanoseconds: a number might be taken for time since the process started.
         timeOf: (sessionMs) => {
           const ms = startMs + sessionMs
@@ -109,10 +150,8 @@ class TracingObserver implements SessionObserver {
       const span = this.#tracer.startSpan("session", {
         startTime: maker.timeOf(0),
         attributes: {
-          "session.id": header.session_id,
-          "rspp.tenant.id": header.tenant_id,
+          ...maker.ids,
           "rspp.pipeline.id": header.pipeline.pipeline_id,
-          "rspp.pipeline.version": header.pipeline_version,
           "rspp.execution_profile": header.pipeline.execution_profile,
           "rspp.clock": header.clock,
           "rspp.recording_level": header.recording_level,
@@ -123,6 +162,13 @@ class TracingObserver implements SessionObserver {
       this.#maker = maker
       this.#session = span
       this.#context = trace.setSpan(context.active(), span)
+      this.#sessionId = header.session_id
+      const { correlations } = this.#options
+      if (correlations === undefined) return
+      const { spanId, traceId } = span.spanContext()
+      this.#ids = idsOf(correlations, header.session_id)
+      this.#ids.traceId = traceId
+      this.#ids.sessionSpanId = spanId
     })
   }
 
@@ -130,8 +176,13 @@ class TracingObserver implements SessionObserver {
     if (this.#session === undefined) return
     this.#nowMs = record.runtime_timestamp_ms
     const { input } = record
-    if (input.type !== "egress_fenced") return
-    this.#quietly(() => this.#turns.get(input.turn_id)?.fenced(this.#nowMs, input.dropped_samples))
+    if (input.type === "egress_fenced") {
+      this.#quietly(() => this.#turns.get(input.turn_id)?.fenced(this.#nowMs, input.dropped_samples))
+    } else if (input.type === "session_resumed") {
+      const before = this.#options.ended?.get(this.#sessionId)
+      if (before === undefined) return
+      this.#quietly(() => this.#session?.addLink({ context: before, attributes: { "rspp.link": "resumed_session" } }))
+    }
   }
 
   outputs = (outputs: ReadonlyArray<KernelOutput>): void => {
@@ -149,6 +200,7 @@ class TracingObserver implements SessionObserver {
       this.#turns.clear()
       session?.setAttributes({ "rspp.session.turns": this.#opened, "rspp.session.turns_refused": this.#refused })
       session?.end(this.#maker?.timeOf(this.#nowMs))
+      if (session !== undefined) this.#remember(session.spanContext())
     })
   }
 
@@ -159,6 +211,16 @@ class TracingObserver implements SessionObserver {
     } catch {
       this.#session = undefined
     }
+  }
+
+  #remember(context: SpanContext): void {
+    const { correlations, ended } = this.#options
+    correlations?.delete(this.#sessionId)
+    if (ended === undefined) return
+    ended.delete(this.#sessionId)
+    ended.set(this.#sessionId, context)
+    if (ended.size <= maxEndedSessions) return
+    for (const oldest of ended.keys()) return void ended.delete(oldest)
   }
 
   #output(output: KernelOutput): void {
@@ -226,6 +288,7 @@ class TracingObserver implements SessionObserver {
   #signal(signal: ControlSignal): void {
     const { reason, runtime_timestamp_ms: atMs, signal: name, turn_id } = signal
     const turn = this.#turn(turn_id)
+    const code = reason === undefined ? undefined : reasonCode(reason)
     switch (name) {
       case "turn_open_proposed":
         this.#proposal = { atMs, recognition: signal.provider_invocation_id }
@@ -239,7 +302,7 @@ class TracingObserver implements SessionObserver {
         turn?.closed()
         return
       case "cancel": {
-        const attributes = attributesOf({ "rspp.reason": reason, "rspp.scope": signal.scope })
+        const attributes = attributesOf({ "rspp.reason": code, "rspp.scope": signal.scope })
         if (turn === undefined) this.#event(name, atMs, attributes)
         else turn.cancelAccepted(atMs, attributes)
         return
@@ -250,7 +313,7 @@ class TracingObserver implements SessionObserver {
         if (!told.has(name)) return
         if (signal.emitted_by === "RK-25" && (name === "reject" || name === "defer")) this.#refused++
         const attributes = attributesOf({
-          "rspp.reason": reason,
+          "rspp.reason": code,
           "rspp.turn.id": turn === undefined ? turn_id : undefined,
           "rspp.edge.id": signal.edge_id,
           "rspp.invocation.id": signal.provider_invocation_id
@@ -275,13 +338,18 @@ class TracingObserver implements SessionObserver {
       startMs: recognition?.startedMs ?? proposedMs,
       proposedMs,
       openMs,
+      epoch: authority_epoch,
+      previous: this.#previous,
       attributes: attributesOf({
-        "rspp.authority_epoch": authority_epoch,
         "rspp.plan.hash": plan?.plan_hash,
-        "rspp.plan.execution_profile": plan?.execution_profile,
-        "rspp.pipeline.version": plan?.pipeline_version
+        "rspp.plan.execution_profile": plan?.execution_profile
       })
     })
+    this.#previous = {
+      context: turn.spanContext,
+      attributes: { "rspp.link": "previous_turn", "rspp.turn.id": turnId }
+    }
+    if (this.#ids !== undefined) turnSpan(this.#ids, turnId, turn.spanContext.spanId)
     this.#opened++
     this.#proposal = undefined
     this.#turns.set(turnId, turn)

@@ -1,12 +1,19 @@
-import type { Attributes, Context, HrTime, Span, Tracer } from "@opentelemetry/api"
+import type { Attributes, AttributeValue, Context, HrTime, Link, Span, SpanContext, Tracer } from "@opentelemetry/api"
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api"
 import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { InvocationFacts } from "@rspp/contracts/Timeline"
+import { genAiAttributes } from "./GenAi.ts"
+import type { ModelName } from "./GenAi.ts"
+import { reasonCode } from "./Reason.ts"
 
 /** Makes spans at the times of records: session time on the wall clock of the header. */
 export interface SpanMaker {
   readonly tracer: Tracer
   readonly timeOf: (sessionMs: number) => HrTime
+  /** What every span of the session can be found by: session, tenant, pipeline version. */
+  readonly ids: Attributes
+  /** The vendor and the model behind a provider's id, where that is known. */
+  readonly modelOf: (providerId: string) => ModelName | undefined
 }
 
 interface NodeTrace {
@@ -18,7 +25,7 @@ interface NodeTrace {
 
 /** Attributes whose value is `undefined` are left out. */
 export const attributesOf = (
-  values: Readonly<Record<string, string | number | boolean | undefined>>
+  values: Readonly<Record<string, AttributeValue | undefined>>
 ): Attributes => {
   const attributes: Attributes = {}
   for (const [key, value] of Object.entries(values)) if (value !== undefined) attributes[key] = value
@@ -34,6 +41,9 @@ export const invocationSpan = (maker: SpanMaker, parent: Context, facts: Invocat
     kind: SpanKind.CLIENT,
     startTime: timeOf(facts.started_ms),
     attributes: attributesOf({
+      ...maker.ids,
+      ...genAiAttributes(facts, maker.modelOf(facts.provider_id)),
+      "gen_ai.conversation.id": facts.modality === "llm" ? maker.ids["session.id"] : undefined,
       "rspp.turn.id": facts.turn_id,
       "rspp.node.id": facts.node_id,
       "rspp.invocation.id": facts.provider_invocation_id,
@@ -46,13 +56,19 @@ export const invocationSpan = (maker: SpanMaker, parent: Context, facts: Invocat
       "rspp.invocation.final_latency_ms": facts.final_latency_ms,
       "rspp.modality": facts.modality,
       "rspp.provider.id": facts.provider_id,
-      "rspp.authority_epoch": facts.authority_epoch
+      "rspp.authority_epoch": facts.authority_epoch,
+      "rspp.usage.input_tokens": facts.usage?.input_tokens,
+      "rspp.usage.output_tokens": facts.usage?.output_tokens,
+      "rspp.usage.characters": facts.usage?.characters,
+      "rspp.usage.audio_ms": facts.usage?.audio_ms,
+      "error.type": isFailure(facts) ? facts.outcome_class : undefined
     })
   }, parent)
   if (facts.first_result_ms !== undefined) span.addEvent("first_result", timeOf(facts.first_result_ms))
   if (facts.cancel_sent_ms !== undefined) span.addEvent("cancel_sent", timeOf(facts.cancel_sent_ms))
   if (isFailure(facts)) {
-    span.setStatus({ code: SpanStatusCode.ERROR, message: facts.reason ?? facts.outcome_class })
+    // The vendor's own words may be the caller's.
+    span.setStatus({ code: SpanStatusCode.ERROR, message: facts.outcome_class })
   }
   span.end(timeOf(endedMsOf(facts)))
 }
@@ -64,6 +80,10 @@ export interface TurnOpening {
   readonly proposedMs: number
   readonly openMs: number
   readonly attributes: Attributes
+  /** Found by every span of the turn, besides what all of the session have. */
+  readonly epoch: number
+  /** The turn before it. */
+  readonly previous: Link | undefined
 }
 
 /** The span of one turn, with those of its nodes below it. */
@@ -73,6 +93,7 @@ export class TurnTrace {
   readonly #span: Span
   readonly #context: Context
   readonly #openMs: number
+  readonly #epoch: number
   readonly #nodes = new Map<string, NodeTrace>()
   #firstOutputMs: number | undefined
   #cancelMs: number | undefined
@@ -89,13 +110,17 @@ export class TurnTrace {
     this.#maker = maker
     this.turnId = opening.turnId
     this.#openMs = opening.openMs
+    this.#epoch = opening.epoch
     this.#span = maker.tracer.startSpan("turn", {
       startTime: maker.timeOf(opening.startMs),
       attributes: {
+        ...maker.ids,
         ...opening.attributes,
         "rspp.turn.id": opening.turnId,
+        "rspp.authority_epoch": opening.epoch,
         "rspp.turn.open_latency_ms": opening.openMs - opening.proposedMs
-      }
+      },
+      links: opening.previous === undefined ? [] : [opening.previous]
     }, session)
     this.#context = trace.setSpan(session, this.#span)
     this.event("turn_open_proposed", opening.proposedMs)
@@ -105,6 +130,11 @@ export class TurnTrace {
   /** True when the spans can be ended: the turn is over and so are its calls. */
   get isDone(): boolean {
     return this.#closed && this.sealed && this.live === 0
+  }
+
+  /** What a link to this turn leads to. */
+  get spanContext(): SpanContext {
+    return this.#span.spanContext()
   }
 
   event(name: string, atMs: number, attributes: Attributes = {}): void {
@@ -117,7 +147,12 @@ export class TurnTrace {
     if (known !== undefined) return known
     const span = this.#maker.tracer.startSpan(`node ${nodeId}`, {
       startTime: this.#maker.timeOf(startMs),
-      attributes: { "rspp.node.id": nodeId, "rspp.turn.id": this.turnId }
+      attributes: {
+        ...this.#maker.ids,
+        "rspp.node.id": nodeId,
+        "rspp.turn.id": this.turnId,
+        "rspp.authority_epoch": this.#epoch
+      }
     }, this.#context)
     const node = { span, context: trace.setSpan(this.#context, span), lastEndMs: startMs, failed: false }
     this.#nodes.set(nodeId, node)
@@ -166,8 +201,9 @@ export class TurnTrace {
     this.#terminalMs = atMs
     this.#span.setAttribute("rspp.turn.outcome", kind)
     if (reason === undefined) return
-    this.#span.setAttribute("rspp.turn.abort_reason", reason)
-    if (reason !== "cancelled") this.#span.setStatus({ code: SpanStatusCode.ERROR, message: reason })
+    const code = reasonCode(reason)
+    this.#span.setAttribute("rspp.turn.abort_reason", code)
+    if (reason !== "cancelled") this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
   }
 
   closed(): void {

@@ -81,6 +81,8 @@ export interface Script {
   readonly snapshots?: SnapshotOptions
   readonly providers?: Partial<ProviderScript>
   readonly faults?: ReadonlyArray<Fault>
+  /** An egress that reports its fence so late, ms; default: at once. */
+  readonly fenceMs?: number
   /** Turns whose evidence finds no room, by ordinal from 1. */
   readonly refuseEvidence?: ReadonlyArray<number>
   /** Frames arrive up to so much late; 0 is the virtual clock of a file. */

@@ -38,7 +38,10 @@ export class ScriptedEgress {
   #playing: Chunk | undefined
   #paused: string | undefined
 
-  constructor(agenda: Agenda, send: Send, samplesOf: (handleId: string) => number) {
+  readonly #fenceMs: number
+
+  constructor(agenda: Agenda, send: Send, samplesOf: (handleId: string) => number, fenceMs = 0) {
+    this.#fenceMs = fenceMs
     this.#agenda = agenda
     this.#send = send
     this.#samplesOf = samplesOf
@@ -152,7 +155,7 @@ export class ScriptedEgress {
     }
   }
 
-  /** Synchronous, as the real fence is: its reports come as the next inputs. */
+  /** Synchronous, as the real fence is: its reports come as the next inputs, or so late as the script says. */
   #fence(turnId: string): void {
     this.#fenced.add(turnId)
     if (this.#paused === turnId) this.#paused = undefined
@@ -169,7 +172,7 @@ export class ScriptedEgress {
       .reduce((sum, chunk) => sum + chunk.samples, 0)
     const open = [...this.#segments].filter(([, segment]) => segment.turnId === turnId)
     for (const [id] of open) this.#segments.delete(id)
-    this.#soon(() => {
+    this.#agenda.at(this.#agenda.now + this.#fenceMs, "egress", () => {
       this.#send({ type: "egress_fenced", turn_id: turnId, dropped_samples: dropped })
       for (const [segmentId, segment] of open) {
         if (!segment.started) continue

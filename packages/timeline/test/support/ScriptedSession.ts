@@ -110,7 +110,12 @@ class Run {
       partialMs: header.session_config.recognition.partial_interval_ms,
       seed: script.seed
     })
-    this.#egress = new ScriptedEgress(this.#agenda, this.#send, (id) => this.#providers.takeSamples(id))
+    this.#egress = new ScriptedEgress(
+      this.#agenda,
+      this.#send,
+      (id) => this.#providers.takeSamples(id),
+      script.fenceMs
+    )
   }
 
   toEnd(): void {

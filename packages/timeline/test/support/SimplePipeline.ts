@@ -95,15 +95,22 @@ export const headerOf = (overrides: Partial<TimelineHeader> = {}): TimelineHeade
 export interface SnapshotOptions {
   readonly maxTurns?: number
   readonly ttlMs?: number
+  /** The tenant's turns are limited: each is reserved first, and `turn_reserved` is to answer. */
+  readonly maxTenantTurns?: number
 }
 
 /** The six snapshots that let turns of this session open. */
 export const snapshotsOf = (header: TimelineHeader, options: SnapshotOptions = {}): ReadonlyArray<Snapshot> => {
-  const { maxTurns = 1_000_000, ttlMs = 100_000_000 } = options
+  const { maxTenantTurns, maxTurns = 1_000_000, ttlMs = 100_000_000 } = options
   const { pipeline } = header
   const bodies = {
     routing_view_snapshot: { placement_id: "here", authority_epoch: 1, endpoints: ["loopback"] },
-    admission_policy_snapshot: { max_turns_per_session: maxTurns, over_quota: "reject", reason: "quota" },
+    admission_policy_snapshot: {
+      max_turns_per_session: maxTurns,
+      over_quota: "reject",
+      reason: "quota",
+      ...(maxTenantTurns === undefined ? {} : { max_concurrent_turns_per_tenant: maxTenantTurns })
+    },
     abi_compatibility_snapshot: { contract_versions: ["v1.0"] },
     version_resolution_snapshot: {
       pipeline_version: pipeline.pipeline_version,

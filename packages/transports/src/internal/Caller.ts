@@ -77,10 +77,15 @@ export class Caller {
     const texts: Array<string> = []
     const keys: Array<"pressed" | "released"> = []
     const end = from + frameSamples
+    const lastStep = this.origin + (this.script.last_step_ms ?? Number.POSITIVE_INFINITY) * samplesPerMs
     let at = from
     while (this.index < this.script.steps.length) {
       const step = this.script.steps[this.index]!
       if (this.playing === undefined) {
+        if (from > lastStep) {
+          this.index = this.script.steps.length
+          break
+        }
         const due = this.due(step.at)
         if (due >= end) break
         if (this.unanswered) this.notices.push(`Step ${this.index + 1} waited for the agent in vain: ${this.silent()}.`)

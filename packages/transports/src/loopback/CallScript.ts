@@ -100,6 +100,8 @@ export interface CallScript {
   readonly reply_timeout_ms: number
   readonly agent_quiet_ms: number
   readonly max_call_ms: number
+  /** Steps that are not due by this time of the call, ms, are left out, and the caller hangs up; by default none is. */
+  readonly last_step_ms?: number
 }
 
 type WithoutAt<Step> = Step extends unknown ? Omit<Step, "at"> & { readonly at?: CallTrigger } : never

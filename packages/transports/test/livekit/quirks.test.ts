@@ -343,6 +343,7 @@ describe("a process with the native client", () => {
   it("has the client's debug log in its standard output, unless NODE_ENV is production", async () => {
     assert.include((await run(failedJoin, {})).stdout, "lk-rtc")
     assert.strictEqual((await run(failedJoin, { NODE_ENV: "production" })).stdout, "")
+    assert.strictEqual(process.env["NODE_ENV"], "production", "vitest.workspace.ts keeps it out of the tests' output")
   })
 })
 
