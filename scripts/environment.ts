@@ -29,6 +29,18 @@ export const variables: ReadonlyArray<Variable> = [
     meaning: "Files that are made once from installed packages. They may be removed; they are made again."
   },
   {
+    name: "HTTPS_PROXY",
+    fallback: "none",
+    meaning:
+      "The proxy on the way to hosted providers with `https` and `wss` addresses ([providers.md](providers.md)); small letters will do, too."
+  },
+  { name: "HTTP_PROXY", fallback: "none", meaning: "The same for `http` addresses." },
+  {
+    name: "NO_PROXY",
+    fallback: "none",
+    meaning: "Hosts and domains that are reached without a proxy; `*` for all. This machine always is."
+  },
+  {
     name: "RSPP_CONTROL_PLANE",
     fallback: "`http://127.0.0.1:7800`",
     meaning: "The control plane that the commands ask which have `--server` ([control-plane.md](control-plane.md))."

@@ -10,6 +10,7 @@ import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
 import * as Worker from "./WorkerCommands.ts"
 import { providers } from "./ProviderCommands.ts"
+import { release } from "./ReleaseCommands.ts"
 import { slo } from "./SloCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
@@ -584,7 +585,9 @@ const validate = Command.make(
       Effect.promise(() => import("./command/ContractsValidate.ts")),
       ({ validateFiles }) => validateFiles(flags)
     )
-).pipe(Command.withDescription("Check artifacts against the contract, one line per file"))
+).pipe(Command.withDescription(
+  "Check the form of artifacts against the contract, one line per file; whether the settings of a spec go together, spec validate says"
+))
 
 const schema = Command.make(
   "schema",
@@ -802,6 +805,7 @@ export const rspp = Command.make("rspp").pipe(
     sim,
     load,
     doctor,
+    release,
     providers,
     Control.controlPlane,
     Control.pipeline,
