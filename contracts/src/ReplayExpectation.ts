@@ -36,18 +36,16 @@ export type PathStage = typeof PathStage.Type
 
 const stageThreshold = Schema.optionalKey(Milliseconds)
 
+const atMost = (what: string) =>
+  Schema.optionalKey(Milliseconds.annotate({ description: `The most that a turn may have taken, ms: ${what}.` }))
+
 /** How long each turn of a recording may have taken, in ms, by its critical path. What a turn did not reach is not held against it. */
 export const TurnLatencyThresholds = Schema.Struct({
-  /** Proposed → `turn_open`. */
-  turn_open_ms: stageThreshold,
-  /** `turn_open` → first output on the data lane, with or without trouble. */
-  first_output_ms: stageThreshold,
-  /** Cancel accepted → egress fenced. */
-  cancel_fence_ms: stageThreshold,
-  /** End of the caller's speech → playback started. */
-  response_ms: stageThreshold,
-  /** The kernel's own part of the critical path. */
-  kernel_ms: stageThreshold,
+  turn_open_ms: atMost("proposed → `turn_open`"),
+  first_output_ms: atMost("`turn_open` → first output on the data lane, with or without trouble"),
+  cancel_fence_ms: atMost("cancel accepted → egress fenced"),
+  response_ms: atMost("end of the caller's speech → playback started"),
+  kernel_ms: atMost("the kernel's own part of the critical path"),
   stages: Schema.optionalKey(Schema.Struct({
     endpointing: stageThreshold,
     open: stageThreshold,
@@ -56,16 +54,15 @@ export const TurnLatencyThresholds = Schema.Struct({
     voice_first_chunk: stageThreshold,
     egress: stageThreshold,
     playback: stageThreshold
-  }))
+  }).annotate({ description: "The most that this stage of a turn's critical path may have taken, ms; docs/slo.md." }))
 })
 export type TurnLatencyThresholds = typeof TurnLatencyThresholds.Type
 
-/**
- * Which verification replays a recording: `smoke` ones are replayed by the quick and by the full one, `full` ones by the full
- * one alone.
- */
+/** Which verification replays a recording. */
 export const fixtureGates = ["smoke", "full"] as const
-export const FixtureGate = Schema.Literals(fixtureGates)
+export const FixtureGate = Schema.Literals(fixtureGates).annotate({
+  description: "Which verification replays it: `smoke`, the quick and the full one; `full`, the full one alone; `full` when absent."
+})
 export type FixtureGate = typeof FixtureGate.Type
 
 /**
@@ -76,7 +73,6 @@ export type FixtureGate = typeof FixtureGate.Type
  */
 export const ReplayExpectation = Schema.Struct({
   schema_version: SchemaVersion,
-  /** `full` when absent. */
   gate: Schema.optionalKey(FixtureGate),
   expected_divergences: Schema.Array(ExpectedDivergence),
   approved: Schema.Boolean.annotate({ description: "Somebody has looked at the differences in order and takes them." }),
