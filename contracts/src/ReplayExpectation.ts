@@ -46,22 +46,25 @@ export const TurnLatencyThresholds = Schema.Struct({
   cancel_fence_ms: atMost("cancel accepted → egress fenced"),
   response_ms: atMost("end of the caller's speech → playback started"),
   kernel_ms: atMost("the kernel's own part of the critical path"),
-  stages: Schema.optionalKey(Schema.Struct({
-    endpointing: stageThreshold,
-    open: stageThreshold,
-    model_first_token: stageThreshold,
-    first_segment: stageThreshold,
-    voice_first_chunk: stageThreshold,
-    egress: stageThreshold,
-    playback: stageThreshold
-  }).annotate({ description: "The most that this stage of a turn's critical path may have taken, ms; docs/slo.md." }))
+  stages: Schema.optionalKey(
+    Schema.Struct({
+      endpointing: stageThreshold,
+      open: stageThreshold,
+      model_first_token: stageThreshold,
+      first_segment: stageThreshold,
+      voice_first_chunk: stageThreshold,
+      egress: stageThreshold,
+      playback: stageThreshold
+    }).annotate({ description: "The most that this stage of a turn's critical path may have taken, ms; docs/slo.md." })
+  )
 })
 export type TurnLatencyThresholds = typeof TurnLatencyThresholds.Type
 
 /** Which verification replays a recording. */
 export const fixtureGates = ["smoke", "full"] as const
 export const FixtureGate = Schema.Literals(fixtureGates).annotate({
-  description: "Which verification replays it: `smoke`, the quick and the full one; `full`, the full one alone; `full` when absent."
+  description:
+    "Which verification replays it: `smoke`, the quick and the full one; `full`, the full one alone; `full` when absent."
 })
 export type FixtureGate = typeof FixtureGate.Type
 

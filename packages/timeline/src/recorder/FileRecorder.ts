@@ -7,6 +7,7 @@ import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
 import { FlushTimer } from "./FlushTimer.ts"
+import { meterOf } from "../telemetry/Meter.ts"
 import { ExportLag, noExport } from "../store/ExportLag.ts"
 import type { ExportLagProbe } from "../store/ExportLag.ts"
 import type { Durability } from "./Durability.ts"
@@ -152,6 +153,9 @@ const openOn = Effect.fnUntraced(function*(
   const file = yield* create(path, header, options.durability ?? "terminal")
   progress.size = file.size
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
+  const meter = meterOf(yield* Effect.context<never>())
+  const unwatch = meter.watch([{ queue: "recorder_bytes", depth: () => buffer.waitingBytes }])
+  yield* Effect.addFinalizer(() => Effect.sync(unwatch))
   /** Open when the writer is to take what waits; `askedBack` while the timer will open it. */
   const due = Latch.makeUnsafe(false)
   let askedBack: (() => void) | undefined
