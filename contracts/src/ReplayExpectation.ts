@@ -34,38 +34,33 @@ export const pathStages = [
 export const PathStage = Schema.Literals(pathStages)
 export type PathStage = typeof PathStage.Type
 
-const stageThreshold = Schema.optionalKey(Milliseconds)
-
-const atMost = (what: string) =>
-  Schema.optionalKey(Milliseconds.annotate({ description: `The most that a turn may have taken, ms: ${what}.` }))
+const atMost = (description: string) => Schema.optionalKey(Milliseconds.annotate({ description }))
 
 /** How long each turn of a recording may have taken, in ms, by its critical path. What a turn did not reach is not held against it. */
 export const TurnLatencyThresholds = Schema.Struct({
-  turn_open_ms: atMost("proposed → `turn_open`"),
-  first_output_ms: atMost("`turn_open` → first output on the data lane, with or without trouble"),
-  cancel_fence_ms: atMost("cancel accepted → egress fenced"),
-  response_ms: atMost("end of the caller's speech → playback started"),
-  kernel_ms: atMost("the kernel's own part of the critical path"),
-  stages: Schema.optionalKey(
-    Schema.Struct({
-      endpointing: stageThreshold,
-      open: stageThreshold,
-      model_first_token: stageThreshold,
-      first_segment: stageThreshold,
-      voice_first_chunk: stageThreshold,
-      egress: stageThreshold,
-      playback: stageThreshold
-    }).annotate({ description: "The most that this stage of a turn's critical path may have taken, ms; docs/slo.md." })
-  )
+  turn_open_ms: atMost("Proposed → `turn_open`."),
+  first_output_ms: atMost("`turn_open` → first output on the data lane, with or without trouble."),
+  cancel_fence_ms: atMost("Cancel accepted → egress fenced."),
+  response_ms: atMost("End of the caller's speech → playback started."),
+  kernel_ms: atMost("The kernel's own part of the critical path."),
+  stages: Schema.optionalKey(Schema.Struct({
+    endpointing: atMost("End of speech → the turn is proposed."),
+    open: atMost("The turn is proposed → `turn_open`."),
+    model_first_token: atMost("→ the model's first words."),
+    first_segment: atMost("→ the first sentence that can be spoken."),
+    voice_first_chunk: atMost("→ the first chunk of speech."),
+    egress: atMost("→ speech is handed to egress."),
+    playback: atMost("→ playback has started.")
+  }))
 })
 export type TurnLatencyThresholds = typeof TurnLatencyThresholds.Type
 
-/** Which verification replays a recording. */
+/**
+ * Which verification replays a recording: `smoke` ones are replayed by the quick and by the full one, `full` ones by the full
+ * one alone.
+ */
 export const fixtureGates = ["smoke", "full"] as const
-export const FixtureGate = Schema.Literals(fixtureGates).annotate({
-  description:
-    "Which verification replays it: `smoke`, the quick and the full one; `full`, the full one alone; `full` when absent."
-})
+export const FixtureGate = Schema.Literals(fixtureGates)
 export type FixtureGate = typeof FixtureGate.Type
 
 /**
@@ -76,7 +71,12 @@ export type FixtureGate = typeof FixtureGate.Type
  */
 export const ReplayExpectation = Schema.Struct({
   schema_version: SchemaVersion,
-  gate: Schema.optionalKey(FixtureGate),
+  gate: Schema.optionalKey(
+    FixtureGate.annotate({
+      description:
+        "Which verification replays the recording: `smoke`: the quick and the full one; `full`, when absent: the full one."
+    })
+  ),
   expected_divergences: Schema.Array(ExpectedDivergence),
   approved: Schema.Boolean.annotate({ description: "Somebody has looked at the differences in order and takes them." }),
   timing_tolerance_ms: Schema.optionalKey(
