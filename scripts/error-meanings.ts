@@ -300,7 +300,6 @@ export const reasons: Meanings = {
     "`allowed_replay_modes` of policy and pipeline must share one."
   ],
   no_words: ["Nothing was recognised in what was heard.", nothing],
-  none: ["In a metric: no reason was given.", nothing],
   node_budget: [
     "A node took longer than `node_budget_ms_default` (warning).",
     "`npx rspp timeline summary` shows which."
