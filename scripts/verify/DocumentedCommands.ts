@@ -46,6 +46,13 @@ export interface Shown {
 /** Inline code, and lines of code blocks, that begin with the program's name. */
 const commandIn = /^(?:\$ )?(?:npx )?rspp (.+)$/u
 
+/** A command whose words come from other commands, without these, and these: `rspp a --b "$(rspp c)"`. */
+const withInner = (code: string): ReadonlyArray<string> => [
+  code.replaceAll(inner, "…"),
+  ...[...code.matchAll(inner)].map(([, command = ""]) => command)
+]
+const inner = /\$\(([^()]*)\)/gu
+
 /** The commands of `rspp` that a page shows: in code, inline or in a block, by themselves on their line. */
 export const shownCommands = (page: string, text: string): ReadonlyArray<Shown> => {
   let inBlock = false
@@ -55,7 +62,7 @@ export const shownCommands = (page: string, text: string): ReadonlyArray<Shown> 
       return []
     }
     const codes = inBlock ? [line.trim()] : [...line.matchAll(/`([^`]+)`/gu)].map(([, code = ""]) => code)
-    return codes.flatMap((code) => {
+    return codes.flatMap(withInner).flatMap((code) => {
       const rest = commandIn.exec(code)?.[1]
       // A table of commands in a block has two spaces before what it says of each.
       const command = rest?.split(/ {2,}| # /u, 1)[0]

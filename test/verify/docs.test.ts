@@ -79,9 +79,12 @@ describe("the docs gate", () => {
 
 describe("the commands of a page", () => {
   it("are those in code that begin with the program, without what a line says of them", () => {
-    const text = "`rspp demo`, `make run`\n```\nrspp run        a recording in   --input\n  other\n```\nrspp no code"
+    const text =
+      "`rspp demo`, `make run`, `rspp room join --token \"$(rspp token --dev)\"`\n```\nrspp run        a recording in   --input\n  other\n```\nrspp no code"
     expect(shownCommands("p.md", text).map(({ line, words }) => [line, words.join(" ")])).toEqual([
       [1, "demo"],
+      [1, "room join --token \"…\""],
+      [1, "token --dev"],
       [3, "run"]
     ])
   })

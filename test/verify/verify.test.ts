@@ -124,7 +124,7 @@ describe("scripts/verify.ts", () => {
     for (const name of gateNames) expect(help.stdout).toMatch(new RegExp(`^ {2}${name} `, "mu"))
     for (const args of [[], ["slow"], ["quick", "--only", "nothing"], ["quick", "--fast"]]) {
       const { status, stderr } = run(...args)
-      expect(status, args.join(" ")).toBe(2)
+      expect({ args, status }).toEqual({ args, status: 2 })
       expect(stderr).toMatch(/^verify: /u)
     }
   }, 60_000)
@@ -132,7 +132,7 @@ describe("scripts/verify.ts", () => {
   it("runs one gate, in this repository", () => {
     const out = join(temporary(), "out")
     const { status, stderr, stdout } = run("quick", "--only", "contracts", "--out", out, "--json")
-    expect(status, stderr).toBe(0)
+    expect({ status, stderr }).toMatchObject({ status: 0 })
     expect(JSON.parse(stdout)).toMatchObject({ mode: "quick", verdict: "pass", gates: [{ gate: "contracts" }] })
     expect(readdirSync(out)).toEqual(["contracts.json"])
     expect(stderr.trimEnd().split("\n").at(-1)).toMatch(/^verify quick: pass, 1 of 1 gates pass, /u)

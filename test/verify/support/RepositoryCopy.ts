@@ -34,7 +34,7 @@ export class RepositoryCopy {
     }
     const packages = ["contracts", ...readdirSync(join(root, "packages")).map((name) => `packages/${name}`)]
     for (const directory of packages) {
-      for (const part of ["package.json", "src", "bin"]) {
+      for (const part of ["package.json", "src", "bin", "examples", "assets"]) {
         const from = join(root, directory, part)
         if (existsSync(from)) cpSync(from, join(this.root, directory, part), { recursive: true })
       }

@@ -15,7 +15,7 @@ export const changelogEntry = (text: string | undefined, version: string): Check
       "Say there what changed for users of the code."
     ))
   }
-  const next = lines.findIndex((line, index) => index > start && /^## /u.test(line))
+  const next = lines.findIndex((line, index) => index > start && line.startsWith("## "))
   const entry = lines.slice(start, next < 0 ? undefined : next)
   const heading = entry[0] ?? ""
   const refusals = [

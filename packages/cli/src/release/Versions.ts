@@ -21,7 +21,10 @@ export const sourceVersions = Effect.fn("release.sourceVersions")(function*(root
     )
   const whole = yield* manifestOf("")
   const names = yield* Effect.orElseSucceed(fs.readDirectory(path.join(root, "packages")), () => [])
-  const found = yield* Effect.forEach(["contracts", ...names.toSorted().map((name) => `packages/${name}`)], manifestOf)
+  const found = yield* Effect.forEach([
+    "contracts",
+    ...names.toSorted((a, b) => a < b ? -1 : 1).map((name) => `packages/${name}`)
+  ], manifestOf)
   const packages: ReadonlyArray<SourcePackage> = found.flatMap((one) => Option.toArray(one))
   const version = Option.getOrUndefined(whole)?.version
   const different = packages.filter((one) => one.version !== version)
