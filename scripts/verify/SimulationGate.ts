@@ -41,7 +41,7 @@ export interface SeedPlan {
 export const quickSeeds: SeedPlan = { seconds: 20, atLeast: 5, requireAll: false, compared: 5, limitMs: 120_000 }
 
 /** As `make sim-long`. After so many seeds everything of the `sometimes` list has happened. */
-export const fullSeeds: SeedPlan = { seeds: 4000, atLeast: 4000, requireAll: true, compared: 20, limitMs: 420_000 }
+export const fullSeeds: SeedPlan = { seeds: 4000, atLeast: 4000, requireAll: true, compared: 20, limitMs: 1_200_000 }
 
 /** Runs seeds with the program of the repository at `root`. */
 export const checkSimulation = async (
