@@ -16,7 +16,6 @@ import { bundle, bundledIn } from "./packages/bundled.ts"
 import { packageFaults, unpackedFaults } from "./packages/check.ts"
 import { compile } from "./packages/compile.ts"
 import { publishedManifest } from "./packages/manifest.ts"
-import { sourceState } from "./verify/Source.ts"
 import type { SourceManifest } from "./packages/manifest.ts"
 import { relocate } from "./packages/relocate.ts"
 
@@ -55,7 +54,12 @@ const inOrder = (manifests: ReadonlyMap<string, SourceManifest>): ReadonlyArray<
 
 const readJson = <A>(file: string): A => JSON.parse(readFileSync(file, "utf8")) as A
 
-const assemble = (root: string, directory: string, manifest: SourceManifest, emitted: string, target: string): void => {
+const assemble = (
+  { commit, emitted, root }: { readonly root: string; readonly emitted: string; readonly commit: string | undefined },
+  directory: string,
+  manifest: SourceManifest,
+  target: string
+): void => {
   const source = join(root, directory)
   mkdirSync(target, { recursive: true })
   relocate({ root, directory, emitted, target })
@@ -69,19 +73,24 @@ const assemble = (root: string, directory: string, manifest: SourceManifest, emi
   }
   const bundled = bundledIn[manifest.name] ?? []
   for (const part of bundled) bundle(root, target, part)
-  const rootManifest = readJson<{ readonly repository?: unknown }>(join(root, "package.json"))
-  const names = bundled.map(({ name }) => name)
-  const published = publishedManifest(
-    manifest,
-    rootManifest,
+  const published = publishedManifest(manifest, {
     directory,
-    names,
-    (name) => existsSync(join(target, name))
-  )
-  // What npm calls the commit that a package is built from; of a tree with changes there is none.
-  const { commit, dirty } = sourceState(root)
-  const from = commit === undefined || dirty ? {} : { gitHead: commit }
-  writeFileSync(join(target, "package.json"), `${JSON.stringify({ ...published, ...from }, null, 2)}\n`)
+    root: readJson<{ readonly repository?: unknown }>(join(root, "package.json")),
+    commit,
+    bundled: bundled.map(({ name }) => name),
+    has: (name) => existsSync(join(target, name))
+  })
+  writeFileSync(join(target, "package.json"), `${JSON.stringify(published, null, 2)}\n`)
+}
+
+/** The commit of the tree at `root`; none when files were changed since, or it is no repository. */
+const commitOf = (root: string): string | undefined => {
+  const git = (...args: ReadonlyArray<string>) => {
+    const { status, stdout } = spawnSync("git", ["-C", root, ...args], { encoding: "utf8" })
+    return status === 0 ? stdout.trim() : undefined
+  }
+  const own = git("rev-parse", "--show-prefix") === "" && git("status", "--porcelain") === ""
+  return own ? git("rev-parse", "HEAD") : undefined
 }
 
 const refuse = (faults: ReadonlyArray<string>): void => {
@@ -98,13 +107,14 @@ const build = (root: string, out: string): ReadonlyArray<Built> => {
   const directories = inOrder(manifests)
   const emitted = join(out, "emitted")
   compile(root, directories, emitted)
+  const commit = commitOf(root)
   rmSync(join(out, "packages"), { recursive: true, force: true })
   const built = directories.flatMap((directory): ReadonlyArray<Built> => {
     const manifest = manifests.get(directory)
     if (manifest === undefined) return []
     const { name, version } = manifest
     const target = join(out, "packages", name.slice(name.indexOf("/") + 1))
-    assemble(root, directory, manifest, emitted, target)
+    assemble({ root, emitted, commit }, directory, manifest, target)
     return [{ name, version, target }]
   })
   rmSync(emitted, { recursive: true, force: true })
@@ -164,6 +174,11 @@ const main = (): number => {
   })
   const out = resolve(values.out ?? join(root, "dist"))
   const built = build(root, out)
+  if (commitOf(root) === undefined) {
+    console.error(
+      "build-packages: this is not a commit as it is, so the packages name none and `rspp release` refuses them"
+    )
+  }
   if (values["no-pack"] === true) return 0
   for (const { file, name, sha256, version } of pack(built, out)) {
     console.log(`${sha256}  ${join(out, "tarballs", file)}`)

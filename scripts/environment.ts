@@ -29,6 +29,18 @@ export const variables: ReadonlyArray<Variable> = [
     meaning: "Files that are made once from installed packages. They may be removed; they are made again."
   },
   {
+    name: "HTTPS_PROXY",
+    fallback: "none",
+    meaning:
+      "The proxy on the way to hosted providers with `https` and `wss` addresses ([providers.md](providers.md)); small letters will do, too."
+  },
+  { name: "HTTP_PROXY", fallback: "none", meaning: "The same for `http` addresses." },
+  {
+    name: "NO_PROXY",
+    fallback: "none",
+    meaning: "Hosts and domains that are reached without a proxy; `*` for all. This machine always is."
+  },
+  {
     name: "RSPP_CONTROL_PLANE",
     fallback: "`http://127.0.0.1:7800`",
     meaning: "The control plane that the commands ask which have `--server` ([control-plane.md](control-plane.md))."
@@ -51,20 +63,63 @@ export const variables: ReadonlyArray<Variable> = [
     fallback: "the password of the URL",
     meaning: "The password of a `postgres://` address, so that it need not be on the command line."
   },
+  { name: "OTEL_SDK_DISABLED", fallback: "`false`", meaning: "`true`: no telemetry leaves the process." },
+  { name: "OTEL_SERVICE_NAME", fallback: "`rspp`", meaning: "`service.name` of what is exported." },
+  {
+    name: "OTEL_RESOURCE_ATTRIBUTES",
+    fallback: "none",
+    meaning: "More attributes of the resource: `key=value,key=value`, percent-encoded."
+  },
+  ...(["TRACES", "METRICS", "LOGS"] as const).map((signal) => ({
+    name: `OTEL_${signal}_EXPORTER`,
+    fallback: "`otlp` where there is an address",
+    meaning: "`none`: not exported; `otlp` without an address: to `http://localhost:4318`."
+  })),
   {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
     fallback: "nothing is exported",
-    meaning: "The collector, up to before `/v1/traces`."
+    meaning: "The collector, up to before `/v1/traces`, `/v1/metrics` and `/v1/logs`."
   },
-  {
-    name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  ...(["TRACES", "METRICS", "LOGS"] as const).map((signal) => ({
+    name: `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`,
     fallback: "that of `OTEL_EXPORTER_OTLP_ENDPOINT`",
+    meaning: `Where ${signal.toLowerCase()} go, the whole address.`
+  })),
+  ...([
+    ["HEADERS", "none", "Headers of each request: `key=value,key=value`, percent-encoded."],
+    ["PROTOCOL", "`http/protobuf`", "`http/protobuf` or `http/json`."],
+    ["TIMEOUT", "10000", "How long one request may take, ms."],
+    ["COMPRESSION", "`none`", "`none` or `gzip`."]
+  ] as const).flatMap(([what, fallback, meaning]) =>
+    ["", "TRACES_", "METRICS_", "LOGS_"].map((signal) => ({
+      name: `OTEL_EXPORTER_OTLP_${signal}${what}`,
+      fallback: signal === "" ? fallback : `that of \`OTEL_EXPORTER_OTLP_${what}\``,
+      meaning: signal === "" ? meaning : `The same, for ${signal.slice(0, -1).toLowerCase()} only.`
+    }))
+  ),
+  {
+    name: "OTEL_TRACES_SAMPLER",
+    fallback: "`parentbased_always_on`",
     meaning:
-      "Where traces go, the whole address. The SDK reads the standard's other variables too, such as `OTEL_EXPORTER_OTLP_HEADERS`."
+      "Which sessions are traced: `always_on`, `always_off`, `traceidratio`, and each with `parentbased_` before it."
   },
-  { name: "OTEL_TRACES_EXPORTER", fallback: "`otlp`", meaning: "`none`: no traces." },
-  { name: "OTEL_SDK_DISABLED", fallback: "`false`", meaning: "`true`: no telemetry leaves the process." },
-  { name: "OTEL_SERVICE_NAME", fallback: "`rspp`", meaning: "`service.name` of what is exported." },
+  { name: "OTEL_TRACES_SAMPLER_ARG", fallback: "1", meaning: "The share of sessions for `traceidratio`, 0 to 1." },
+  { name: "OTEL_METRIC_EXPORT_INTERVAL", fallback: "60000", meaning: "How often metrics are exported, ms." },
+  ...([["BSP", "spans", "5000"], ["BLRP", "log records", "1000"]] as const).flatMap(([kind, what, delay]) => [
+    { name: `OTEL_${kind}_SCHEDULE_DELAY`, fallback: delay, meaning: `How long ${what} may wait for others, ms.` },
+    {
+      name: `OTEL_${kind}_MAX_QUEUE_SIZE`,
+      fallback: "16384",
+      meaning: `How many ${what} may wait; what comes then is dropped and counted.`
+    },
+    { name: `OTEL_${kind}_MAX_EXPORT_BATCH_SIZE`, fallback: "512", meaning: `How many ${what} go in one request.` }
+  ]),
+  {
+    name: "RSPP_LOG_FORMAT",
+    fallback: "`text`",
+    meaning:
+      "`json`: logs on standard error as one JSON object a line, with what happens in sessions: docs/telemetry.md."
+  },
   { name: "RSPP_DEBUG", fallback: "off", meaning: "Any value: the stack of an internal fault (exit code 70)." },
   { name: "NO_COLOR", fallback: "off", meaning: "Any value that is not empty: no colours." },
   { name: "TERM", fallback: "", meaning: "`dumb`: no line that is written over." },

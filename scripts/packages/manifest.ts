@@ -20,16 +20,27 @@ export const extras = ["schema", "pipelines"] as const
 /** What stands beside `dist` in a package, if it has it. */
 const others = ["assets", "bin", "examples"]
 
+/** What a package is published from, and with. */
+export interface Publication {
+  /** Of the package, from the root of the repository. */
+  readonly directory: string
+  /** The root's package.json. */
+  readonly root: { readonly repository?: unknown }
+  /** The commit, if there is nothing in the tree besides it. */
+  readonly commit: string | undefined
+  /** Packages of others that travel inside. */
+  readonly bundled: ReadonlyArray<string>
+  /** Which directories the package has. */
+  readonly has: (name: string) => boolean
+}
+
 /**
  * What npm publishes: entry points in JavaScript with their types, nothing of the tests, nothing that is for work on the
- * repository. `has` tells which directories the package has.
+ * repository. `gitHead` is the commit, as npm itself names it.
  */
 export const publishedManifest = (
   source: SourceManifest,
-  root: { readonly repository?: unknown },
-  directory: string,
-  bundled: ReadonlyArray<string>,
-  has: (name: string) => boolean
+  { bundled, commit, directory, has, root }: Publication
 ): Record<string, unknown> => {
   const { bin, dependencies, description, license, name, version } = source
   const repository = root.repository
@@ -51,6 +62,7 @@ export const publishedManifest = (
     files: ["dist", ...extras.filter(has), ...others.filter(has), "NOTICE"],
     publishConfig: { access: "public" },
     dependencies,
-    ...(bundled.length === 0 ? {} : { bundleDependencies: bundled })
+    ...(bundled.length === 0 ? {} : { bundleDependencies: bundled }),
+    ...(commit === undefined ? {} : { gitHead: commit })
   }
 }

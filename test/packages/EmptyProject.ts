@@ -24,7 +24,6 @@ export const emptyProject = (): EmptyProject => {
   for (const path of [directory, bin]) mkdirSync(path)
   symlinkSync(process.execPath, join(bin, "node"))
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((part) => !part.includes("node_modules"))
-  const { NODE_OPTIONS: _, VITEST: _vitest, ...environment } = process.env
   return {
     directory,
     run: (command) =>
@@ -36,12 +35,11 @@ export const emptyProject = (): EmptyProject => {
           env: {
             ...Object.fromEntries(
               // What npm and Vitest tell those they start is not for the project.
-              Object.entries(environment).filter(([name]) =>
-                !/^(?:npm_(?!config_(?:cache|registry|proxy|https))|VITEST|RSPP_)/iu.test(name)
+              Object.entries(process.env).filter(([name]) =>
+                !/^(?:npm_(?!config_(?:cache|registry|proxy|https))|VITEST|RSPP_|NODE_ENV|NODE_OPTIONS)/iu.test(name)
               )
             ),
             PATH: [bin, ...path].join(delimiter),
-            NODE_ENV: "",
             NO_COLOR: "1",
             npm_config_prefer_offline: "true",
             npm_config_audit: "false",

@@ -1,6 +1,7 @@
 // A user's empty project: the packed packages, the quick start, the examples and a replay suite, as docs/library.md says.
 // Needs the npm registry, or a cache that has everything; RSPP_REQUIRE_REGISTRY=1 makes it a failure that it has neither.
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import type { TestContext } from "vitest"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
@@ -126,48 +127,62 @@ describe("An empty project", () => {
     }
   }, 300_000)
 
-  const step = (name: string, run: () => Promise<void>) =>
-    it(name, async (context) => {
-      if (away !== undefined) context.skip(away)
-      await run()
+  const withRegistry = (run: () => Promise<void>) => async (context: TestContext) => {
+    if (away !== undefined) context.skip(away)
+    await run()
+  }
+
+  it(
+    "runs the quick start",
+    withRegistry(async () => {
+      const [demo = ""] = await follow(install.trim().split("\n").at(-1) ?? "")
+      assert.include(demo, "executed again: identical")
+      assert.notInclude(demo, "ExperimentalWarning")
     })
+  )
 
-  step("runs the quick start", async () => {
-    const [demo = ""] = await follow(install.trim().split("\n").at(-1) ?? "")
-    assert.include(demo, "executed again: identical")
-    assert.notInclude(demo, "ExperimentalWarning")
-  })
+  it(
+    "runs the examples and the replay suite, with a call of the quick start in it",
+    withRegistry(async () => {
+      const [, promoted = "", suite = ""] = await follow(start)
+      assert.include(promoted, "fixtures/demo.timeline")
+      // Eleven tests of the examples, and one for the call of the quick start, which was kept as a fixture.
+      assert.match(suite, /Tests +12 passed/u)
+    })
+  )
 
-  step("runs the examples and the replay suite, with a call of the quick start in it", async () => {
-    const [, promoted = "", suite = ""] = await follow(start)
-    assert.include(promoted, "fixtures/demo.timeline")
-    // Eleven tests of the examples, and one for the call of the quick start, which was kept as a fixture.
-    assert.match(suite, /Tests +12 passed/u)
-  })
+  it(
+    "runs a program of its own",
+    withRegistry(async () => {
+      cpSync(join(root, "test/recordings/goforward.wav"), at("question.wav"))
+      const [said = ""] = await follow(answer)
+      assert.match(said, /reply\.wav: the answer, after a call of/u)
+      assert.isAbove(statSync(at("reply.wav")).size, 100_000)
+    })
+  )
 
-  step("runs a program of its own", async () => {
-    cpSync(join(root, "test/recordings/goforward.wav"), at("question.wav"))
-    const [said = ""] = await follow(answer)
-    assert.match(said, /reply\.wav: the answer, after a call of/u)
-    assert.isAbove(statSync(at("reply.wav")).size, 100_000)
-  })
+  it(
+    "is told of a type that is wrong",
+    withRegistry(async () => {
+      const file = at("agent/agent.ts")
+      const text = readFileSync(file, "utf8")
+      appendFileSync(file, `export const wrong = takeCall({ session_id: 1 })\n`)
+      const { code, output } = await project.run("npx tsc")
+      writeFileSync(file, text)
+      assert.notStrictEqual(code, 0)
+      assert.match(output, /agent\/agent\.ts\(\d+,\d+\): error TS/u)
+    })
+  )
 
-  step("is told of a type that is wrong", async () => {
-    const file = at("agent/agent.ts")
-    const text = readFileSync(file, "utf8")
-    appendFileSync(file, `export const wrong = takeCall({ session_id: 1 })\n`)
-    const { code, output } = await project.run("npx tsc")
-    writeFileSync(file, text)
-    assert.notStrictEqual(code, 0)
-    assert.match(output, /agent\/agent\.ts\(\d+,\d+\): error TS/u)
-  })
-
-  step("does not run when a file of a package is missing", async () => {
-    const file = at("node_modules/@rspp/timeline/dist/format/dictionary-2.bin")
-    renameSync(file, `${file}.away`)
-    const { code, output } = await project.run("npx rspp replay .rspp/demo-1/call.timeline")
-    renameSync(`${file}.away`, file)
-    assert.notStrictEqual(code, 0)
-    assert.include(output, "dictionary-2.bin")
-  })
+  it(
+    "does not run when a file of a package is missing",
+    withRegistry(async () => {
+      const file = at("node_modules/@rspp/timeline/dist/format/dictionary-2.bin")
+      renameSync(file, `${file}.away`)
+      const { code, output } = await project.run("npx rspp replay .rspp/demo-1/call.timeline")
+      renameSync(`${file}.away`, file)
+      assert.notStrictEqual(code, 0)
+      assert.include(output, "dictionary-2.bin")
+    })
+  )
 })

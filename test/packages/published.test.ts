@@ -1,9 +1,10 @@
 // What the build of the packages does to a file, and what it refuses to publish. The packages themselves: emptyProject.test.ts.
 import { assert, describe, it } from "@effect/vitest"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { bundledIn } from "../../scripts/packages/bundled.ts"
+import { compile } from "../../scripts/packages/compile.ts"
 import { packageFaults, unpackedFaults } from "../../scripts/packages/check.ts"
 import { oldestNode, publishedManifest } from "../../scripts/packages/manifest.ts"
 import { renamed } from "../../scripts/packages/relocate.ts"
@@ -81,7 +82,13 @@ describe("A package as it would be published", () => {
       devDependencies: { ajv: "8.20.0" },
       dependencies: { effect: "4.1.0" }
     }
-    const manifest = publishedManifest(source, {}, "packages/mine", [], (name) => name === "examples")
+    const manifest = publishedManifest(source, {
+      directory: "packages/mine",
+      root: {},
+      commit: "0123456789abcdef",
+      bundled: [],
+      has: (name) => name === "examples"
+    })
     assert.deepStrictEqual(manifest, {
       name: "@rspp/mine",
       version: "1.2.3",
@@ -96,7 +103,8 @@ describe("A package as it would be published", () => {
       },
       files: ["dist", "examples", "NOTICE"],
       publishConfig: { access: "public" },
-      dependencies: { effect: "4.1.0" }
+      dependencies: { effect: "4.1.0" },
+      gitHead: "0123456789abcdef"
     })
     assert.include(read("packages/cli/bin/rspp.js"), `const oldest = [${oldestNode.replace(".", ", ")}]`)
   })
@@ -144,6 +152,28 @@ describe("A file on its way into a package", () => {
     const other = `export declare const a: (() => 1 | void) | Map<string, Box<1 | 2>> | undefined | Box<"a" | "b">;\n`
     const sorted = `export declare const a: (() => 1 | void) | Box<"a" | "b"> | Map<string, Box<1 | 2>> | undefined;\n`
     assert.deepStrictEqual([sortedUnions("a.d.ts", one), sortedUnions("a.d.ts", other)], [sorted, sorted])
+  })
+})
+
+describe("Sources", () => {
+  it.each([
+    ["are compiled, with types and a source map", "export const one: number = 1\n", undefined],
+    ["are refused when a type is wrong", `export const one: number = "1"\n`, /error TS2322/u]
+  ])("%s", (_what, text, said) => {
+    const directory = mkdtempSync(join(tmpdir(), "rspp-sources-"))
+    try {
+      mkdirSync(join(directory, "packages/mine/src"), { recursive: true })
+      writeFileSync(join(directory, "packages/mine/src/One.ts"), text)
+      writeFileSync(join(directory, "package.json"), `{ "type": "module" }`)
+      writeFileSync(join(directory, "tsconfig.json"), read("tsconfig.json"))
+      symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))
+      const out = join(directory, "out")
+      if (said !== undefined) return assert.throws(() => compile(directory, ["packages/mine"], out), said)
+      compile(directory, ["packages/mine"], out)
+      for (const end of [".js", ".js.map", ".d.ts"]) assert.isTrue(existsSync(join(out, `packages/mine/src/One${end}`)))
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
   })
 })
 

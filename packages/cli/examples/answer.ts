@@ -1,5 +1,5 @@
-// A program: node answer.ts question.wav reply.wav. Hears a question, answers it, and leaves call.timeline.
-// Everything runs on this machine; swap a Layer and it does not.
+// A program: node answer.ts question.wav reply.wav. Hears a question, answers it, and leaves call.timeline,
+// which is never written over. Everything runs on this machine; swap a Layer and it does not.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as RuleAgent from "@rspp/providers/llm/RuleAgent"

@@ -27,6 +27,13 @@ const speed = (what: string) =>
     )
   )
 
+const metrics = optional(
+  Flag.String("metrics").pipe(
+    Flag.withMetavar("HOST:PORT"),
+    Flag.withDescription("Answer GET /metrics there while it runs; port 0 takes a free one; default: nowhere")
+  )
+)
+
 const run = Command.make(
   "run",
   {
@@ -82,6 +89,7 @@ const run = Command.make(
       )
     ),
     trace: optional(Flag.String("trace").pipe(Flag.withDescription("Write OpenTelemetry spans to this JSON file"))),
+    metrics,
     ...rawFlags,
     json
   },
@@ -128,6 +136,7 @@ const standby = Command.make(
       Flag.withDefault(8),
       Flag.withDescription("How many sessions it runs at once, at most; default 8")
     ),
+    metrics,
     abandonedAfter: Flag.Int("abandoned-after").pipe(
       Flag.withDefault(60_000),
       Flag.withDescription(
@@ -251,12 +260,7 @@ const load = Command.make(
         Flag.withDescription("Keep the recordings there; default: they are removed at the end")
       )
     ),
-    metrics: optional(
-      Flag.String("metrics").pipe(
-        Flag.withMetavar("HOST:PORT"),
-        Flag.withDescription("Answer GET /metrics there while it runs; port 0 takes a free one; default: nowhere")
-      )
-    ),
+    metrics,
     json
   },
   (flags) => Effect.flatMap(Effect.promise(() => import("./command/Load.ts")), ({ holdLoad }) => holdLoad(flags))
@@ -585,7 +589,9 @@ const validate = Command.make(
       Effect.promise(() => import("./command/ContractsValidate.ts")),
       ({ validateFiles }) => validateFiles(flags)
     )
-).pipe(Command.withDescription("Check artifacts against the contract, one line per file"))
+).pipe(Command.withDescription(
+  "Check the form of artifacts against the contract, one line per file; whether the settings of a spec go together, spec validate says"
+))
 
 const schema = Command.make(
   "schema",

@@ -39,7 +39,7 @@ import type { FileSystem } from "effect"
 import { ContractValidation } from "./ContractValidation.ts"
 import * as ControlPlaneFeed from "./ControlPlaneFeed.ts"
 import { LocalRunner } from "./LocalRunner.ts"
-import { programTelemetry } from "./ProgramTelemetry.ts"
+import { modelNames, programTelemetry } from "./ProgramTelemetry.ts"
 import { ProviderCatalog } from "./ProviderCatalog.ts"
 import { sharedLeases } from "./LeaseDatabase.ts"
 import type { SharedLeases } from "./LeaseDatabase.ts"
@@ -217,6 +217,7 @@ export const call = (options: CompositionOptions) =>
     Layer.provideMerge(recorder(options)),
     Layer.provideMerge(options.transport),
     Layer.provideMerge(Layer.mergeAll(SessionTracer.layer, SessionMetrics.layer, SessionLog.layer)),
+    Layer.provideMerge(modelNames),
     Layer.provideMerge(options.reports ?? RuntimeReports.layerLocal),
     Layer.provideMerge(options.health ?? LocalHealth.layer()),
     Layer.provideMerge(options.telemetry ?? programTelemetry(options.trace))

@@ -10,6 +10,8 @@ import { learnSecrets } from "./KnownSecrets.ts"
 /** The providers that this program knows. */
 export interface KnownProviders {
   readonly catalog: Catalog.Catalog
+  /** Models that a providers file asks for, by the ids of its providers. */
+  readonly models?: ReadonlyMap<string, string>
 }
 
 /** {@link KnownProviders} of this run: those that come with RSPP, and those of a providers file. */
@@ -82,7 +84,12 @@ const loaded = Effect.fnUntraced(function*(path: string) {
   const settings = (id: string, declaration: ProviderDeclaration) => resolveSettings(id, declaration, source)
   // What is written wrongly is wrong now; a secret that is missing is missed by whoever uses the provider.
   const catalog = yield* Effect.mapError(Catalog.catalogWith(providers, settings), told)
-  return { catalog }
+  const models = new Map(
+    Object.entries(providers).flatMap(([id, { model }]) =>
+      typeof model === "string" && referenceOf(model) === undefined ? [[id, model] as const] : []
+    )
+  )
+  return { catalog, models }
 })
 
 /** Runs a command with the providers of the file that `--providers` or the environment names; without one, with those that come with RSPP. */

@@ -11,6 +11,8 @@ import { pathToFileURL } from "node:url"
 import { rspp } from "@rspp/cli/test/support/Program"
 import type { Ended } from "@rspp/cli/test/support/Program"
 import { recordingPath } from "../../support/Program.ts"
+import { otlpReceiver } from "../../telemetry/OtlpReceiver.ts"
+import type { OtlpReceiver } from "../../telemetry/OtlpReceiver.ts"
 import { hostileVendor } from "./HostileVendor.ts"
 
 const seed = 8
@@ -83,6 +85,7 @@ const cwd = mkdtempSync(join(tmpdir(), "rspp-vendor-secrets-"))
 const ended: Record<string, Ended> = {}
 const repeated = new Set<string>()
 const repeatedBy: Array<Set<string>> = []
+let receiver: OtlpReceiver
 
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -120,6 +123,7 @@ const trios = [
 beforeAll(async () => {
   mkdirSync(join(cwd, "tmp"))
   given.add("tmp")
+  receiver = await Effect.runPromise(otlpReceiver().pipe(Effect.provideService(Scope.Scope, scope)))
   give(
     "call.json",
     JSON.stringify({
@@ -177,7 +181,12 @@ beforeAll(async () => {
           ...["--timeline", `${call}.timeline`, "--trace", `${call}.trace`, "--log-level", "debug"],
           ...(index === 0 ? ["--store", "dir:store"] : []),
           ...(index % 2 === 0 ? ["--json"] : [])
-        ], env)
+        ], {
+          ...env,
+          // What the vendor repeats is in traces, metrics and logs if anywhere.
+          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+          ...(index % 2 === 0 ? { RSPP_LOG_FORMAT: "json" } : {})
+        })
       }
     }
     repeatedBy.push(vendor.keys)
@@ -282,6 +291,16 @@ describe("vendors' keys", () => {
     assert.isAtLeast(files.filter(([name]) => name.endsWith(".trace")).length, 8)
     assert.isTrue(files.some(([name]) => name.startsWith("store/")))
     assert.deepStrictEqual(files.flatMap(([name, text]) => leaksIn(text).map((leak) => `${name}: ${leak}`)), [])
+  })
+
+  it("are in nothing that is exported: traces, metrics, logs", () => {
+    for (const path of ["/v1/traces", "/v1/metrics", "/v1/logs"]) {
+      const sent = receiver.requests.filter(({ url }) => url === path)
+      assert.isAtLeast(sent.length, 8, path)
+      assert.deepStrictEqual(sent.flatMap(({ body }) => leaksIn(body.toString("latin1"))), [])
+    }
+    // The calls did fail at the vendor, and are told.
+    assert.isTrue(receiver.logs.some(({ attributes }) => attributes["event.name"] === "rspp.provider.failed"))
   })
 
   it("would be found: in plain, encoded for an address, in base64, and as a header of any value", () => {

@@ -1,12 +1,6 @@
-import { metricsRoute } from "@rspp/timeline/telemetry/PrometheusText"
-import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServer from "effect/http/HttpServer"
-import { Context, Effect, FileSystem, Layer, Path } from "effect"
+import { Effect, FileSystem, Path } from "effect"
 import { randomBytes } from "node:crypto"
-import { createServer } from "node:http"
 import { CliFailure, told } from "../CliFailure.ts"
-import { listenAddress, listening } from "../ListenAddress.ts"
-import type { ListenAddress } from "../ListenAddress.ts"
 import { loadCaller } from "../load/LoadCaller.ts"
 import type { LoadCallerFlags } from "../load/LoadCaller.ts"
 import { loadSetup } from "../load/LoadSetup.ts"
@@ -15,6 +9,7 @@ import { holdSessions } from "../load/LoadSessions.ts"
 import { loadJson, loadReport } from "../load/LoadReport.ts"
 import { LoadTally } from "../load/LoadTally.ts"
 import { ProcessMeter } from "../load/ProcessMeter.ts"
+import { metricsAt } from "../MetricsServer.ts"
 import { makeDirectories } from "../OutputFiles.ts"
 import { withTelemetry } from "../ProgramTelemetry.ts"
 import { withProviders } from "../ProviderCatalog.ts"
@@ -72,35 +67,19 @@ const readNumbers = Effect.fnUntraced(function*({ callMinutes, minutes, rampMs, 
   }
 })
 
-/** Serves what this process counts, for as long as the scope. */
-const serveMetrics = Effect.fnUntraced(function*(address: ListenAddress) {
-  const http = createServer()
-  const served = HttpRouter.serve(metricsRoute, {
-    disableLogger: true,
-    disableListenLog: true
-  })
-  const server = Context.get(
-    yield* Layer.build(Layer.provideMerge(served, listening(http, address))),
-    HttpServer.HttpServer
-  )
-  yield* Effect.addFinalizer(() => Effect.sync(() => http.closeAllConnections()))
-  return HttpServer.formatAddress(server.address)
-})
-
 const run = Effect.fn("rspp.load")(function*(flags: LoadFlags) {
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const { callMs, durationMs, rampMs } = yield* readNumbers(flags)
-  const address = flags.metrics === undefined ? undefined : yield* listenAddress(flags.metrics, "--metrics")
   if (flags.timelines !== undefined) yield* makeDirectories(flags.timelines)
   const setup = yield* loadSetup(flags)
-  const script = yield* loadCaller(flags, setup.scripted, callMs)
+  const script = yield* loadCaller(flags, setup, callMs)
   const directory = flags.timelines ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-load-" }))
   const name = `load-${randomBytes(3).toString("hex")}`
   const files: Array<string> = []
   const tally = new LoadTally()
-  if (address !== undefined) screen.note(`metrics at ${yield* serveMetrics(address)}/metrics`)
+  yield* metricsAt(flags.metrics)
 
   const residentBefore = process.memoryUsage().rss
   const meter = yield* Effect.acquireRelease(

@@ -3,6 +3,7 @@ import { playCall } from "../Call.ts"
 import { readCaller } from "../CallerInput.ts"
 import type { CallerFlags } from "../CallerInput.ts"
 import { checkTextOutput, checkWaveOutput, timelineFile } from "../OutputFiles.ts"
+import { metricsAt } from "../MetricsServer.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import { withProviders } from "../ProviderCatalog.ts"
@@ -37,6 +38,7 @@ export interface RunFlags extends CallerFlags, SnapshotFlags {
   readonly durability: "terminal" | "interval" | "none" | undefined
   readonly keys: string | undefined
   readonly trace: string | undefined
+  readonly metrics: string | undefined
   readonly json: boolean
 }
 
@@ -88,6 +90,7 @@ const run = Effect.fn("rspp.run")(function*(flags: RunFlags) {
         }))
     )
     const timeline = kept ?? paths.join(directory, "call.timeline")
+    yield* metricsAt(flags.metrics)
     const files = {
       ...(output === undefined ? {} : { reply: output }),
       ...(stereo === undefined ? {} : { stereo })

@@ -14,6 +14,7 @@ import { CliFailure } from "../CliFailure.ts"
 import { control, loopback, providers } from "../Composition.ts"
 import { makePlacementId, parseLeases, sharedLeases, sharedTtl } from "../LeaseDatabase.ts"
 import type { SharedLeases } from "../LeaseDatabase.ts"
+import { metricsAt } from "../MetricsServer.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { makeDirectories, timelineFile } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
@@ -38,6 +39,7 @@ export interface StandbyFlags extends CallerFlags, SnapshotFlags {
   readonly abandonedAfter: number
   readonly placed: boolean
   readonly once: boolean
+  readonly metrics: string | undefined
   readonly json: boolean
 }
 
@@ -76,6 +78,7 @@ const takeOver = Effect.fn("rspp.standby")(function*(flags: StandbyFlags) {
     screen.line(flags.json ? JSON.stringify(event) : words)
 
   return yield* Effect.gen(function*() {
+    yield* metricsAt(flags.metrics)
     const authority = yield* LeaseAuthority
     const states = yield* SessionStates
     // Loaded before they are needed: a session that is taken over waits for its lease only.

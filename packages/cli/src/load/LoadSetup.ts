@@ -37,6 +37,8 @@ export type LoadSetup = Pick<CompositionOptions, "nodes"> & {
   readonly ready: NonNullable<CompositionOptions["ready"]>
   /** The providers are scripted: what the caller says need not be speech. */
   readonly scripted: boolean
+  /** What the script gives them for an answer, ms; 0 where nobody knows. */
+  readonly answerMs: number
 }
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
@@ -87,7 +89,8 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
       }),
       Segmenter.layer
     ),
-    scripted: true
+    scripted: true,
+    answerMs: finalMs + firstWordMs + firstChunkMs
   }
   return setup
 })
@@ -111,6 +114,7 @@ const real = Effect.fnUntraced(function*(flags: SetupFlags) {
     // Made once: what is loaded is loaded before the first caller comes, and shared by all.
     ready: Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings))),
     scripted: false,
+    answerMs: 0,
     ...(nodes === undefined ? {} : { nodes })
   }
   return setup

@@ -23,6 +23,12 @@ export type Next =
   | { readonly kind: "input"; readonly lane: Lane; readonly input: SessionInput }
   | { readonly kind: "frame"; readonly frame: AudioFrame }
 
+/** A lane, as those who watch a session may ask how full it is. */
+export interface LaneQueue {
+  readonly queue: "session_control" | "session_data" | "session_audio"
+  readonly depth: () => number
+}
+
 /** The door of one session: three bounded queues and one reader. */
 export interface SessionInbox {
   /** Never waits. False: even the reserved slots are full, and the session must fail. */
@@ -41,6 +47,8 @@ export interface SessionInbox {
    */
   readonly serveWith: (serve: (() => boolean) | undefined) => void
   readonly hasFrames: () => boolean
+  /** What waits in each lane now. */
+  readonly queues: ReadonlyArray<LaneQueue>
   /** Nobody reads any more: whoever waits at the data lane goes on, and what it offers is not taken. */
   readonly close: Effect.Effect<void>
 }
@@ -83,6 +91,11 @@ export class LaneRouter extends Context.Service<LaneRouter, {
           ),
         frame: (frame) => ring(frames.offer(frame)),
         hasFrames: () => frames.size > 0,
+        queues: [
+          { queue: "session_control", depth: () => control.size },
+          { queue: "session_data", depth: () => Queue.sizeUnsafe(data) },
+          { queue: "session_audio", depth: () => frames.size }
+        ],
         next: () => {
           const urgent = control.take()
           if (urgent !== undefined) return { kind: "input", lane: "ControlLane", input: urgent }

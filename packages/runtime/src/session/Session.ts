@@ -233,7 +233,7 @@ const runSession = Effect.fnUntraced(function*(options: SessionOptions) {
     onAppended: (turn_id, result) => control({ type: "evidence_appended", turn_id, result }),
     onPressure: (pressure) => control({ type: "recording_pressure", ...pressure })
   })
-  for (const observer of observers) observer.opened?.(header, (id) => payloads.readText(id))
+  for (const observer of observers) observer.opened?.(header, (id) => payloads.readText(id), inbox.queues)
 
   const lease = { epoch: 0, deadlineNanos: 0n }
   const egress = yield* EgressWriter.make(transport.output, control, {

@@ -39,8 +39,8 @@ export const afterSteps = (observers: ReadonlyArray<SessionObserver>): SessionOb
   }
 
   return {
-    opened: (header, text) => {
-      for (const observer of observers) observer.opened?.(header, text)
+    opened: (header, text, queues) => {
+      for (const observer of observers) observer.opened?.(header, text, queues)
     },
     audio: (sampleIndex, samples, nowMs) => {
       for (const observer of observers) observer.audio?.(sampleIndex, samples, nowMs)

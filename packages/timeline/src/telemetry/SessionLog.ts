@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import type { SessionCorrelations, SessionIds } from "./Correlation.ts"
 import { Correlations, idsOf } from "./Correlation.ts"
 import { eventAnnotation, sessionAnnotation } from "./LogWords.ts"
-import { reasonCode } from "./Reason.ts"
+import { noReason, reasonCode, reasonName } from "./Reason.ts"
 
 /** Whether what happens in sessions is logged. Where nobody keeps structured logs it is not, and costs nothing. */
 export const LogEvents = Context.Reference<boolean>("rspp/LogEvents", { defaultValue: () => false })
@@ -121,7 +121,7 @@ class LoggingObserver implements SessionObserver {
   }
 
   #signal(signal: ControlSignal): void {
-    const { emitted_by, reason = "none", signal: name, turn_id } = signal
+    const { emitted_by, reason = noReason, signal: name, turn_id } = signal
     const about = { "rspp.turn.id": turn_id, "rspp.reason": reasonCode(reason) }
     switch (name) {
       case "turn_open":
@@ -143,7 +143,7 @@ class LoggingObserver implements SessionObserver {
       case "circuit_event":
         return this.#log("rspp.provider.circuit", "Warn", {
           ...about,
-          "rspp.provider.id": reason.slice(reason.indexOf(":") + 1)
+          "rspp.provider.id": reasonName(reason)
         })
       case "shed":
         return this.#log("rspp.work.shed", "Warn", about)

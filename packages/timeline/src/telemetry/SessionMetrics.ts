@@ -1,6 +1,6 @@
 import type { ControlSignal } from "@rspp/contracts/Signal"
 import type { DecisionOutcome } from "@rspp/contracts/Outcome"
-import type { InputRecord, InvocationFacts, TimelineHeader } from "@rspp/contracts/Timeline"
+import type { InputRecord, InvocationFacts } from "@rspp/contracts/Timeline"
 import { isLowerLevel } from "@rspp/contracts/TurnPlan"
 import type { RecordingLevel } from "@rspp/contracts/TurnPlan"
 import type { KernelOutput } from "@rspp/runtime/kernel/KernelContext"
@@ -13,7 +13,7 @@ import { kernelTime, pathStages } from "../latency/TurnPath.ts"
 import type { TurnPath } from "../latency/TurnPath.ts"
 import type { Meter } from "./Meter.ts"
 import { meterOf } from "./Meter.ts"
-import { reasonCode } from "./Reason.ts"
+import { noReason, reasonCode, reasonName } from "./Reason.ts"
 
 /**
  * Metrics of live sessions (OR-01), in the metric registry of the context that the layer is built in.
@@ -59,10 +59,11 @@ class MeteringObserver implements SessionObserver {
     this.#path = new CriticalPath((path) => this.#latencies(path))
   }
 
-  opened = ({ recording_level }: TimelineHeader): void => {
+  opened: NonNullable<SessionObserver["opened"]> = ({ recording_level }, _text, queues = []) => {
     this.#open = true
     this.#limit = recording_level
     this.#meter.sessions(1)
+    this.#unwatch = this.#meter.watch(queues)
   }
 
   audio = (sampleIndex: number, _samples: number, nowMs: number): void => {
@@ -179,7 +180,7 @@ class MeteringObserver implements SessionObserver {
         }
         return
       case "commit":
-        return this.#meter.count("turns", { outcome: "committed", reason: "none" })
+        return this.#meter.count("turns", { outcome: "committed", reason: noReason })
       case "abort":
         return this.#meter.count("turns", { outcome: "aborted", reason: reasonCode(reason) })
       case "drop_notice": {
@@ -201,8 +202,7 @@ class MeteringObserver implements SessionObserver {
       case "deauthorized_drain":
         return this.#meter.count("authorityChanges", { signal: name })
       case "circuit_event": {
-        const at = reason.indexOf(":")
-        return this.#meter.count("breakerChanges", { state: reason.slice(0, at), provider: reason.slice(at + 1) })
+        return this.#meter.count("breakerChanges", { state: reasonCode(reason), provider: reasonName(reason) })
       }
       default:
         return

@@ -8,10 +8,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { rspp } from "../../../test/support/Program.ts"
-import type { Ended } from "../../../test/support/Program.ts"
+import { rspp } from "../support/Program.ts"
+import type { Ended } from "../support/Program.ts"
 
-const root = dirname(dirname(dirname(import.meta.dirname)))
+const root = dirname(dirname(import.meta.dirname))
 const real = join(root, "test/corpus/real")
 const cwd = mkdtempSync(join(tmpdir(), "rspp-slo-"))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
@@ -93,7 +93,7 @@ describe("rspp slo report", () => {
       ["calls/two-turns.timeline", "turn_1"],
       ["calls/two-turns.timeline", "turn_2"]
     ])
-  })
+  }, 120_000)
 
   it("prints the gates, the critical path and the slowest turns with their files, and writes the same as Markdown", () => {
     const { code, stdout } = said("table")
