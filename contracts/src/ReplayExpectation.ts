@@ -34,28 +34,23 @@ export const pathStages = [
 export const PathStage = Schema.Literals(pathStages)
 export type PathStage = typeof PathStage.Type
 
-const stageThreshold = Schema.optionalKey(Milliseconds)
+const atMost = (description: string) => Schema.optionalKey(Milliseconds.annotate({ description }))
 
 /** How long each turn of a recording may have taken, in ms, by its critical path. What a turn did not reach is not held against it. */
 export const TurnLatencyThresholds = Schema.Struct({
-  /** Proposed → `turn_open`. */
-  turn_open_ms: stageThreshold,
-  /** `turn_open` → first output on the data lane, with or without trouble. */
-  first_output_ms: stageThreshold,
-  /** Cancel accepted → egress fenced. */
-  cancel_fence_ms: stageThreshold,
-  /** End of the caller's speech → playback started. */
-  response_ms: stageThreshold,
-  /** The kernel's own part of the critical path. */
-  kernel_ms: stageThreshold,
+  turn_open_ms: atMost("Proposed → `turn_open`."),
+  first_output_ms: atMost("`turn_open` → first output on the data lane, with or without trouble."),
+  cancel_fence_ms: atMost("Cancel accepted → egress fenced."),
+  response_ms: atMost("End of the caller's speech → playback started."),
+  kernel_ms: atMost("The kernel's own part of the critical path."),
   stages: Schema.optionalKey(Schema.Struct({
-    endpointing: stageThreshold,
-    open: stageThreshold,
-    model_first_token: stageThreshold,
-    first_segment: stageThreshold,
-    voice_first_chunk: stageThreshold,
-    egress: stageThreshold,
-    playback: stageThreshold
+    endpointing: atMost("End of speech → the turn is proposed."),
+    open: atMost("The turn is proposed → `turn_open`."),
+    model_first_token: atMost("→ the model's first words."),
+    first_segment: atMost("→ the first sentence that can be spoken."),
+    voice_first_chunk: atMost("→ the first chunk of speech."),
+    egress: atMost("→ speech is handed to egress."),
+    playback: atMost("→ playback has started.")
   }))
 })
 export type TurnLatencyThresholds = typeof TurnLatencyThresholds.Type
@@ -76,8 +71,12 @@ export type FixtureGate = typeof FixtureGate.Type
  */
 export const ReplayExpectation = Schema.Struct({
   schema_version: SchemaVersion,
-  /** `full` when absent. */
-  gate: Schema.optionalKey(FixtureGate),
+  gate: Schema.optionalKey(
+    FixtureGate.annotate({
+      description:
+        "Which verification replays the recording: `smoke`: the quick and the full one; `full`, when absent: the full one."
+    })
+  ),
   expected_divergences: Schema.Array(ExpectedDivergence),
   approved: Schema.Boolean.annotate({ description: "Somebody has looked at the differences in order and takes them." }),
   timing_tolerance_ms: Schema.optionalKey(
