@@ -122,7 +122,7 @@ export const checkContracts = async (
     const ended = await runChild(rspp(root, "contracts", "validate", "--kind", "pipeline_spec", "--json", ...files), {
       cwd: root,
       signal,
-      limitMs: 60_000
+      limitMs: 120_000
     })
     const verdicts = ended.stdout.trim().split("\n").flatMap((line) =>
       Option.toArray(Schema.decodeUnknownOption(Validated)(line))

@@ -50,7 +50,7 @@ export const checkDocs = async (
   directory: string,
   files: ReadonlyArray<string>
 ): Promise<GateResult> => {
-  const run = { projects: ["cross"], files, limitMs: 420_000 }
+  const run = { projects: ["cross"], files, limitMs: 900_000 }
   const command = testCommand(run)
   if (files.length === 0) return notRun(command, "there is no test of a page")
   const report = await runTests(context, run)

@@ -69,7 +69,7 @@ const runOf = (ids: ReadonlyArray<string>): TestRun => ({
   projects: ["cross"],
   files: ["test/simulation/failures.test.ts"],
   named: new RegExp(`^(?:${ids.join("|")}) `, "u"),
-  limitMs: 420_000
+  limitMs: 900_000
 })
 
 /** Runs the scenarios of these classes and judges the report. */

@@ -87,7 +87,7 @@ export const produceSessions = async (
   for (const { args, name } of sessions) {
     if (signal.aborted) return [...missing, "it was interrupted"]
     say(`session ${name}`)
-    const ended = await runChild(rspp(root, ...args(directory)), { cwd: root, signal, limitMs: 180_000 })
+    const ended = await runChild(rspp(root, ...args(directory)), { cwd: root, signal, limitMs: 300_000 })
     if (ended.code !== 0) missing.push(`session ${name}: ${lastWords(ended)}`)
   }
   return missing

@@ -30,7 +30,7 @@ export const checkWalls = async (
   const ended = await runChild([process.execPath, join(root, "scripts/check.ts"), "--only", only, "--json"], {
     cwd: root,
     signal,
-    limitMs: 300_000
+    limitMs: 600_000
   })
   const last = ended.stdout.trim().split("\n").at(-1) ?? ""
   const report = Option.getOrUndefined(Schema.decodeUnknownOption(Report)(last))

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { quickClasses } from "../../scripts/verify/FailuresGate.ts"
 import { gateNames } from "../../scripts/verify/Gate.ts"
-import { fullSeeds, quickSeeds } from "../../scripts/verify/SimulationGate.ts"
+import { fullSeeds, quickSeeds, rare } from "../../scripts/verify/SimulationGate.ts"
 import { endsAsItSays, pageOf, root } from "./support/Page.ts"
 
 const release = pageOf("release.md")
@@ -47,6 +47,7 @@ describe("docs/verification.md", () => {
     assert.include(verification.text, `${quickSeeds.seconds} s of seeds`)
     assert.include(verification.text, `${fullSeeds.seeds} seeds, ${fullSeeds.compared} of them twice`)
     assert.include(verification.text, quickClasses.join(", ").replace(/, (?=F7)/u, " and "))
+    for (const name of rare) assert.include(verification.text, `\`${name}\``)
     verification.namesFiles()
   })
 })
