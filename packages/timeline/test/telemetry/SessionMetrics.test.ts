@@ -112,7 +112,7 @@ describe("the metrics of a session", () => {
             for (const [label, value] of Object.entries(attributes)) {
               const values = entry?.labels[label]
               if (values !== undefined) assert.include(values, value, `${id} ${label}`)
-              assert.notMatch(String(value), /turn_\d|ses_|\s/u, `${id} ${label}`)
+              assert.notMatch(value, /turn_\d|ses_|\s/u, `${id} ${label}`)
             }
           }
           const found = seriesOf(context)
