@@ -3,7 +3,7 @@
 WITH = PATH="$$PWD/node_modules/.bin:$$PATH"
 
 help: ## what can be made (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 run: ## a spoken conversation, live, recorded and replayed; INPUT=my.wav takes your own recording
 	@sh scripts/install.sh run
@@ -17,7 +17,13 @@ test: ## every check, then every test
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --tests
 
-verify: ## the fast checks, without the tests
+verify-quick: ## the gates a push must pass, two minutes; what came of each is in .rspp/verify/quick
+	@sh scripts/verify.sh quick
+
+verify-full: ## the gates a release must pass, ten minutes; what came of each is in .rspp/verify/full
+	@sh scripts/verify.sh full
+
+verify: ## the fast checks alone, without the tests and the gates
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts
 
@@ -57,6 +63,15 @@ live: ## one spoken turn for each vendor whose key is in the environment; the ot
 	@sh scripts/install.sh all
 	@$(WITH) node test/live/run.ts
 
+packages: ## build each package to JavaScript and pack it: dist/tarballs
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/build-packages.ts
+
+api-docs: ## write the reference of every public module: dist/api
+	@sh scripts/install.sh all
+	@$(WITH) node scripts/build-packages.ts --no-pack
+	@$(WITH) node scripts/generate-api-docs.ts
+
 format: ## rewrite the sources in the house format
 	@sh scripts/install.sh all
 	@$(WITH) node scripts/check.ts --format
@@ -64,4 +79,4 @@ format: ## rewrite the sources in the house format
 install: ## install everything that the other targets need
 	@sh scripts/install.sh all
 
-.PHONY: help run livekit-demo test verify bench replay sim sim-long mutants crash lease soak live format install
+.PHONY: help run livekit-demo test verify-quick verify-full verify bench replay sim sim-long mutants crash lease soak live packages api-docs format install

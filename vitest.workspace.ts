@@ -23,7 +23,8 @@ const programs = [
   "packages/providers/test/{FliteTextToSpeech,MoonshineSpeechToText,SileroVoiceActivity,WorkerClient}.test.ts",
   "packages/providers/test/nodes/ProcessNode.test.ts",
   "{packages/transports/test,test}/livekit/*.live.test.ts",
-  "test/e2e/**/*.test.ts"
+  "test/e2e/**/*.test.ts",
+  "test/packages/emptyProject.test.ts"
 ]
 
 const quick = (name: string, include: ReadonlyArray<string>) => ({
@@ -45,7 +46,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       quick("contracts", ["contracts/test/**/*.test.ts"]),
-      quick("packages", ["packages/*/test/**/*.test.ts"]),
+      quick("packages", ["packages/*/{test,examples}/**/*.test.ts"]),
       quick("cross", ["test/**/*.test.ts"]),
       {
         extends: true,

@@ -61,7 +61,7 @@ const programs = ["packages/cli/src/main.ts", "packages/cli/bin/rspp.js"]
  * The documented examples of the library are programs too: the README sends its users there. What they reach (the
  * transport and the recorder in memory) is for suites on virtual time.
  */
-const examples = /^test\/examples\/[^/]+\.test\.ts$/u
+const examples = /^(?:test|packages\/[^/]+)\/examples\/[^/]+\.ts$/u
 const generator = "scripts/generate-schema.ts"
 
 type Found = { readonly start: number; readonly rule: string; readonly message: string }

@@ -3,13 +3,15 @@
 //   node scripts/check.ts           the checks (`make verify`)
 //   node scripts/check.ts --tests   the determinism test, the checks, every test (`make test`)
 //   node scripts/check.ts --format  rewrites the sources in the house format (`make format`)
+//   --only a,b                      of the checks only these
+//   --json                          the verdicts of the checks as one JSON value instead of lines
 //
 // The determinism test comes first: if the same seed twice does not give the same bytes, no other verdict means anything,
 // so nothing more is run. Any other failure lets the rest go on. The last line is `N passed, N failed` (with `, N skipped`
 // where something was skipped), checks and tests counted together.
 //
 // A check that could not run is never a pass: it fails, except that a tool without a program for this machine is skipped
-// outside CI (the registry at hand may lack it). Exit codes: 0, 1 (something failed), 130 (interrupted).
+// outside CI (the registry at hand may lack it). Exit codes: 0, 1 (something failed), 2 (usage), 130 (interrupted).
 import { type ChildProcess, spawn } from "node:child_process"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -41,6 +43,7 @@ export interface Counts {
 const root = dirname(import.meta.dirname)
 const vitest = ["vitest", "run", "--config", "vitest.workspace.ts"]
 const interruptedCode = 130
+const usageCode = 2
 
 const passed: Verdict = { verdict: "passed" }
 const failed = (output: string): Verdict => ({ verdict: "failed", output })
@@ -89,6 +92,7 @@ const missingProgram =
 
 let running: ChildProcess | undefined
 let interrupted = false
+const json = process.argv.includes("--json")
 
 const run = (command: ReadonlyArray<string>, output: "collect" | "show"): Promise<Result> =>
   new Promise((resolve) => {
@@ -120,6 +124,7 @@ const judge = (check: Check, result: Result): Verdict => {
 const labels = { passed: "ok  ", failed: "FAIL", skipped: "skip" }
 
 const report = (name: string, verdict: Verdict, startedMs: number) => {
+  if (json) return
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   const reason = verdict.verdict === "skipped" ? `  ${verdict.reason}` : ""
   console.log(`${labels[verdict.verdict]}  ${name.padEnd(13)}${seconds.padStart(6)} s${reason}`)
@@ -185,6 +190,17 @@ const runDeterminism = async (): Promise<Verdict> => {
   return verdict
 }
 
+/** The checks that `--only` names, all without it; what is wrong with it, in words. */
+const only = (): ReadonlyArray<Check> | string => {
+  const at = process.argv.indexOf("--only")
+  if (at < 0) return checks
+  const names = (process.argv[at + 1] ?? "").split(",")
+  const unknown = names.find((name) => !checks.some((check) => check.name === name))
+  return unknown === undefined
+    ? checks.filter(({ name }) => names.includes(name))
+    : `--only ${unknown}: there are ${checks.map(({ name }) => name).join(", ")}`
+}
+
 const closing = ({ passed: good, failed: bad, skipped }: Counts) =>
   `${good} passed, ${bad} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`
 
@@ -206,7 +222,22 @@ const main = async (withTests: boolean): Promise<number> => {
     verdicts.push(await runDeterminism())
     if (tally("failed") > 0) return finish(none)
   }
-  for (const check of checks) if (!interrupted) verdicts.push(await runCheck(check))
+  const chosen = only()
+  if (typeof chosen === "string") {
+    console.error(chosen)
+    return usageCode
+  }
+  const told: Array<{ readonly name: string } & Verdict> = []
+  for (const check of chosen) {
+    if (interrupted) break
+    const verdict = await runCheck(check)
+    verdicts.push(verdict)
+    told.push({ name: check.name, ...verdict })
+  }
+  if (json && !interrupted) {
+    console.log(JSON.stringify({ checks: told }))
+    return tally("failed") === 0 && tally("passed") > 0 ? 0 : 1
+  }
   return finish(withTests && !interrupted ? await runTests() : none)
 }
 

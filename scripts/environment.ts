@@ -1,4 +1,5 @@
 // The environment variables that the program reads, those of the hosted providers' adapters excepted, which name their own.
+import { telemetryVariables } from "@rspp/timeline/telemetry/TelemetrySettings"
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
@@ -27,6 +28,18 @@ export const variables: ReadonlyArray<Variable> = [
     name: "RSPP_CACHE_DIR",
     fallback: "`~/.cache/rspp`",
     meaning: "Files that are made once from installed packages. They may be removed; they are made again."
+  },
+  {
+    name: "HTTPS_PROXY",
+    fallback: "none",
+    meaning:
+      "The proxy on the way to hosted providers with `https` and `wss` addresses ([providers.md](providers.md)); small letters will do, too."
+  },
+  { name: "HTTP_PROXY", fallback: "none", meaning: "The same for `http` addresses." },
+  {
+    name: "NO_PROXY",
+    fallback: "none",
+    meaning: "Hosts and domains that are reached without a proxy; `*` for all. This machine always is."
   },
   {
     name: "RSPP_CONTROL_PLANE",
@@ -66,47 +79,54 @@ export const variables: ReadonlyArray<Variable> = [
   {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
     fallback: "nothing is exported",
-    meaning: "The collector, up to before `/v1/traces`, `/v1/metrics` and `/v1/logs`."
+    meaning: "The collector, up to before `/v1/traces`, `/v1/metrics`, `/v1/logs`."
   },
-  ...(["TRACES", "METRICS", "LOGS"] as const).map((signal) => ({
-    name: `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`,
-    fallback: "that of `OTEL_EXPORTER_OTLP_ENDPOINT`",
-    meaning: `Where ${signal.toLowerCase()} go, the whole address.`
-  })),
-  ...([
-    ["HEADERS", "none", "Headers of each request: `key=value,key=value`, percent-encoded."],
-    ["PROTOCOL", "`http/protobuf`", "`http/protobuf` or `http/json`."],
-    ["TIMEOUT", "10000", "How long one request may take, ms."],
-    ["COMPRESSION", "`none`", "`none` or `gzip`."]
-  ] as const).flatMap(([what, fallback, meaning]) =>
-    ["", "TRACES_", "METRICS_", "LOGS_"].map((signal) => ({
-      name: `OTEL_EXPORTER_OTLP_${signal}${what}`,
-      fallback: signal === "" ? fallback : `that of \`OTEL_EXPORTER_OTLP_${what}\``,
-      meaning: signal === "" ? meaning : `The same, for ${signal.slice(0, -1).toLowerCase()} only.`
+  {
+    name: "OTEL_EXPORTER_OTLP_HEADERS",
+    fallback: "none",
+    meaning: "Headers of each request: `a=b,c=d`, percent-encoded."
+  },
+  { name: "OTEL_EXPORTER_OTLP_PROTOCOL", fallback: "`http/protobuf`", meaning: "How it is written on the wire." },
+  { name: "OTEL_EXPORTER_OTLP_TIMEOUT", fallback: "`10000`", meaning: "How long one request may take, ms." },
+  { name: "OTEL_EXPORTER_OTLP_COMPRESSION", fallback: "`none`", meaning: "`gzip` or `none`." },
+  ...["TRACES", "METRICS", "LOGS"].flatMap((signal) => [
+    ...["ENDPOINT", "HEADERS", "PROTOCOL", "TIMEOUT", "COMPRESSION"].map((what) => ({
+      name: `OTEL_EXPORTER_OTLP_${signal}_${what}`,
+      fallback: `\`OTEL_EXPORTER_OTLP_${what}\``,
+      meaning: what === "ENDPOINT"
+        ? `Where ${signal.toLowerCase()} go, the whole address.`
+        : `The same for ${signal.toLowerCase()} alone.`
     }))
-  ),
+  ]),
   {
     name: "OTEL_TRACES_SAMPLER",
     fallback: "`parentbased_always_on`",
-    meaning:
-      "Which sessions are traced: `always_on`, `always_off`, `traceidratio`, and each with `parentbased_` before it."
+    meaning: "Which sessions are traced, by the standard's names."
   },
-  { name: "OTEL_TRACES_SAMPLER_ARG", fallback: "1", meaning: "The share of sessions for `traceidratio`, 0 to 1." },
-  { name: "OTEL_METRIC_EXPORT_INTERVAL", fallback: "60000", meaning: "How often metrics are exported, ms." },
-  ...([["BSP", "spans", "5000"], ["BLRP", "log records", "1000"]] as const).flatMap(([kind, what, delay]) => [
-    { name: `OTEL_${kind}_SCHEDULE_DELAY`, fallback: delay, meaning: `How long ${what} may wait for others, ms.` },
+  {
+    name: "OTEL_TRACES_SAMPLER_ARG",
+    fallback: "`1`",
+    meaning: "The share of them, 0 to 1, where the sampler has one."
+  },
+  { name: "OTEL_METRIC_EXPORT_INTERVAL", fallback: "`60000`", meaning: "Time between two exports of metrics, ms." },
+  ...[["BSP", "spans", "5000"], ["BLRP", "log records", "1000"]].flatMap(([kind = "", what = "", delay = ""]) => [
+    {
+      name: `OTEL_${kind}_SCHEDULE_DELAY`,
+      fallback: `\`${delay}\``,
+      meaning: `How long ${what} may wait for others, ms.`
+    },
     {
       name: `OTEL_${kind}_MAX_QUEUE_SIZE`,
-      fallback: "16384",
+      fallback: "`16384`",
       meaning: `How many ${what} may wait; what comes then is dropped and counted.`
     },
-    { name: `OTEL_${kind}_MAX_EXPORT_BATCH_SIZE`, fallback: "512", meaning: `How many ${what} go in one request.` }
+    { name: `OTEL_${kind}_MAX_EXPORT_BATCH_SIZE`, fallback: "`512`", meaning: `How many ${what} go together.` }
   ]),
   {
     name: "RSPP_LOG_FORMAT",
     fallback: "`text`",
     meaning:
-      "`json`: logs on standard error as one JSON object a line, with what happens in sessions: docs/telemetry.md."
+      "Logs on standard error: `text`, warnings as lines for people; `json`, everything, one object a line with its ids."
   },
   { name: "RSPP_DEBUG", fallback: "off", meaning: "Any value: the stack of an internal fault (exit code 70)." },
   { name: "NO_COLOR", fallback: "off", meaning: "Any value that is not empty: no colours." },
@@ -153,5 +173,7 @@ export const variablesOf = (root: string): ReadonlyMap<string, string> => {
   for (const path of globSync(["packages/*/src/**/*.ts", "packages/*/bin/*.js"], { cwd: root }).sort()) {
     for (const name of variablesIn(readFileSync(join(root, path), "utf8"))) found.set(name, path)
   }
+  // Those of the OpenTelemetry standard are read by a list.
+  for (const name of telemetryVariables) found.set(name, "packages/timeline/src/telemetry/TelemetrySettings.ts")
   return found
 }

@@ -96,7 +96,7 @@ const told = (value: unknown): string => {
   if (value === undefined) return "–"
   if (Redacted.isRedacted(value)) return "–"
   if (Array.isArray(value)) return value.length === 0 ? "none" : value.map((item) => `\`${String(item)}\``).join(", ")
-  return typeof value === "object" ? "–" : `\`${String(value)}\``
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? `\`${value}\`` : "–"
 }
 
 const at = (value: unknown, key: string): unknown => isNode(value) ? value[key] : undefined
@@ -104,7 +104,7 @@ const at = (value: unknown, key: string): unknown => isNode(value) ? value[key] 
 /** The settings of a schema, by their path; `[]` stands for each item of a list, `*` for each name. */
 export const settingsOf = (
   schema: Schema.Constraint,
-  defaults: unknown = undefined,
+  defaults?: unknown,
   options: {
     readonly skip?: ReadonlyArray<string>
     readonly meaning?: (name: string) => string | undefined

@@ -11,6 +11,7 @@ import { DecisionOutcome } from "./Outcome.ts"
 import { PipelineSpec } from "./PipelineSpec.ts"
 import { AccessPolicy, AuditEntry, RetentionPolicy } from "./Privacy.ts"
 import { Profile } from "./Profile.ts"
+import { ReleaseManifest, RollbackPlan } from "./Release.ts"
 import { ReplayExpectation } from "./ReplayExpectation.ts"
 import { SessionConfig } from "./SessionConfig.ts"
 import { ControlSignal } from "./Signal.ts"
@@ -55,7 +56,9 @@ export const artifactSchemas = {
   timeline_record: TimelineRecord,
   access_policy: AccessPolicy,
   retention_policy: RetentionPolicy,
-  audit_entry: AuditEntry
+  audit_entry: AuditEntry,
+  rollback_plan: RollbackPlan,
+  release_manifest: ReleaseManifest
 } as const
 
 export type ArtifactKind = keyof typeof artifactSchemas
@@ -120,6 +123,8 @@ export const guessKind = (value: unknown): ArtifactKind | undefined => {
   if (has("audit_sequence")) return "audit_entry"
   if (has("access_rules")) return "access_policy"
   if (has("retention")) return "retention_policy"
+  if (has("rollback_of")) return "rollback_plan"
+  if (has("manifest_sha256")) return "release_manifest"
   if (has("signal")) return "control_signal"
   if (has("event_scope") || has("event_id", "lane")) return "event"
   if (has("trigger") || has("from_state", "to_state")) return "turn_transition"

@@ -34,6 +34,15 @@ export const SchemaVersion = matching(/^v[0-9]+\.[0-9]+(\.[0-9]+)?$/, "a schema 
 /** Version of a merge rule: `1.0`, `v1.2.3`. */
 export const RuleVersion = matching(/^v?[0-9]+\.[0-9]+(\.[0-9]+)?$/, "a version such as 1.0 or v1.0.0")
 
+/** The version of something that is released, by Semantic Versioning: `1.4.0`, `2.0.0-rc.1`. */
+export const SemanticVersion = matching(
+  /^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/,
+  "a version such as 1.4.0 or 2.0.0-rc.1"
+)
+
+/** A commit by its full name: 40 hex characters, or 64 where the repository uses SHA-256. */
+export const CommitId = matching(/^([0-9a-f]{40}|[0-9a-f]{64})$/, "the full name of a commit, in hex")
+
 /** SHA-256 as 64 hex characters of either case. */
 export const Sha256Hex = matching(/^[0-9a-fA-F]{64}$/, "64 hex characters")
 

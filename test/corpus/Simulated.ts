@@ -1,3 +1,5 @@
+import { schemaVersion } from "@rspp/contracts/Identity"
+import type { ReplayExpectation } from "@rspp/contracts/ReplayExpectation"
 import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import { runSeed } from "@rspp/simulation/Run"
 import type { SessionResult } from "@rspp/simulation/Run"
@@ -73,6 +75,29 @@ export const recordCase = (id: string, written: ScenarioCase): ReadonlyArray<Sim
 
 /** Scenarios of which each version of the format has a recording in the tree for ever: an end, a cut, a lost lease. */
 export const goldenIds: ReadonlyArray<string> = ["S11", "S16", "F7"]
+
+/** Scenarios of which the smallest recording is replayed by the quick verification too: each failure of the contract's matrix. */
+export const smokeIds: ReadonlyArray<string> = ["F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8"]
+
+/** What is expected of them: that nothing differs, and what the world gave them to be fast enough. */
+const smokeExpectation: ReplayExpectation = {
+  schema_version: schemaVersion,
+  gate: "smoke",
+  expected_divergences: [],
+  approved: false,
+  timing_tolerance_ms: 0,
+  turn_latency_thresholds: { turn_open_ms: 120, cancel_fence_ms: 150 }
+}
+
+/** The files of expectations beside these recordings. */
+export const expectationFiles = (recordings: ReadonlyArray<SimulatedRecording>): ReadonlyArray<SimulatedRecording> =>
+  smokeIds.flatMap((id) => {
+    const [smallest] = recordings.filter(({ name }) => name.startsWith(`${id}-`)).toSorted(bySize)
+    return smallest === undefined ? [] : [{
+      name: smallest.name.replace(/\.timeline$/u, ".expected.json"),
+      bytes: Buffer.from(`${JSON.stringify(smokeExpectation, null, 2)}\n`)
+    }]
+  })
 
 const bySize = (a: SimulatedRecording, b: SimulatedRecording): number =>
   a.bytes.length - b.bytes.length || (a.name < b.name ? -1 : 1)

@@ -1,15 +1,17 @@
 // The recordings in the tree: every one executes again identically, and a second reader of the format agrees on each.
 import { assert, describe, it } from "@effect/vitest"
+import { validate } from "@rspp/contracts/Artifact"
 import { canonicalJson } from "@rspp/contracts/CanonicalJson"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { checkReplay } from "@rspp/simulation/Recordings"
 import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { preambleOf, readableVersions } from "@rspp/timeline/format/TimelineFormat"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { catalogue } from "../simulation/Catalogue.ts"
 import { corpus, decode } from "./Corpus.ts"
 import { readIndependently } from "./independentReader.ts"
-import { namedScenarios, recordCase } from "./Simulated.ts"
+import { expectationFiles, namedScenarios, recordCase, smokeIds } from "./Simulated.ts"
 
 const files = corpus()
 
@@ -35,6 +37,31 @@ describe("the corpus", () => {
     assert.isAtLeast(ids.length, 31)
     assert.deepStrictEqual(ids.filter((id) => simulated(id).length === 0), [], "scenarios without a recording")
     assert.isAtLeast(files.filter(({ name }) => name.startsWith("real/")).length, 5)
+  })
+
+  it("says beside recordings what is expected of them; the quick verification has real calls and each failure", () => {
+    const names = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
+    const gates = names.filter((name) => name.endsWith(".expected.json")).map((name) => {
+      const verdict = validate("replay_expectation", JSON.parse(readFileSync(join(import.meta.dirname, name), "utf8")))
+      assert.isTrue(verdict.ok, name)
+      const recording = name.replace(/\.expected\.json$/u, ".timeline")
+      assert.include(names, recording)
+      return { recording, gate: verdict.ok ? verdict.value.gate : undefined }
+    })
+    const smoke = gates.filter(({ gate }) => gate === "smoke").map(({ recording }) => recording)
+    assert.isAtLeast(smoke.filter((name) => name.startsWith("real/")).length, 5)
+    for (const id of smokeIds) assert.lengthOf(smoke.filter((name) => name.startsWith(`simulated/${id}-`)), 1, id)
+    assert.deepStrictEqual(
+      new Set(gates.map(({ recording }) => recording).filter((name) => name.startsWith("real/"))),
+      new Set(names.filter((name) => name.startsWith("real/") && name.endsWith(".timeline")))
+    )
+    const made = expectationFiles(files.map(({ bytes, name }) => ({ bytes, name: name.replace(/^simulated\//u, "") })))
+    for (const { bytes, name } of made) {
+      assert.strictEqual(
+        readFileSync(join(import.meta.dirname, "simulated", name), "utf8"),
+        Buffer.from(bytes).toString("utf8")
+      )
+    }
   })
 
   it("is small", () => {

@@ -60,6 +60,7 @@ describe("rspp timeline promote", () => {
     assert.match(made.stdout, /made\/call\.timeline: written, 2 turns, [0-9]+ bytes, replays identical/u)
     assert.deepStrictEqual(JSON.parse(readFileSync(join(cwd, "made/call.expected.json"), "utf8")), {
       schema_version: "v1.0",
+      gate: "full",
       expected_divergences: [],
       approved: false,
       timing_tolerance_ms: 0

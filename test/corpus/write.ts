@@ -5,7 +5,7 @@ import { timelineFormatVersion } from "@rspp/contracts/Timeline"
 import { encodeTimeline } from "@rspp/timeline/format/TimelineEncoder"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { decode } from "./Corpus.ts"
-import { chosen, goldenIds, namedScenarios, recordCase } from "./Simulated.ts"
+import { chosen, expectationFiles, goldenIds, namedScenarios, recordCase } from "./Simulated.ts"
 import type { SimulatedRecording } from "./Simulated.ts"
 import { turnTaking } from "./TurnTaking.ts"
 
@@ -21,7 +21,7 @@ const all = new Map(scenarios.map(({ cases, id }) => [id, cases.flatMap((one) =>
 const recordings = [...chosen(all), ...turnTaking.cases.flatMap((one) => recordCase(turnTaking.id, one))]
 const simulated = new URL("simulated/", import.meta.url)
 rmSync(simulated, { recursive: true, force: true })
-write(simulated, recordings)
+write(simulated, [...recordings, ...expectationFiles(recordings)])
 
 const golden = new URL(`golden/format-${timelineFormatVersion}/`, import.meta.url)
 if (!existsSync(golden)) {

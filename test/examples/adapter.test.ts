@@ -3,7 +3,7 @@ import { hostedCases } from "@rspp/providers/test/conformance/hosted/HostedCases
 import { hostedEntry } from "@rspp/providers/test/conformance/hosted/HostedEntry"
 import { openAiServer } from "@rspp/providers/test/servers/OpenAiServer"
 import { Effect } from "effect"
-import { adapter } from "./adapters/TinyChat.ts"
+import { adapter } from "@rspp/cli/examples/TinyChat"
 
 // The entry that a new adapter adds to the conformance table: its server, and the settings that it needs besides the
 // address and the key.

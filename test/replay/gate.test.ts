@@ -1,13 +1,15 @@
 // The gate over divergences (CONTRACT section 7): a planted violation turns each class and each rule red.
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { DivergenceClass } from "@rspp/contracts/Divergence"
-import type { ReplayExpectation } from "@rspp/contracts/ReplayExpectation"
+import type { ReplayExpectation, TurnLatencyThresholds } from "@rspp/contracts/ReplayExpectation"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { runSeed } from "@rspp/simulation/Run"
+import { criticalPaths } from "@rspp/timeline/latency/CriticalPath"
+import { kernelTime, pathStages, turnLatencies } from "@rspp/timeline/latency/TurnPath"
 import type { ReplayTimeline } from "@rspp/timeline/replay/Replayer"
 import { Replayer } from "@rspp/timeline/replay/Replayer"
 import type { GateRule } from "@rspp/timeline/replay/ReplayGate"
-import { judge, nothingExpected, slowInvocations } from "@rspp/timeline/replay/ReplayGate"
+import { judge, nothingExpected, slowInvocations, slowTurns } from "@rspp/timeline/replay/ReplayGate"
 import { maxDivergences } from "@rspp/timeline/replay/StrictReplay"
 import { Effect, Layer } from "effect"
 import { changed, changedSignal } from "../support/Planted.ts"
@@ -206,4 +208,40 @@ describe("the gate", () => {
     const least = slowInvocations(recording.records, [{ modality: "llm", final_latency_ms: 0 }])
     assert.strictEqual(least.length, llm.filter(({ final_latency_ms }) => final_latency_ms > 0).length)
   })
+
+  const paths = criticalPaths(recording.records).filter(({ at }) => at.open_ms !== undefined)
+  const latencies = (["turn_open_ms", "first_output_ms", "cancel_fence_ms", "response_ms"] as const).map((name) => ({
+    name: name as string,
+    values: paths.map((path) => turnLatencies(path)[name]),
+    threshold: (ms: number): TurnLatencyThresholds => ({ [name]: ms })
+  }))
+  const stages = pathStages.map((stage) => ({
+    name: `stages.${stage}`,
+    values: paths.map((path) => path.stages[stage]?.ms),
+    threshold: (ms: number): TurnLatencyThresholds => ({ stages: { [stage]: ms } })
+  }))
+  const kernel = { name: "kernel_ms", values: paths.map(kernelTime), threshold: (kernel_ms: number) => ({ kernel_ms }) }
+  const measured = [...latencies, ...stages, kernel].map(({ name, threshold, values }) => ({
+    name,
+    threshold,
+    most: Math.max(-1, ...values.filter((ms) => ms !== undefined))
+  }))
+
+  it("has turns in its recording that took time in more ways than one", () => {
+    assert.isAtLeast(measured.filter(({ most }) => most > 0).length, 5)
+  })
+
+  for (const { most, name, threshold } of measured.filter((one) => one.most > 0)) {
+    it(`fails: a turn whose ${name} is over the fixture's threshold, and passes at it`, () => {
+      assert.deepStrictEqual(slowTurns(recording.records, threshold(most)), [])
+      const slow = slowTurns(recording.records, threshold(most - 1))
+      assert.isAtLeast(slow.length, 1)
+      const { failures } = judge(slow, expecting({ timing_tolerance_ms: 99_999 }))
+      assert.deepStrictEqual([...new Set(failures.map(({ rule }) => rule))], ["turn_past_threshold"])
+      assert.match(
+        failures[0]?.message ?? "",
+        new RegExp(`^turn_[0-9]+: ${name} is ${most}, ${most - 1} are allowed$`, "u")
+      )
+    })
+  }
 })

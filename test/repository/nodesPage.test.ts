@@ -12,7 +12,7 @@ const read = (path: string) => readFileSync(join(root, path), "utf8")
 /** What stands between two marks of the example, with the indentation that it has there taken away. */
 const marked = (name: string) => {
   const [, code = ""] =
-    new RegExp(`// <${name}>\\n([^]*?)\\n *// </${name}>`, "u").exec(read("test/examples/node.test.ts")) ?? []
+    new RegExp(`// <${name}>\\n([^]*?)\\n *// </${name}>`, "u").exec(read("packages/cli/examples/node.test.ts")) ?? []
   return code
 }
 const flush = (code: string) => code.split("\n").map((line) => line.trim()).join("\n").trim()

@@ -45,6 +45,6 @@ describe("The README", () => {
   })
 
   it("shows a provider that runs as an example", () => {
-    assert.include(read("test/examples/swap-provider.test.ts"), block("ts"))
+    assert.include(read("packages/cli/examples/swap-provider.test.ts"), block("ts"))
   })
 })

@@ -492,11 +492,11 @@ const readOne = ({ file, lines }: Lines): Counted => {
       default:
     }
   }
-  const proposed = new Set(moves.map(({ about }) => text(about, "turn_id") ?? ""))
+  const refused = moves.filter(({ about }) => text(about, "transition.to_state") === "Idle")
   return {
     realtime: text(header, "clock") === "realtime",
     turns,
-    refused: [...proposed].filter((turn) => !names.has(turn)).length,
+    refused: refused.length,
     outputs,
     stale
   }

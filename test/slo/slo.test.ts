@@ -1,3 +1,4 @@
+// Holds I-SLO-NOTRUN.
 // The SLO report: every number of it is recomputed by independent.ts, which shares no code with it, and each gate is turned
 // red, alone, by a session that ran badly or a recording that was changed.
 import { assert, describe, it, layer } from "@effect/vitest"
@@ -8,6 +9,8 @@ import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { jsonLines } from "@rspp/timeline/export/JsonLines"
 import { timelineBytes } from "@rspp/timeline/export/RegressionFixture"
 import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
+import { criticalPathObserver, criticalPaths } from "@rspp/timeline/latency/CriticalPath"
+import type { TurnPath } from "@rspp/timeline/latency/TurnPath"
 import { sloGates } from "@rspp/timeline/slo/SloGates"
 import type { SloGate } from "@rspp/timeline/slo/SloGates"
 import { failsReport, sloReport } from "@rspp/timeline/slo/SloReport"
@@ -19,9 +22,13 @@ import type { Script } from "@rspp/timeline/test/support/Script"
 import { conversation } from "@rspp/timeline/test/support/Script"
 import { scriptedSession } from "@rspp/timeline/test/support/ScriptedSession"
 import { simplePipeline } from "@rspp/timeline/test/support/SimplePipeline"
+import { SessionObservers } from "@rspp/runtime/session/SessionObserver"
+import { makeCallScript } from "@rspp/transports/loopback/CallScript"
+import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { Effect } from "effect"
 import { corpus, decode } from "../corpus/Corpus.ts"
 import { changed, without } from "../support/Planted.ts"
+import { runScriptedCall, speech } from "../support/ScriptedCall.ts"
 import { recompute } from "./independent.ts"
 
 type Recording = Pick<Timeline, "header" | "records" | "tear">
@@ -209,6 +216,31 @@ const planted: ReadonlyArray<Planted> = [
     script: { ...conversation(2), header: { pipeline: patient(2600) } }
   }
 ]
+
+describe("the critical path of a real session", () => {
+  it.live("is the same live, at an observer of the session, as from its recording", () =>
+    Effect.gen(function*() {
+      const live: Array<TurnPath> = []
+      const { timeline } = yield* VirtualTime.run(runScriptedCall({
+        script: makeCallScript([
+          { say: speech(900) },
+          { say: speech(700) },
+          { say: speech(1100), at: { after: "agent_started", delay_ms: 700 } }
+        ]),
+        heard: ["what is the time", "tell me a long story", "stop that please"],
+        replies: [
+          "It is noon. The sun is high.",
+          "There was a man who walked a very long way. He never came home again. Nobody knows why he did that.",
+          "I have stopped."
+        ]
+      })).pipe(Effect.provideService(SessionObservers, [criticalPathObserver((path) => void live.push(path))]))
+      const recorded = criticalPaths(timeline.records)
+      assert.deepStrictEqual(recorded.map(({ outcome }) => outcome), ["committed", "aborted", "committed"])
+      assert.deepStrictEqual(live, recorded)
+      for (const { at } of recorded) assert.isDefined(at.speech_end_ms)
+      assert.deepStrictEqual(red(agree(timeline)), [])
+    }))
+})
 
 describe("the SLO report", () => {
   it("has the numbers that a second program computes from the exported lines, of the recordings of the corpus", () => {

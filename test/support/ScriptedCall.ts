@@ -17,8 +17,7 @@ import { Effect, Layer } from "effect"
 import * as Scripted from "./ScriptedProviders.ts"
 import * as ScriptedVoiceActivity from "./ScriptedVoiceActivity.ts"
 
-/** Sound that the scripted voice activity takes for speech. */
-export const speech = (ms: number): Int16Array => new Int16Array(ms * 16).fill(4000)
+export { speech } from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 /** A pipeline that is bound to the scripted providers. */
 export const scriptedSpec = (more: Record<string, unknown> = {}) =>

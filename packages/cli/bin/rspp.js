@@ -18,15 +18,18 @@ if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) {
   await runOnNewerNode()
 }
 
-/** `npm install` brings Node 24 along: hand over to it. Signals are passed on, and its exit code is ours. */
+/**
+ * Hands over to the Node of the npm package `node`: that of the repository, or one that a project installed beside this
+ * package. Signals are passed on, and its exit code is ours.
+ */
 async function runOnNewerNode() {
-  const node = ["../../../node_modules/node/bin/node", "../../../../node/bin/node"]
+  const node = ["../../../node_modules/node/bin/node", "../../../node/bin/node"]
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path))
   if (node === undefined || process.env.RSPP_NODE_TRIED !== undefined) {
     console.error(`rspp: Node.js ${process.versions.node} is too old; ${oldest.join(".")} or newer is needed.`)
     console.error(
-      "      Run `make install` (or `npm install`) in the repository, which brings Node 24, and run this again."
+      "      In a project: npm install node@24. In the repository: make install. Either brings Node 24; then run this again."
     )
     process.exit(unavailable)
   }

@@ -10,6 +10,7 @@ import * as Control from "./ControlCommands.ts"
 import { room } from "./RoomCommands.ts"
 import * as Worker from "./WorkerCommands.ts"
 import { providers } from "./ProviderCommands.ts"
+import { release } from "./ReleaseCommands.ts"
 import { slo } from "./SloCommands.ts"
 import { spec } from "./SpecCommands.ts"
 import { access, audit, deleting, permission, sweep } from "./PrivacyCommands.ts"
@@ -313,6 +314,13 @@ const replay = Command.make(
         )
       )
     ),
+    gate: optional(
+      Flag.Literals("gate", ["smoke", "full"]).pipe(
+        Flag.withDescription(
+          "smoke: only recordings that NAME.expected.json beside them marks as smoke; full: all. Default: all"
+        )
+      )
+    ),
     report: optional(
       Flag.String("report").pipe(Flag.withDescription("Write report.json and report.md to this directory"))
     ),
@@ -476,6 +484,10 @@ const promote = Command.make(
       Flag.withDefault("fixtures"),
       Flag.withDescription("The directory to write to, which is created; default: fixtures")
     ),
+    gate: Flag.Literals("gate", ["smoke", "full"]).pipe(
+      Flag.withDefault("full"),
+      Flag.withDescription("Which verification replays it: smoke, the quick one and the full one; full, the full one")
+    ),
     access: permission.access,
     request: permission.as("request"),
     json
@@ -577,7 +589,9 @@ const validate = Command.make(
       Effect.promise(() => import("./command/ContractsValidate.ts")),
       ({ validateFiles }) => validateFiles(flags)
     )
-).pipe(Command.withDescription("Check artifacts against the contract, one line per file"))
+).pipe(Command.withDescription(
+  "Check the form of artifacts against the contract, one line per file; whether the settings of a spec go together, spec validate says"
+))
 
 const schema = Command.make(
   "schema",
@@ -795,6 +809,7 @@ export const rspp = Command.make("rspp").pipe(
     sim,
     load,
     doctor,
+    release,
     providers,
     Control.controlPlane,
     Control.pipeline,

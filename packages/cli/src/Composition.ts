@@ -11,13 +11,13 @@ import { builtInNodes } from "@rspp/providers/nodes/BuiltInNodes"
 import { ExternalNodes } from "@rspp/providers/nodes/ExternalNodes"
 import type { NodesFile } from "@rspp/providers/nodes/ExternalNodes"
 import type { ProviderUnavailable } from "@rspp/providers/ProviderUnavailable"
-import { Segmenter } from "@rspp/providers/Segmenter"
+import * as Segmenter from "@rspp/providers/Segmenter"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { NodeRegistry, registryOf } from "@rspp/runtime/nodes/NodeRegistry"
 import { AdmissionLedger } from "@rspp/runtime/limits/AdmissionLedger"
 import { LanguageModel } from "@rspp/runtime/ports/LanguageModel"
-import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import type { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
 import { SpeechToText } from "@rspp/runtime/ports/SpeechToText"
 import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { Transport } from "@rspp/runtime/ports/Transport"
@@ -113,14 +113,6 @@ export interface CompositionOptions {
  *     └─ ControlPlaneFeed   ← control                     leases and snapshots: in this process, or shared with others
  */
 
-/** Port ← providers: how a reply is cut into what a voice says at once. */
-export const segmenter = Layer.succeed(SentenceSegmenter, {
-  start: () => {
-    const segmenter = new Segmenter()
-    return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
-  }
-})
-
 /**
  * Port ← providers: every provider that the pipeline binds, stand-ins included, by its id in the catalog. Its code is
  * loaded only then, and once however many nodes call it.
@@ -136,7 +128,7 @@ export const providers = (bindings: Readonly<Record<string, string>>) =>
         tts: yield* allOf(bindings, "tts", TextToSpeech, catalog)
       })
     })),
-    segmenter
+    Segmenter.layer
   )
 
 /** The providers of a modality that are bound: to the modality, to nodes of it, or as its stand-in. */
@@ -241,7 +233,7 @@ export const cursors = ReplayCursors.layerNoDeps.pipe(Layer.provide(SessionKerne
 export const resimulation = NodeResimulation.layerNoDeps.pipe(
   Layer.provide([
     Layer.suspend(() => bound("vad", "embedded/silero")),
-    segmenter,
+    Segmenter.layer,
     Layer.succeed(NodeRegistry, registryOf(builtInNodes))
   ])
 )

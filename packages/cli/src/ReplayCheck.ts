@@ -3,12 +3,11 @@ import type { PolicyResolutionSnapshot } from "@rspp/contracts/Snapshot"
 import type { NormalizedPipeline } from "@rspp/contracts/NormalizedPipeline"
 import { applyOverrides } from "@rspp/timeline/replay/ConfigOverride"
 import type { ReplayOptions, ReplayReport, ReplayTimeline } from "@rspp/timeline/replay/Replayer"
-import { judge, slowInvocations } from "@rspp/timeline/replay/ReplayGate"
+import { judge, slowInvocations, slowTurns } from "@rspp/timeline/replay/ReplayGate"
 import type { GateVerdict } from "@rspp/timeline/replay/ReplayGate"
-import { Effect, FileSystem } from "effect"
+import { Effect } from "effect"
 import type { ExitName } from "./ExitCode.ts"
-import { ofKind, readJson } from "./JsonInput.ts"
-import { expectationPath } from "./ReplayFiles.ts"
+import { expectationOf } from "./ReplayFiles.ts"
 import type { AccessFlags } from "./TimelineAccess.ts"
 import { asOwner, openTimeline } from "./TimelineAccess.ts"
 
@@ -95,20 +94,17 @@ export const replayFile = Effect.fn("replayFile")(function*<E, R>(
   return replayed
 })
 
-const expectationOf = Effect.fnUntraced(function*(file: string, given: string | undefined) {
-  const path = given ?? expectationPath(file)
-  const fs = yield* FileSystem.FileSystem
-  if (given === undefined && !(yield* Effect.orElseSucceed(fs.exists(path), () => false))) return undefined
-  return yield* ofKind(path, "replay_expectation", yield* readJson(path, "the expectations of a recording"))
-})
-
 const gateOf = (
   { divergences = [] }: ReplayReport,
   { records }: ReplayTimeline,
   expectation: ReplayExpectation | undefined
 ): GateVerdict =>
   judge(
-    [...divergences, ...slowInvocations(records, expectation?.invocation_latency_thresholds ?? [])],
+    [
+      ...divergences,
+      ...slowInvocations(records, expectation?.invocation_latency_thresholds ?? []),
+      ...slowTurns(records, expectation?.turn_latency_thresholds)
+    ],
     expectation
   )
 

@@ -1,5 +1,7 @@
+import type { FixtureGate } from "@rspp/contracts/ReplayExpectation"
 import { Effect, FileSystem, Path } from "effect"
 import { CliFailure } from "./CliFailure.ts"
+import { ofKind, readJson } from "./JsonInput.ts"
 
 /** How a timeline's name ends. */
 const ending = ".timeline"
@@ -34,3 +36,26 @@ export const timelinesOf = Effect.fn("timelinesOf")(function*(paths: ReadonlyArr
 /** Where the expectations of a timeline are, when it has any: `call.expected.json` beside `call.timeline`. */
 export const expectationPath = (file: string): string =>
   `${file.endsWith(ending) ? file.slice(0, -ending.length) : file}.expected.json`
+
+/** The expectations beside a timeline, or those of a file for all; undefined where there are none. */
+export const expectationOf = Effect.fnUntraced(function*(file: string, given: string | undefined) {
+  const path = given ?? expectationPath(file)
+  const fs = yield* FileSystem.FileSystem
+  if (given === undefined && !(yield* Effect.orElseSucceed(fs.exists(path), () => false))) return undefined
+  return yield* ofKind(path, "replay_expectation", yield* readJson(path, "the expectations of a recording"))
+})
+
+/** Of these timelines those of a gate: `smoke` ones say so in the expectations beside them, `full` are all. None is bad input. */
+export const ofGate = Effect.fnUntraced(function*(files: ReadonlyArray<string>, gate: FixtureGate | undefined) {
+  if (gate === undefined || gate === "full") return files
+  const chosen: Array<string> = []
+  for (const file of files) {
+    if ((yield* expectationOf(file, undefined))?.gate === gate) chosen.push(file)
+  }
+  if (chosen.length > 0) return chosen
+  return yield* new CliFailure({
+    exit: "bad_input",
+    message: `none of ${files.length} recordings is of the gate ${gate}`,
+    hint: `A recording is when NAME.expected.json beside it has "gate": "${gate}".`
+  })
+})

@@ -1,3 +1,6 @@
+import { SentenceSegmenter } from "@rspp/runtime/ports/SentenceSegmenter"
+import * as Layer from "effect/Layer"
+
 /** Longest segment in characters, about 15 s of speech: an invocation of a voice stays short and can be cut. */
 export const maxSegmentChars = 240
 
@@ -130,3 +133,11 @@ export class Segmenter {
     return word > 0 ? word : maxSegmentChars
   }
 }
+
+/** The port: a {@link Segmenter} for each reply. */
+export const layer = Layer.succeed(SentenceSegmenter, {
+  start: () => {
+    const segmenter = new Segmenter()
+    return { push: (delta) => segmenter.push(delta), flush: () => segmenter.flush() }
+  }
+})

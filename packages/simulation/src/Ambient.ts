@@ -15,12 +15,12 @@ export class AmbientUse extends Error {
 }
 
 /** Lines of a stack that say nothing about who did it. */
-const ownLines = /packages\/simulation\/src\/Ambient\.ts|node:internal|\/node_modules\/effect\//u
+const ownLines = /simulation\/(?:src|dist)\/Ambient\.[jt]s|node:internal|\/node_modules\/effect\//u
 
 const culpritOf = (error: Error): string => {
   const lines = (error.stack ?? "").split("\n").slice(1).map((line) => line.trim().replace(/^at /u, ""))
   const foreign = lines.find((line) => !ownLines.test(line) && line.includes("/"))
-  return foreign ?? lines.find((line) => !line.includes("Ambient.ts")) ?? "an unknown place"
+  return foreign ?? lines.find((line) => !/Ambient\.[jt]s/u.test(line)) ?? "an unknown place"
 }
 
 /** Everything that would let the real machine in. `owner` is where the property is put for the time of the run. */

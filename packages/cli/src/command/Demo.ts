@@ -77,7 +77,7 @@ export const runDemo = Effect.fn("rspp.demo")(function*(flags: DemoFlags) {
   )
   line(`  as a picture       npx rspp timeline export ${timeline} --format perfetto --output ${trace}`)
   line(`                     and open that file at https://ui.perfetto.dev`)
-  line(`  your own voice     make run INPUT=my.wav`)
+  line(`  your own voice     npx rspp demo --input my.wav`)
   yield* judgeCall(summary, script)
   if (!sound) return yield* told("violation")
   return undefined

@@ -74,7 +74,7 @@ const run = Effect.fn("rspp.load")(function*(flags: LoadFlags) {
   const { callMs, durationMs, rampMs } = yield* readNumbers(flags)
   if (flags.timelines !== undefined) yield* makeDirectories(flags.timelines)
   const setup = yield* loadSetup(flags)
-  const script = yield* loadCaller(flags, setup.scripted, callMs)
+  const script = yield* loadCaller(flags, setup, callMs)
   const directory = flags.timelines ?? (yield* fs.makeTempDirectoryScoped({ prefix: "rspp-load-" }))
   const name = `load-${randomBytes(3).toString("hex")}`
   const files: Array<string> = []

@@ -1,3 +1,4 @@
+import type { FixtureGate } from "@rspp/contracts/ReplayExpectation"
 import type { ReplayMode } from "@rspp/timeline/replay/ReplayMode"
 import { defaultReplayMode } from "@rspp/timeline/replay/ReplayMode"
 import { NodeResimulation } from "@rspp/timeline/replay/NodeResimulation"
@@ -11,7 +12,7 @@ import { makeDirectories } from "../OutputFiles.ts"
 import { loadPipeline } from "../PipelineFile.ts"
 import type { OtherSettings, ReplayOneOptions } from "../ReplayCheck.ts"
 import { exitOfReplay, replayFile } from "../ReplayCheck.ts"
-import { timelinesOf } from "../ReplayFiles.ts"
+import { ofGate, timelinesOf } from "../ReplayFiles.ts"
 import type { ReportedFile } from "../ReplayReportFiles.ts"
 import { reported, writeReport } from "../ReplayReportFiles.ts"
 import { stopAt } from "../ReplayStop.ts"
@@ -29,6 +30,7 @@ export interface ReplayFlags extends AccessFlags {
   readonly policy: string | undefined
   readonly spec: string | undefined
   readonly expect: string | undefined
+  readonly gate: FixtureGate | undefined
   readonly report: string | undefined
   readonly to: string | undefined
   readonly cursor: string | undefined
@@ -111,11 +113,12 @@ const around = (body: unknown) => ({
 })
 
 /** What was asked, for the head of a report. */
-const titleOf = ({ expect, mode, policy, set, spec }: ReplayFlags): ReadonlyArray<string> => [
+const titleOf = ({ expect, gate, mode, policy, set, spec }: ReplayFlags): ReadonlyArray<string> => [
   ...(mode === undefined ? [] : [`mode \`${mode}\``]),
   ...(set.length === 0 ? [] : [`what if ${set.map((one) => `\`${one}\``).join(" and ")}`]),
   ...(policy === undefined ? [] : [`what if the policy of \`${policy}\``]),
   ...(spec === undefined ? [] : [`what if the pipeline of \`${spec}\``]),
+  ...(gate === undefined ? [] : [`gate \`${gate}\``]),
   ...(expect === undefined ? [] : [`expectations of \`${expect}\``])
 ]
 
@@ -128,7 +131,7 @@ const replayAll = Effect.fnUntraced(function*<E, R>(
   // Before anything is replayed: a report that has no place should not cost an hour first.
   if (report !== undefined) yield* makeDirectories(report)
   const startedMs = performance.now()
-  const files = yield* timelinesOf(given)
+  const files = yield* ofGate(yield* timelinesOf(given), flags.gate)
   const tally = new ReplayTally()
   const kept: Array<ReportedFile> = []
   let worst: ExitName = "ok"

@@ -1,4 +1,5 @@
 import { schemaVersion } from "@rspp/contracts/Identity"
+import type { FixtureGate } from "@rspp/contracts/ReplayExpectation"
 import { timelineBytes, withoutContent } from "@rspp/timeline/export/RegressionFixture"
 import { TimelineDecoder } from "@rspp/timeline/format/TimelineDecoder"
 import type { Timeline } from "@rspp/timeline/format/TimelineDecoder"
@@ -20,6 +21,8 @@ export interface PromoteFlags {
   readonly access: string | undefined
   readonly request: string | undefined
   readonly to: string
+  /** Which verification replays it. */
+  readonly gate: FixtureGate
   readonly json: boolean
 }
 
@@ -27,12 +30,13 @@ export interface PromoteFlags {
 const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/u
 
 /** What a replay of a new fixture is expected to find: nothing. */
-const nothingExpected = {
+const nothingExpected = (gate: FixtureGate) => ({
   schema_version: schemaVersion,
+  gate,
   expected_divergences: [],
   approved: false,
   timing_tolerance_ms: 0
-}
+})
 
 const taken = (path: string) =>
   new CliFailure({
@@ -114,7 +118,7 @@ export const promoteTimeline = Effect.fn("rspp.timeline.promote")(function*(flag
   // `wx`: whoever wrote there in the meantime keeps what they have.
   yield* Effect.mapError(fs.writeFile(fixture, bytes, { flag: "wx" }), takenMeanwhile(fixture))
   yield* Effect.mapError(
-    fs.writeFileString(expectations, `${JSON.stringify(nothingExpected, null, 2)}\n`, { flag: "wx" }),
+    fs.writeFileString(expectations, `${JSON.stringify(nothingExpected(flags.gate), null, 2)}\n`, { flag: "wx" }),
     takenMeanwhile(expectations)
   )
   if (json) {

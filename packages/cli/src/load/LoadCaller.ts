@@ -1,4 +1,4 @@
-import { samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
+import { speech } from "@rspp/providers/scripted/ScriptedVoiceActivity"
 import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import { readAudioFile } from "@rspp/transports/loopback/WaveFile"
@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { CliFailure } from "../CliFailure.ts"
 import { readCaller } from "../CallerInput.ts"
+import type { LoadSetup } from "./LoadSetup.ts"
 
 /** What the callers of a load do, by the flags. */
 export interface LoadCallerFlags {
@@ -26,16 +27,21 @@ const thinkMs = 400
 const quietMs = 700
 /** When a caller cuts in, ms after the agent began. */
 const cutAfterMs = 800
+/** How long a caller waits for the beginning of an answer, beyond what providers are scripted to take, ms. */
+const patienceMs = 10_000
 /** A turn takes longer than this, ms: as many steps as a call can have need. */
 const shortestTurnMs = 1500
-
-const tone = (): Int16Array => new Int16Array(speechMs * samplesPerMs).fill(4000)
 
 /**
  * A caller that talks until `callMs` are over: it says the next thing when the answer has ended, and each `cutEvery`th time
  * while the agent still speaks. The steps and their sound are shared by all calls.
  */
-const talking = (says: ReadonlyArray<Int16Array>, cutEvery: number, callMs: number): CallScript =>
+const talking = (
+  says: ReadonlyArray<Int16Array>,
+  cutEvery: number,
+  callMs: number,
+  replyTimeoutMs: number
+): CallScript =>
   makeCallScript(
     Array.from({ length: Math.ceil(callMs / shortestTurnMs) + 1 }, (_, index) => ({
       say: says[index % says.length] ?? new Int16Array(0),
@@ -45,7 +51,7 @@ const talking = (says: ReadonlyArray<Int16Array>, cutEvery: number, callMs: numb
         ? { after: "agent_started", delay_ms: cutAfterMs } as const
         : { after: "agent_finished", delay_ms: thinkMs } as const
     })),
-    { agent_quiet_ms: quietMs }
+    { agent_quiet_ms: quietMs, reply_timeout_ms: replyTimeoutMs }
   )
 
 const recorded = Effect.forEach(
@@ -66,8 +72,13 @@ const recorded = Effect.forEach(
  * What each caller says, for calls of at most `callMs`: a script as it is, a recording again and again, and by default
  * what the providers want: a tone for scripted ones, else the recordings of the repository.
  */
-export const loadCaller = Effect.fn("loadCaller")(function*(flags: LoadCallerFlags, scripted: boolean, callMs: number) {
+export const loadCaller = Effect.fn("loadCaller")(function*(
+  flags: LoadCallerFlags,
+  { answerMs, scripted }: Pick<LoadSetup, "answerMs" | "scripted">,
+  callMs: number
+) {
   const { cutEvery, input, script } = flags
+  const replyTimeoutMs = answerMs + patienceMs
   if (!Number.isInteger(cutEvery) || cutEvery < 0) {
     return yield* new CliFailure({
       exit: "usage",
@@ -76,9 +87,14 @@ export const loadCaller = Effect.fn("loadCaller")(function*(flags: LoadCallerFla
     })
   }
   if (input === undefined && script === undefined) {
-    return talking(scripted ? [tone()] : yield* recorded, cutEvery, callMs)
+    return talking(scripted ? [speech(speechMs)] : yield* recorded, cutEvery, callMs, replyTimeoutMs)
   }
   const caller = yield* readCaller({ input, script, rawRate: undefined, rawChannels: undefined }, true)
   if (script !== undefined) return caller.script
-  return talking(caller.script.steps.flatMap((step) => "say" in step ? [step.say] : []), cutEvery, callMs)
+  return talking(
+    caller.script.steps.flatMap((step) => "say" in step ? [step.say] : []),
+    cutEvery,
+    callMs,
+    replyTimeoutMs
+  )
 })

@@ -44,6 +44,7 @@ export interface LoadReport {
   readonly drops: Counts
   readonly sheds: number
   readonly disturbances: Counts
+  /** Frames of callers that a session had no room for. */
   readonly lost_frames: number
   /** The gates over the recordings, as `rspp slo report` has them. */
   readonly slo: SloReport
@@ -87,7 +88,8 @@ export const loadReport = Effect.fn("loadReport")(function*(facts: LoadFacts) {
     timelines.push(sloTimeline(facts.nameOf(file), exit.value))
   }
   const slo = sloReport(timelines, { unreadable })
-  for (const { error } of unreadable) faults.push(error)
+  const [first] = unreadable
+  if (first !== undefined) faults.push(`${unreadable.length} recordings cannot be read, the first: ${first.error}`)
   for (const { gate, verdict } of slo.gates) if (verdict === "fail") faults.push(`the gate ${gate} fails`)
   if (tally.failed > 0) faults.push(`${tally.failed} sessions failed, the first: ${tally.firstFailure ?? ""}`)
   if (all.committed === 0 && !facts.interrupted) faults.push("no turn was answered to its end: nothing was shown")
@@ -118,7 +120,7 @@ export const loadReport = Effect.fn("loadReport")(function*(facts: LoadFacts) {
     drops: all.drops,
     sheds: tally.sheds,
     disturbances: all.disturbances,
-    lost_frames: tally.lostFrames,
+    lost_frames: Object.values(all.media_lost).reduce((sum, count) => sum + count, 0),
     slo
   }
   return report

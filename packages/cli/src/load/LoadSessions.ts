@@ -36,7 +36,7 @@ export interface Load {
 /** After a session that failed the next one waits so long, ms: a fault that comes back at once must not keep a core busy. */
 const afterFailureMs = 1000
 
-/** So long the callers wait for their last answer after the time is over, ms; then they hang up in the middle of it. */
+/** So long the callers hear their last answer out after the time is over, ms; then they hang up in the middle of it. */
 const lastAnswerMs = 20_000
 
 /** A call that would be shorter than this is not begun, ms: nobody would be answered in it. */
@@ -65,7 +65,7 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
     ]
     const reports = yield* RuntimeReports
     tally.begin()
-    const { lostFrames } = yield* Effect.ensuring(
+    yield* Effect.ensuring(
       runner.run({
         session_id,
         pipeline: setup.spec.pipeline,
@@ -75,7 +75,6 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
       }),
       Effect.sync(() => tally.end())
     )
-    tally.lostFrames += lostFrames
   })
 
   /** One call, with everything that only it has. */
@@ -85,7 +84,11 @@ export const holdSessions = Effect.fn("holdSessions")(function*(load: Load) {
         call({
           ...setup,
           transport: loopback({
-            script: { ...script, last_step_ms: maxMs, max_call_ms: Math.min(script.max_call_ms, maxMs + lastAnswerMs) }
+            script: {
+              ...script,
+              last_step_ms: maxMs,
+              max_call_ms: Math.min(script.max_call_ms, maxMs + script.reply_timeout_ms + lastAnswerMs)
+            }
           }),
           timeline: load.timelineOf(session_id),
           ledger,

@@ -1,12 +1,13 @@
 import { schemaVersion } from "@rspp/contracts/Identity"
 import type { NormalizedSpec } from "@rspp/control/SpecNormalizer"
 import { SpecNormalizer } from "@rspp/control/SpecNormalizer"
+import * as Segmenter from "@rspp/providers/Segmenter"
 import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
 import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 import { ProviderManager } from "@rspp/runtime/invocation/ProviderManager"
 import { Effect, Layer } from "effect"
 import { CliFailure } from "../CliFailure.ts"
-import { control, providers, segmenter } from "../Composition.ts"
+import { control, providers } from "../Composition.ts"
 import type { CompositionOptions } from "../Composition.ts"
 import { loadNodes } from "../NodesFile.ts"
 import { loadPipeline } from "../PipelineFile.ts"
@@ -36,6 +37,8 @@ export type LoadSetup = Pick<CompositionOptions, "nodes"> & {
   readonly ready: NonNullable<CompositionOptions["ready"]>
   /** The providers are scripted: what the caller says need not be speech. */
   readonly scripted: boolean
+  /** What the script gives them for an answer, ms; 0 where nobody knows. */
+  readonly answerMs: number
 }
 
 const usage = (message: string, hint: string) => new CliFailure({ exit: "usage", message, hint })
@@ -80,13 +83,14 @@ const scripted = Effect.fnUntraced(function*(flags: SetupFlags) {
     ready: Layer.mergeAll(
       ScriptedVoiceActivity.layer,
       ProviderManager.layerOf({
-        stt: [Scripted.recogniser({ texts: heard, finalMs })],
-        llm: [Scripted.model({ replies, firstWordMs })],
-        tts: [Scripted.voice({ firstChunkMs })]
+        stt: [Scripted.recogniserService({ texts: heard, finalMs, firstResultCapMs: finalMs + patienceMs })],
+        llm: [Scripted.modelService({ replies, firstWordMs, firstResultCapMs: firstWordMs + patienceMs })],
+        tts: [Scripted.voiceService({ firstChunkMs, firstResultCapMs: firstChunkMs + patienceMs })]
       }),
-      segmenter
+      Segmenter.layer
     ),
-    scripted: true
+    scripted: true,
+    answerMs: finalMs + firstWordMs + firstChunkMs
   }
   return setup
 })
@@ -110,6 +114,7 @@ const real = Effect.fnUntraced(function*(flags: SetupFlags) {
     // Made once: what is loaded is loaded before the first caller comes, and shared by all.
     ready: Layer.succeedContext(yield* Layer.build(providers(spec.pipeline.provider_bindings))),
     scripted: false,
+    answerMs: 0,
     ...(nodes === undefined ? {} : { nodes })
   }
   return setup

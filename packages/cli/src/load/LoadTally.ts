@@ -11,10 +11,7 @@ export class LoadTally {
   failed = 0
   firstFailure: string | undefined
   turns = 0
-  drops = 0
   sheds = 0
-  /** Frames of callers that a session had no room for. */
-  lostFrames = 0
   mostResidentBytes = 0
 
   begin(): void {
@@ -41,9 +38,6 @@ export class LoadTally {
         switch (output.signal.signal) {
           case "turn_open":
             this.turns++
-            break
-          case "drop_notice":
-            this.drops++
             break
           case "shed":
             this.sheds++

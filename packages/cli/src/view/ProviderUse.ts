@@ -53,6 +53,7 @@ export const providerUse = (records: ReadonlyArray<TimelineRecord>): ReadonlyArr
   const uses = new Map<string, ProviderUse>()
   const calls = new Map<string, ProviderUse>()
   const listening = new Map<string, Listening>()
+  const attempts = new Map<string, number>()
   let sample = 0
   const useOf = (modality: Modality, provider: string): ProviderUse => {
     const key = `${modality} ${provider}`
@@ -107,7 +108,10 @@ export const providerUse = (records: ReadonlyArray<TimelineRecord>): ReadonlyArr
         const use = calls.get(invocation.provider_invocation_id) ?? useOf(invocation.modality, invocation.provider_id)
         heard(invocation.provider_invocation_id)
         use.outcomes[invocation.outcome_class] = (use.outcomes[invocation.outcome_class] ?? 0) + 1
-        use.retries += invocation.attempts - 1
+        // Attempts are counted over all calls for the same work.
+        const before = attempts.get(invocation.idempotency_key) ?? 1
+        use.retries += Math.max(0, invocation.attempts - before)
+        attempts.set(invocation.idempotency_key, Math.max(before, invocation.attempts))
         use.late_outputs += invocation.late_outputs_dropped
         use.total_ms.push(endedMsOf(invocation) - invocation.started_ms)
         if (invocation.first_result_ms !== undefined) {

@@ -91,7 +91,7 @@ const gateLines = ({ divergences = [], gate }: ReplayedFile): ReadonlyArray<stri
   const more = divergences.length > 1 ? [`  ${divergences.length} divergences in all`] : []
   const other = gate.failures.filter(({ rule }) =>
     rule === "expected_did_not_appear" || rule === "too_many" ||
-    rule === "invocation_past_threshold" || rule === "ordering_not_approved"
+    rule === "invocation_past_threshold" || rule === "turn_past_threshold" || rule === "ordering_not_approved"
   )
   return [...more, ...other.slice(0, 8).map(({ message, rule }) => `  gate: ${rule}: ${message}`)]
 }

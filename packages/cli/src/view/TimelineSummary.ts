@@ -1,5 +1,6 @@
 import type { TimelineHeader, TimelineRecord } from "@rspp/contracts/Timeline"
 import { timeOf } from "@rspp/contracts/TimelineStamp"
+import { spreadOf } from "@rspp/timeline/slo/Percentile"
 import { frameMs, samplesPerMs } from "@rspp/runtime/ports/AudioFrame"
 import type { CostEstimate, PriceList } from "../PriceList.ts"
 import { estimate } from "../PriceList.ts"
@@ -67,7 +68,6 @@ export const timelineFacts = (records: ReadonlyArray<TimelineRecord>): TimelineF
   const drops: Record<string, number> = {}
   const lost: Record<string, number> = {}
   const disturbances: Record<string, number> = {}
-  const firstOutputs: Array<number> = []
   const opened = new Set<string>()
   let committed = 0
   let sessionMs = 0
@@ -88,11 +88,6 @@ export const timelineFacts = (records: ReadonlyArray<TimelineRecord>): TimelineF
         // A reason may name what was dropped: `edge_full:h_22`.
         if (signal === "drop_notice") add(drops, named(edge_id ?? "", reason?.replace(/:h_[0-9]+$/u, "")))
         if (disturbing.includes(signal)) add(disturbances, named(signal, reason))
-        break
-      }
-      case "evidence": {
-        const { first_output_ms, open_ms } = record.evidence.times
-        if (first_output_ms !== undefined) firstOutputs.push(first_output_ms - open_ms)
         break
       }
       case "input": {
@@ -121,7 +116,7 @@ export const timelineFacts = (records: ReadonlyArray<TimelineRecord>): TimelineF
       speech_end_to_playback_ms: rows.flatMap(({ latencies, speechEndMs }) =>
         speechEndMs === undefined || latencies.playback === undefined ? [] : [latencies.playback]
       ),
-      open_to_first_output_ms: firstOutputs,
+      open_to_first_output_ms: rows.flatMap(({ firstOutputMs }) => firstOutputMs ?? []),
       cancel_to_fence_ms: rows.flatMap(({ cutMs }) => cutMs === undefined ? [] : [cutMs])
     },
     providers: providerUse(records),
@@ -176,9 +171,10 @@ export interface Spread {
 
 /** Undefined when there is no value: a missing time is never 0. */
 export const spread = (values: ReadonlyArray<number>): Spread | undefined => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (part: number) => Math.round(sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0)
-  return sorted.length === 0 ? undefined : { count: sorted.length, p50: at(0.5), p95: at(0.95), max: at(1) }
+  const lie = spreadOf(values)
+  if (lie === undefined) return undefined
+  const { max_ms, p50_ms, p95_ms } = lie
+  return { count: values.length, p50: Math.round(p50_ms), p95: Math.round(p95_ms), max: Math.round(max_ms) }
 }
 
 /** The facts with percentiles in the place of values, for `--json`. */

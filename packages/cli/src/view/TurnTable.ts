@@ -1,5 +1,6 @@
 import type { InvocationFacts, TimelineRecord } from "@rspp/contracts/Timeline"
 import { criticalPaths } from "@rspp/timeline/latency/CriticalPath"
+import { turnLatencies } from "@rspp/timeline/latency/TurnPath"
 import type { TurnPath, TurnTimes } from "@rspp/timeline/latency/TurnPath"
 import type { Style } from "../Screen.ts"
 
@@ -24,6 +25,8 @@ export interface TurnRow {
   /** `committed`, `aborted`, or the outcome before the turn opened: `reject`, `defer` … */
   readonly outcome: string
   readonly reason?: string
+  /** From `turn_open` to the first output on the data lane, ms. */
+  readonly firstOutputMs?: number
   /** From the acceptance of the cancel to the fence, ms. */
   readonly cutMs?: number
   readonly invocations: ReadonlyArray<InvocationFacts>
@@ -55,8 +58,10 @@ export const turnRows = (records: ReadonlyArray<TimelineRecord>): ReadonlyArray<
   return criticalPaths(records).map((path) => rowOf(path, invocations.get(path.turn_id) ?? []))
 }
 
-const rowOf = ({ at, outcome, reason, turn_id }: TurnPath, invocations: ReadonlyArray<InvocationFacts>): TurnRow => {
-  const { cancel_ms, fenced_ms, proposed_ms = 0, speech_end_ms } = at
+const rowOf = (path: TurnPath, invocations: ReadonlyArray<InvocationFacts>): TurnRow => {
+  const { at, outcome, reason, turn_id } = path
+  const { proposed_ms = 0, speech_end_ms } = at
+  const { cancel_fence_ms, first_output_ms } = turnLatencies(path)
   const latencies: { [S in Stage]?: number } = {}
   for (const stage of Object.keys(stages) as ReadonlyArray<Stage>) {
     const ms = at[reached[stage]]
@@ -68,7 +73,8 @@ const rowOf = ({ at, outcome, reason, turn_id }: TurnPath, invocations: Readonly
     latencies,
     outcome,
     ...(reason === undefined ? {} : { reason }),
-    ...(cancel_ms === undefined || fenced_ms === undefined ? {} : { cutMs: fenced_ms - cancel_ms }),
+    ...(first_output_ms === undefined ? {} : { firstOutputMs: first_output_ms }),
+    ...(cancel_fence_ms === undefined ? {} : { cutMs: cancel_fence_ms }),
     invocations
   }
 }

@@ -3,14 +3,14 @@ import { settingsFromEnvironment } from "../ProvidersConfig.ts"
 import { ProviderUnavailable } from "../ProviderUnavailable.ts"
 
 /** Where each comes from; the small letters win, as with most programs. */
-const variables = {
+const environment = {
   https_proxy: "https_proxy",
   HTTPS_PROXY: "HTTPS_PROXY",
   http_proxy: "http_proxy",
   HTTP_PROXY: "HTTP_PROXY",
   no_proxy: "no_proxy",
   NO_PROXY: "NO_PROXY"
-} as const
+}
 
 /** This machine itself is never behind a proxy. */
 const ownHost = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/iu
@@ -44,7 +44,7 @@ export const proxyFor = (
 ): Effect.Effect<string | undefined, ProviderUnavailable> =>
   Effect.gen(function*() {
     const url = new URL(base_url.replace(/^ws/iu, "http"))
-    const given = yield* settingsFromEnvironment(variables)
+    const given = yield* settingsFromEnvironment(environment)
     const [small, capital] = url.protocol === "https:" ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy", "HTTP_PROXY"]
     const name = given[small] === undefined ? capital : small
     const proxy = given[name]

@@ -10,6 +10,9 @@ const isLoud = (samples: Int16Array): boolean => {
   return false
 }
 
+/** So much sound that {@link layer} takes for speech, in ms. What is said in it is the recogniser's script to say. */
+export const speech = (ms: number): Int16Array => new Int16Array(ms * samplesPerMs).fill(4000)
+
 /**
  * Voice activity for callers that are scripted: a frame with sound in it is speech. It reports at once and to the sample,
  * and costs next to nothing. Not for microphones: any noise is speech to it.

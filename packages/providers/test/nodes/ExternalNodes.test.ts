@@ -4,7 +4,7 @@ import { runTurn, text } from "@rspp/runtime/nodes/NodeTestKit"
 import { Effect } from "effect"
 import { dirname, join } from "node:path"
 
-const examples = join(dirname(dirname(dirname(dirname(import.meta.dirname)))), "test/examples/nodes")
+const examples = join(dirname(dirname(dirname(dirname(import.meta.dirname)))), "packages/cli/examples/nodes")
 const file = (nodes: ReadonlyArray<unknown>) => JSON.stringify({ nodes })
 const node = {
   id: "example/number_words",

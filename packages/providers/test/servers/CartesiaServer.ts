@@ -11,7 +11,7 @@ import {
   base64Of,
   give,
   messageOf,
-  portal,
+  isFaulty,
   refuse,
   refuseUpgrade,
   sendOn,
@@ -168,20 +168,7 @@ export const cartesiaServer = (
     upgrade: (host, request, socket, head) => {
       const path = request.url ?? ""
       const url = new URL(path, "http://localhost")
-      const fault = host.takeForUpgrade()
-      if (fault !== undefined) {
-        const call = host.open(path, [])
-        if (fault.kind === "refuse") {
-          call.end("faulted")
-          return refuseUpgrade(socket, refusal(fault.status, fault.retryAfterSeconds))
-        }
-        if (fault.kind === "wrong_content_type") {
-          call.end("faulted")
-          return void socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n${portal}`)
-        }
-        // Nobody reads it otherwise, and so nobody would see that the client leaves.
-        return void socket.on("close", () => call.end("aborted")).on("end", () => socket.destroy()).resume()
-      }
+      if (isFaulty(host, path, socket, refusal)) return
       if (url.pathname !== "/tts/websocket") return refuseUpgrade(socket, refusal(404))
       const given = request.headers.authorization?.replace(/^Bearer /u, "") ?? request.headers["x-api-key"] ??
         url.searchParams.get("api_key")

@@ -18,6 +18,7 @@ import {
   bytesOf,
   give,
   messageOf,
+  isFaulty,
   portal,
   refuse,
   refuseUpgrade,
@@ -296,20 +297,7 @@ export const elevenLabsServer = (
     upgrade: (host, request, socket, head) => {
       const path = request.url ?? ""
       const url = new URL(path, "http://localhost")
-      const fault = host.takeForUpgrade()
-      if (fault !== undefined) {
-        const call = host.open(path, [])
-        if (fault.kind === "refuse") {
-          call.end("faulted")
-          return refuseUpgrade(socket, refusal(fault.status, fault.retryAfterSeconds))
-        }
-        if (fault.kind === "wrong_content_type") {
-          call.end("faulted")
-          return void socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n${portal}`)
-        }
-        // Nobody reads it otherwise, and so nobody would see that the client leaves.
-        return void socket.on("close", () => call.end("aborted")).on("end", () => socket.destroy()).resume()
-      }
+      if (isFaulty(host, path, socket, refusal)) return
       if (voicePath.exec(url.pathname)?.[2] !== "multi-stream-input") return refuseUpgrade(socket, refusal(404))
       if (request.headers["xi-api-key"] !== key) return refuseUpgrade(socket, refusal(401))
       if (url.searchParams.get("output_format") !== "pcm_16000") return refuseUpgrade(socket, refusal(422))

@@ -1,4 +1,5 @@
 import { sampleRateHz } from "@rspp/runtime/ports/AudioFrame"
+import { concat } from "../support/Wav.ts"
 
 /**
  * What a server's text comes from: a recogniser, or a script with one text per call, the last one for all further calls.
@@ -23,17 +24,6 @@ export const isVoiced = (samples: Int16Array): boolean => {
     if (Math.abs(samples[index]!) > silenceLevel) return true
   }
   return false
-}
-
-/** Audio in the order in which it came. */
-export const joined = (chunks: ReadonlyArray<Int16Array>): Int16Array => {
-  const all = new Int16Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
 }
 
 /** What a server hears in one call: the audio since the last final, and the text of it. */
@@ -73,7 +63,7 @@ export class Hearing {
   /** The text since the last final, so far. */
   async partial(): Promise<string> {
     if (this.voiced === 0) return ""
-    if (this.engine !== undefined) return this.engine(joined(this.chunks))
+    if (this.engine !== undefined) return this.engine(concat(...this.chunks))
     return this.words.slice(this.spoken, this.reached()).join(" ")
   }
 
@@ -83,7 +73,7 @@ export class Hearing {
     const text = !heard
       ? ""
       : this.engine !== undefined
-      ? await this.engine(joined(this.chunks))
+      ? await this.engine(concat(...this.chunks))
       : this.words.slice(this.spoken, all ? undefined : this.reached()).join(" ")
     if (heard) this.spoken = all ? this.words.length : this.reached()
     this.chunks = []

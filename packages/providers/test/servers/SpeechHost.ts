@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { RawData, WebSocket } from "ws"
+import { concat } from "../support/Wav.ts"
 import type { Fault, ProtocolServer, SeenCall } from "./ProtocolServer.ts"
 
 /** What makes the sound of a speech server: 16 kHz mono. */
@@ -39,13 +40,7 @@ export const tone: SpeechEngine = {
 export const spoken = async (engine: SpeechEngine, text: string): Promise<Int16Array> => {
   const parts: Array<Int16Array> = []
   for await (const part of engine.speak(text)) parts.push(part)
-  const samples = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    samples.set(part, at)
-    at += part.length
-  }
-  return samples
+  return concat(...parts)
 }
 
 /** The bytes of samples, little endian. */
@@ -192,6 +187,29 @@ export const refuseUpgrade = (socket: Duplex, { body, retryAfterSeconds, status 
 
 /** What a captive portal says instead of the vendor. */
 export const portal = "<!doctype html><title>Sign in</title>"
+
+/** Whether an upgrade was met with its fault instead. */
+export const isFaulty = (
+  host: SpeechHost,
+  path: string,
+  socket: Duplex,
+  refusal: (status: number, retryAfterSeconds?: number) => Refusal
+): boolean => {
+  const fault = host.takeForUpgrade()
+  if (fault === undefined) return false
+  const call = host.open(path, [])
+  if (fault.kind === "refuse") {
+    call.end("faulted")
+    refuseUpgrade(socket, refusal(fault.status, fault.retryAfterSeconds))
+  } else if (fault.kind === "wrong_content_type") {
+    call.end("faulted")
+    socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n${portal}`)
+  } else {
+    // Nobody reads it otherwise, and so nobody would see that the client leaves.
+    socket.on("close", () => call.end("aborted")).on("end", () => socket.destroy()).resume()
+  }
+  return true
+}
 
 /** A real server on 127.0.0.1, with the queue of faults, the calls so far and the open connections. It ends with the scope. */
 export const speechHost = (options: {

@@ -90,7 +90,10 @@ interface Draft {
  * its supplement was sealed and its speech has been played or cut, and the rest by {@link CriticalPath.end}.
  *
  * It reads no evidence, and so no claim of the recorder: only inputs, signals, commands, transitions and the facts of calls.
- * What it holds does not grow with the session; for a frame of audio it allocates nothing.
+ * For a frame of audio it allocates nothing.
+ *
+ * Guarantees: I-PATH-SUM the stages of a turn add up to the time from its origin to its last event, and the parts of a stage
+ * to the stage; I-PATH-BOUND what it holds does not grow with the session.
  */
 export class CriticalPath {
   readonly #done: (path: TurnPath) => void

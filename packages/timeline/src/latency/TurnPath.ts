@@ -1,4 +1,6 @@
 import type { InvocationFacts } from "@rspp/contracts/Invocation"
+import { pathStages } from "@rspp/contracts/ReplayExpectation"
+import type { PathStage } from "@rspp/contracts/ReplayExpectation"
 
 /**
  * The stages of an answer, in order. Each begins where the one before it ended and ends with its own event:
@@ -14,16 +16,8 @@ import type { InvocationFacts } from "@rspp/contracts/Invocation"
  * A stage whose event did not happen is absent, and its time is part of the next stage that did. Work that was done ahead
  * of the turn takes no time on the path. So the stages of a turn add up to the time from its origin to its last event.
  */
-export const pathStages = [
-  "endpointing",
-  "open",
-  "model_first_token",
-  "first_segment",
-  "voice_first_chunk",
-  "egress",
-  "playback"
-] as const
-export type PathStage = (typeof pathStages)[number]
+export type { PathStage } from "@rspp/contracts/ReplayExpectation"
+export { pathStages } from "@rspp/contracts/ReplayExpectation"
 
 /** How a stage's time was spent, in ms; the four add up to `ms`. */
 export interface StageTime {
@@ -204,4 +198,31 @@ const endpointing = (from: number, to: number, at: TurnTimes, dueMs: number | un
 export const kernelTime = ({ stages }: TurnPath): number | undefined => {
   const times = Object.values(stages)
   return times.length === 0 ? undefined : times.reduce((sum, { kernel_ms }) => sum + kernel_ms, 0)
+}
+
+/** The latencies of a turn that the gates of CONTRACT section 9 are about, ms; what was not measured is absent. */
+export interface TurnLatencies {
+  /** Proposed → `turn_open`. */
+  readonly turn_open_ms?: number
+  /** `turn_open` → first output on the data lane. */
+  readonly first_output_ms?: number
+  /** Cancel accepted → egress fenced. */
+  readonly cancel_fence_ms?: number
+  /** The caller's last sample of speech → playback started; only where the caller spoke. */
+  readonly response_ms?: number
+}
+
+const between = (from: number | undefined, to: number | undefined): number | undefined =>
+  from === undefined || to === undefined ? undefined : Math.max(0, Math.round(to - from))
+
+export const turnLatencies = ({ at, response_ms, spoken }: TurnPath): TurnLatencies => {
+  const open = between(at.proposed_ms, at.open_ms)
+  const output = between(at.open_ms, at.first_output_ms)
+  const cancel = between(at.cancel_ms, at.fenced_ms)
+  return {
+    ...(open === undefined ? {} : { turn_open_ms: open }),
+    ...(output === undefined ? {} : { first_output_ms: output }),
+    ...(cancel === undefined ? {} : { cancel_fence_ms: cancel }),
+    ...(response_ms === undefined || !spoken || at.speech_end_ms === undefined ? {} : { response_ms })
+  }
 }

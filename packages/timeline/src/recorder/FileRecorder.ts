@@ -2,8 +2,7 @@ import { Recorder } from "@rspp/runtime/ports/Recorder"
 import { RecorderFailure } from "@rspp/runtime/ports/Recorder"
 import type { CloseReason, SessionRecorder } from "@rspp/runtime/ports/Recorder"
 import { SecretScrubber } from "@rspp/runtime/ports/SecretScrubber"
-import { Cause, Clock, Effect, Exit, FileSystem, Latch, Layer, Queue } from "effect"
-import type { Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, FileSystem, Latch, Layer, Queue, Scope } from "effect"
 import { createKey } from "../privacy/KeyStore.ts"
 import { Sealer } from "../privacy/Sealing.ts"
 import { AppendBuffer, type AppendLimits, appendLimits } from "./AppendBuffer.ts"
@@ -25,6 +24,9 @@ export const flushBytes = 64 * 1024
 /** While there is pressure, or a store that may be behind, it is looked at so often, in real time, in ms. */
 export const lookEveryMs = 100
 
+/** A disk that takes nothing for so long while a recording is closed is waited for no longer, in real time, in ms. */
+export const hungAfterMs = 30_000
+
 /** Answers to `append_evidence` under way: one per open turn, of which there is one. */
 const maxAnswers = 256
 
@@ -37,6 +39,8 @@ export interface FileRecorderOptions {
   readonly durability?: Durability
   /** Default {@link appendLimits}. */
   readonly limits?: AppendLimits
+  /** Default {@link hungAfterMs}. */
+  readonly hungAfterMs?: number
 }
 
 /** `<directory>/<session_id>.timeline`; characters that could leave the directory are escaped. */
@@ -52,6 +56,8 @@ export const timelinePath = (directory: string, sessionId: string): string =>
  * be made, the disk takes no more, or the buffer is full. When the buffer fills, or the store is behind, the recorder says
  * so (`onPressure`) and records at the level that the session then commands. Detail goes first, evidence last; nothing is
  * ever thrown at the session. When the scope closes, for whatever reason, everything is written, the end record last, and the file is synced.
+ * A disk that hangs keeps nobody waiting: when it has taken nothing for {@link hungAfterMs}, that is logged, and the file is left as it is, without
+ * an end record, as after a crash; the lock stays where it is and goes with the process.
  *
  * `open` fails with `RecorderFailure` when the file exists, its directory does not, or it may not be written.
  */
@@ -75,23 +81,77 @@ const inRealTime = Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()
 
 type OpenOptions = Parameters<Recorder["Service"]["open"]>[0]
 
+interface Surroundings {
+  readonly lag: ExportLagProbe
+  readonly observers: ReadonlyArray<RecordingObserver>
+  readonly timer: FlushTimer
+}
+
+/** How far the recording has come on the disk; every change of it is a sign of life. */
+interface Progress {
+  size: () => number
+}
+
+/**
+ * Closes a scope by a fiber of its own, and waits for that while the disk takes something. True: it is closed. What hangs
+ * cannot be interrupted, so it is left to itself.
+ */
+const closedInTime = (disk: Scope.Closeable, exit: Exit.Exit<unknown, unknown>, progress: Progress, afterMs: number) =>
+  Effect.gen(function*() {
+    const over = Deferred.makeUnsafe<boolean>()
+    yield* Effect.forkDetach(
+      Effect.ensuring(Scope.close(disk, exit), Effect.sync(() => Deferred.doneUnsafe(over, Effect.succeed(true)))),
+      { startImmediately: true }
+    )
+    const watch = yield* Effect.forkDetach(Effect.interruptible(Effect.gen(function*() {
+      for (let before = -1, size = progress.size(); size !== before;) {
+        before = size
+        yield* Effect.sleep(afterMs)
+        size = progress.size()
+      }
+      Deferred.doneUnsafe(over, Effect.succeed(false))
+    })))
+    const isClosed = yield* Deferred.await(over)
+    yield* Fiber.interrupt(watch)
+    return isClosed
+  }).pipe(inRealTime)
+
 const open = Effect.fn("Recorder.open")(function*(
   options: FileRecorderOptions,
-  { lag, observers, timer }: {
-    readonly lag: ExportLagProbe
-    readonly observers: ReadonlyArray<RecordingObserver>
-    readonly timer: FlushTimer
-  },
-  { header: given, onAppended, onPressure }: OpenOptions
+  surroundings: Surroundings,
+  session: OpenOptions
 ): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
-  const { to } = options
-  const path = typeof to === "function" ? to(given.session_id) : timelinePath(to.directory, given.session_id)
+  const { hungAfterMs: afterMs = hungAfterMs, to } = options
+  const { session_id } = session.header
+  const path = typeof to === "function" ? to(session_id) : timelinePath(to.directory, session_id)
+  // All that waits for the disk, so that its end can be given up.
+  const disk = yield* Scope.make()
+  const progress: Progress = { size: () => 0 }
+  yield* Effect.addFinalizer((exit) =>
+    Effect.flatMap(closedInTime(disk, exit, progress, afterMs), (isClosed) =>
+      isClosed
+        ? Effect.void
+        : Effect.logError(
+          `${path}: the disk has taken nothing for ${afterMs} ms; the recording is left without its end, at ${progress.size()} bytes`
+        ))
+  )
+  return yield* Scope.provide(openOn(path, options, surroundings, session, progress), disk)
+})
+
+const openOn = Effect.fnUntraced(function*(
+  path: string,
+  options: FileRecorderOptions,
+  { lag, observers, timer }: Surroundings,
+  { header: given, onAppended, onPressure }: OpenOptions,
+  progress: Progress
+): Effect.fn.Return<SessionRecorder, RecorderFailure, FileSystem.FileSystem | Scope.Scope> {
   const key = options.keys === undefined ? undefined : yield* createKey(options.keys, given).pipe(
     Effect.mapError(({ hint, message }) => new RecorderFailure({ message: `${message}. ${hint}` }))
   )
   const header = key === undefined ? given : { ...given, payload_key_id: key.key_id }
   yield* Effect.mapError(holdIfPossible(path), ({ message }) => new RecorderFailure({ message }))
   const file = yield* create(path, header, options.durability ?? "terminal")
+  progress.size = file.size
   const buffer = new AppendBuffer(options.limits ?? appendLimits)
   const meter = meterOf(yield* Effect.context<never>())
   const unwatch = meter.watch([{ queue: "recorder_bytes", depth: () => buffer.waitingBytes }])

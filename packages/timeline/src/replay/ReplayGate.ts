@@ -4,9 +4,13 @@ import { schemaVersion } from "@rspp/contracts/Identity"
 import type {
   ExpectedDivergence,
   InvocationLatencyThreshold,
-  ReplayExpectation
+  ReplayExpectation,
+  TurnLatencyThresholds
 } from "@rspp/contracts/ReplayExpectation"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
+import { criticalPaths } from "../latency/CriticalPath.ts"
+import type { TurnPath } from "../latency/TurnPath.ts"
+import { kernelTime, pathStages, turnLatencies } from "../latency/TurnPath.ts"
 import type { ReplayDivergence } from "./DivergenceClassifier.ts"
 import { divergenceOf } from "./DivergenceClassifier.ts"
 import { maxDivergences } from "./StrictReplay.ts"
@@ -17,6 +21,8 @@ export interface GatedDivergence {
   readonly scope: string
   readonly message: string
   readonly timing_difference_ms?: number
+  /** A latency that was recorded is over the fixture's own threshold, which is its tolerance. */
+  readonly past_threshold?: boolean
 }
 
 /** Why something passes or does not: the rules of CONTRACT section 7. */
@@ -29,6 +35,7 @@ export type GateRule =
   | "timing_past_tolerance"
   | "timing_unknown"
   | "invocation_past_threshold"
+  | "turn_past_threshold"
   | "expected_did_not_appear"
   | "unknown_class"
   | "too_many"
@@ -85,6 +92,7 @@ const broken = (
         : ["ordering_not_approved", `expected, but nobody approved it: ${message}`]
     case "TIMING_DIVERGENCE":
       if (scope.startsWith(invocationScope)) return ["invocation_past_threshold", message]
+      if (divergence.past_threshold === true) return ["turn_past_threshold", message]
       if (timing_difference_ms === undefined) return ["timing_unknown", `by how much is unknown: ${message}`]
       return timing_difference_ms <= tolerance
         ? undefined
@@ -162,4 +170,55 @@ export const slowInvocations = (
     }
   }
   return found
+}
+
+/** A turn that took longer than the fixture allows. */
+export interface SlowTurn extends ReplayDivergence {
+  readonly past_threshold: true
+}
+
+/**
+ * The recorded turns that took longer than the fixture allows, by their critical path, as TIMING divergences of scope
+ * `turn:ID`; no other tolerance counts for them. What a turn did not reach is not held against it.
+ */
+export const slowTurns = (
+  records: ReadonlyArray<TimelineRecord>,
+  thresholds: TurnLatencyThresholds | undefined
+): ReadonlyArray<SlowTurn> => {
+  if (thresholds === undefined) return []
+  const found: Array<SlowTurn> = []
+  for (const path of criticalPaths(records)) {
+    if (path.at.open_ms === undefined) continue
+    for (const [name, ms, bound] of measured(path, thresholds)) {
+      if (ms === undefined || bound === undefined || ms <= bound || found.length >= maxDivergences) continue
+      const at = records.findIndex((record) =>
+        record.record === "signal" && record.signal.signal === "turn_open" && record.signal.turn_id === path.turn_id
+      )
+      const record = records[at]
+      if (record?.record !== "signal") continue
+      const step = { sequence: record.signal.runtime_sequence, atMs: record.signal.runtime_timestamp_ms }
+      const message = `${path.turn_id}: ${name} is ${ms}, ${bound} are allowed`
+      found.push({
+        ...divergenceOf("TIMING_DIVERGENCE", message, step, record),
+        scope: `turn:${path.turn_id}`,
+        past_threshold: true
+      })
+    }
+  }
+  return found
+}
+
+const measured = (
+  path: TurnPath,
+  thresholds: TurnLatencyThresholds
+): ReadonlyArray<readonly [name: string, ms: number | undefined, bound: number | undefined]> => {
+  const latencies = turnLatencies(path)
+  return [
+    ["turn_open_ms", latencies.turn_open_ms, thresholds.turn_open_ms],
+    ["first_output_ms", latencies.first_output_ms, thresholds.first_output_ms],
+    ["cancel_fence_ms", latencies.cancel_fence_ms, thresholds.cancel_fence_ms],
+    ["response_ms", latencies.response_ms, thresholds.response_ms],
+    ["kernel_ms", kernelTime(path), thresholds.kernel_ms],
+    ...pathStages.map((stage) => [`stages.${stage}`, path.stages[stage]?.ms, thresholds.stages?.[stage]] as const)
+  ]
 }

@@ -84,7 +84,11 @@ interface Sample {
   readonly ms: number
 }
 
-/** A report from the facts of timelines; pure, the same for the same timelines in the same order. */
+/**
+ * A report from the facts of timelines; pure, the same for the same timelines in the same order.
+ *
+ * Guarantees: I-SLO-NOTRUN a gate without a sample is `not_run`, never a pass.
+ */
 export const sloReport = (
   timelines: ReadonlyArray<SloTimeline>,
   options: { readonly bounds?: SloBounds; readonly unreadable?: SloReport["unreadable"] } = {}

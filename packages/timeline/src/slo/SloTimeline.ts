@@ -2,27 +2,22 @@ import type { TimelineHeader } from "@rspp/contracts/Timeline"
 import type { Timeline } from "../format/TimelineDecoder.ts"
 import { openAtTear, wasCutOff } from "../format/TimelineRepair.ts"
 import { criticalPaths } from "../latency/CriticalPath.ts"
-import type { TurnPath } from "../latency/TurnPath.ts"
+import type { TurnLatencies, TurnPath } from "../latency/TurnPath.ts"
+import { turnLatencies } from "../latency/TurnPath.ts"
 import { evidenceCompleteness } from "../recorder/EvidenceCompleteness.ts"
 import type { StaleOutput } from "./StaleOutputs.ts"
 import { outputsByEpoch } from "./StaleOutputs.ts"
 import { endings } from "./Terminals.ts"
 
-/** What the gates need of one accepted turn. A latency that was not measured is absent. */
-export interface SloTurn {
+/** What the gates need of one accepted turn. `first_output_ms` is told on whatever path. */
+export interface SloTurn extends TurnLatencies {
   readonly turn_id: string
   readonly outcome: TurnPath["outcome"]
   readonly reason?: string
   /** Not on the happy path, and why. */
   readonly trouble?: string
-  readonly turn_open_ms?: number
-  /** To the first output, on whatever path. */
-  readonly first_output_ms?: number
-  readonly cancel_fence_ms?: number
   /** A cancel was accepted for the turn and no fence was ever reported. */
   readonly unfenced: boolean
-  /** Only where the caller spoke. */
-  readonly response_ms?: number
   /** What its evidence lacks or contradicts; absent where the turn was open when the recording was cut off. */
   readonly evidence?: ReadonlyArray<string>
   /** What is wrong with its terminal and close; absent likewise. */
@@ -46,9 +41,6 @@ export interface SloTimeline {
 
 /** Findings about the number of terminals and closes, which have a gate of their own. */
 const ofEnding = (finding: string): boolean => /^(?:terminal|close)(?::|$)/u.test(finding)
-
-const latency = (from: number | undefined, to: number | undefined): number | undefined =>
-  from === undefined || to === undefined ? undefined : Math.max(0, Math.round(to - from))
 
 /**
  * The facts of a timeline that the gates are made of; pure. Latencies, endings and epochs come from the records of what
@@ -96,7 +88,7 @@ export const sloTimeline = (file: string, timeline: Pick<Timeline, "header" | "r
     session_id,
     clock,
     cut_off: wasCutOff(timeline) || timeline.tear !== undefined,
-    refused: paths.filter(({ at, turn_id }) => at.open_ms === undefined && !turns.has(turn_id)).length,
+    refused: paths.filter(({ at, outcome }) => at.open_ms === undefined && outcome !== "open").length,
     turns: [...turns.values()],
     outputs: accepted,
     stale
@@ -109,20 +101,14 @@ const turnOf = (
   evidence: ReadonlyArray<string> | undefined,
   ending: ReadonlyArray<string> | undefined
 ): SloTurn => {
-  const { at, outcome, reason, response_ms, spoken, stages, trouble, turn_id } = path
-  const open = latency(at.proposed_ms, at.open_ms)
-  const output = latency(at.open_ms, at.first_output_ms)
-  const cancel = latency(at.cancel_ms, at.fenced_ms)
+  const { at, outcome, reason, stages, trouble, turn_id } = path
   return {
     turn_id,
     outcome,
     ...(reason === undefined ? {} : { reason }),
     ...(trouble === undefined ? {} : { trouble }),
-    ...(open === undefined ? {} : { turn_open_ms: open }),
-    ...(output === undefined ? {} : { first_output_ms: output }),
-    ...(cancel === undefined ? {} : { cancel_fence_ms: cancel }),
+    ...turnLatencies(path),
     unfenced: !isUnknown && at.cancel_ms !== undefined && at.fenced_ms === undefined,
-    ...(response_ms === undefined || !spoken || at.speech_end_ms === undefined ? {} : { response_ms }),
     ...(isUnknown ? {} : { evidence: evidence ?? ["missing evidence"], ending: ending ?? ["it has no terminal"] }),
     stages
   }

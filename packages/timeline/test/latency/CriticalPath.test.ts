@@ -1,5 +1,7 @@
+// Holds I-PATH-SUM, I-PATH-BOUND.
 // The critical path of a turn: every ms of it is told once, live as offline, and no claim of the recorder is believed.
 import { assert, describe, it, layer } from "@effect/vitest"
+import { defaultSessionConfig } from "@rspp/contracts/SessionConfig"
 import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { TimelineRecord } from "@rspp/contracts/Timeline"
 import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
@@ -13,6 +15,7 @@ import { randomScript } from "../support/randomScript.ts"
 import type { Script } from "../support/Script.ts"
 import { conversation } from "../support/Script.ts"
 import { scriptedSession } from "../support/ScriptedSession.ts"
+import { simplePipeline } from "../support/SimplePipeline.ts"
 
 /** Providers that always take the same time. */
 const exact = {
@@ -95,6 +98,27 @@ describe("the critical path", () => {
         assert.isUndefined(path.stages.endpointing)
         assert.strictEqual(path.at.proposed_ms, 500)
         assert.strictEqual(path.stages.model_first_token?.ms, 150)
+      }))
+
+    it.effect("takes the release of the key for the end of the caller's speech, where that ends it", () =>
+      Effect.gen(function*() {
+        const pipeline = simplePipeline({
+          session_config: { ...defaultSessionConfig, turn_detection: "push_to_talk" }
+        })
+        const { paths } = yield* run({
+          ...conversation(1),
+          header: { pipeline, session_config: pipeline.session_config },
+          providers: exact,
+          inputs: [
+            { atMs: 380, input: { type: "push_to_talk", state: "pressed" } },
+            { atMs: 1450, input: { type: "push_to_talk", state: "released" } }
+          ]
+        })
+        const [path] = paths
+        if (path === undefined) return assert.fail("there is no turn")
+        assert.strictEqual(path.at.speech_end_ms, 1450)
+        assert.deepInclude(path.stages.endpointing, { ms: 100, provider_ms: 100, waiting_ms: 0 })
+        addsUp(path)
       }))
 
     it.effect("ends where a turn was refused, and says by whom", () =>
