@@ -141,7 +141,7 @@ const decoded = (path: Path, type: string, body: Buffer): Json => {
         ])
       )
       : value
-  if (!type.includes("json")) return withHex(message.toObject(message.decode(body), options) as Json)
+  if (!type.includes("json")) return withHex(message.toObject(message.decode(body), options))
   const strict = (value: Json): Json =>
     Array.isArray(value)
       ? value.map(strict)
@@ -157,7 +157,7 @@ const decoded = (path: Path, type: string, body: Buffer): Json => {
       )
       : value
   const plain = strict(JSON.parse(body.toString("utf8")) as Json) as { readonly [key: string]: unknown }
-  return withHex(message.toObject(message.fromObject(plain), options) as Json)
+  return withHex(message.toObject(message.fromObject(plain), options))
 }
 
 const ms = (nanos: Json): number => Number(BigInt(text(nanos) || "0") / 1000n) / 1000

@@ -1,4 +1,3 @@
-import type { AttributeValue } from "@opentelemetry/api"
 import type { InvocationFacts } from "@rspp/contracts/Timeline"
 import * as Context from "effect/Context"
 
@@ -22,7 +21,7 @@ export const ModelNames = Context.Reference<(providerId: string) => ModelName | 
 export const genAiAttributes = (
   { first_result_ms, modality, outcome_class, provider_id, started_ms, usage }: InvocationFacts,
   name: ModelName | undefined
-): Readonly<Record<string, AttributeValue | undefined>> => {
+): Readonly<Record<string, string | number | boolean | undefined>> => {
   if (modality !== "llm") return {}
   return {
     "gen_ai.operation.name": "chat",

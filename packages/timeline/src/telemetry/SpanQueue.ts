@@ -74,13 +74,13 @@ export class SpanQueue implements SpanProcessor {
     if (this.#taking !== undefined || this.#waiting.length === 0) return
     const batch = this.#waiting.splice(0, this.#batching.maxBatch)
     const taken = this.#take(batch)
-    if (taken !== undefined) {
-      this.#taking = taken.then(() => {
-        this.#taking = undefined
-        this.#more()
-      })
-      return
-    }
+    if (taken === undefined) return this.#more()
+    this.#taking = this.#after(taken)
+  }
+
+  async #after(taken: Promise<void>): Promise<void> {
+    await taken
+    this.#taking = undefined
     this.#more()
   }
 

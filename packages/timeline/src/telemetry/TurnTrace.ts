@@ -1,4 +1,4 @@
-import type { Attributes, AttributeValue, Context, HrTime, Link, Span, SpanContext, Tracer } from "@opentelemetry/api"
+import type { Attributes, Context, HrTime, Link, Span, SpanContext, Tracer } from "@opentelemetry/api"
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api"
 import { endedMsOf } from "@rspp/contracts/Invocation"
 import type { InvocationFacts } from "@rspp/contracts/Timeline"
@@ -11,7 +11,7 @@ export interface SpanMaker {
   readonly tracer: Tracer
   readonly timeOf: (sessionMs: number) => HrTime
   /** What every span of the session can be found by: session, tenant, pipeline version. */
-  readonly ids: Attributes
+  readonly ids: Readonly<Record<"session.id" | "rspp.tenant.id" | "rspp.pipeline.version", string>>
   /** The vendor and the model behind a provider's id, where that is known. */
   readonly modelOf: (providerId: string) => ModelName | undefined
 }
@@ -25,7 +25,7 @@ interface NodeTrace {
 
 /** Attributes whose value is `undefined` are left out. */
 export const attributesOf = (
-  values: Readonly<Record<string, AttributeValue | undefined>>
+  values: Readonly<Record<string, string | number | boolean | undefined>>
 ): Attributes => {
   const attributes: Attributes = {}
   for (const [key, value] of Object.entries(values)) if (value !== undefined) attributes[key] = value

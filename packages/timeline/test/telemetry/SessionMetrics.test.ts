@@ -5,6 +5,7 @@ import { SessionKernel } from "@rspp/runtime/kernel/SessionKernel"
 import { Context, Effect, Metric } from "effect"
 import { maxLabelValues, metricCatalog, metricEntries, otherLabel } from "../../src/telemetry/MetricCatalog.ts"
 import { Meter, meterOf } from "../../src/telemetry/Meter.ts"
+import { prometheusText } from "../../src/telemetry/PrometheusText.ts"
 import { SessionMetrics } from "../../src/telemetry/SessionMetrics.ts"
 import type { Script } from "../support/Script.ts"
 import { conversation } from "../support/Script.ts"
@@ -112,7 +113,7 @@ describe("the metrics of a session", () => {
             for (const [label, value] of Object.entries(attributes)) {
               const values = entry?.labels[label]
               if (values !== undefined) assert.include(values, value, `${id} ${label}`)
-              assert.notMatch(String(value), /turn_\d|ses_|\s/u, `${id} ${label}`)
+              assert.notMatch(value, /turn_\d|ses_|\s/u, `${id} ${label}`)
             }
           }
           const found = seriesOf(context)
@@ -163,6 +164,18 @@ describe("a meter", () => {
           1000 - maxLabelValues
         )
         assert.strictEqual(turns.reduce((sum, [, value]) => sum + Number(value), 0), 1000)
+      }))
+
+    it.effect("shows the label unit to Prometheus, which Effect takes for its own", () =>
+      Effect.sync(() => {
+        const { context, meter } = fresh()
+        for (const unit of ["input_tokens", "output_tokens"]) {
+          meter.count("providerUsage", { modality: "llm", provider: "a/b", unit }, 7)
+        }
+        assert.deepStrictEqual(prometheusText(context).match(/^rspp_provider_usage_total.*$/gmu), [
+          "rspp_provider_usage_total{modality=\"llm\",provider=\"a/b\",unit=\"input_tokens\"} 7",
+          "rspp_provider_usage_total{modality=\"llm\",provider=\"a/b\",unit=\"output_tokens\"} 7"
+        ])
       }))
 
     it.effect("reads queues when it is asked, over all that there are", () =>
