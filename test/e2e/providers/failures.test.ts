@@ -131,7 +131,8 @@ const rowsOf = (modality: Row["modality"]): ReadonlyArray<Row> => {
       inTheMiddle[modality],
       true
     ),
-    row("malformed: a page", modality, { kind: "wrong_content_type" }, broken, true, before)
+    // A proxy's page: the next one would be the same.
+    row("malformed: a page", modality, { kind: "wrong_content_type" }, broken, false, refused[modality])
   ]
 }
 
@@ -277,10 +278,10 @@ const recognisers = {
       heard("disconnect", { kind: "cut", after: 0 }, "infrastructure_failure"),
       heard("blocked: 401", { kind: "refuse", status: 401 }, "blocked", false),
       heard("blocked: 403", { kind: "refuse", status: 403 }, "blocked", false),
-      heard("the vendor's own error", { kind: "vendor_error" }, "infrastructure_failure"),
+      heard("the vendor's own error", { kind: "vendor_error" }, "blocked", false),
       heard("5xx", { kind: "refuse", status: 500 }, "infrastructure_failure"),
       heard("malformed", { kind: "malformed", after: 0 }, "infrastructure_failure"),
-      heard("malformed: a page", { kind: "wrong_content_type" }, "infrastructure_failure")
+      heard("malformed: a page", { kind: "wrong_content_type" }, "infrastructure_failure", false)
     ]
   },
   // A connection an utterance, and one in advance, which meets refusals in its place.

@@ -1,5 +1,6 @@
 import type { Snapshot, SnapshotKind } from "@rspp/contracts/Snapshot"
 import { snapshotKinds } from "@rspp/contracts/Snapshot"
+import { behaviourFlags } from "@rspp/contracts/Timeline"
 import type { ResolvedTurnPlan } from "@rspp/contracts/TurnPlan"
 import type { Checker } from "./Checker.ts"
 import { Findings } from "./Checker.ts"
@@ -50,10 +51,17 @@ export const admittedByFacts: Checker = {
       for (const kind of wrong) findings.broken(`the plan of ${turn_id} names another ${kind}`, index, turn_id)
       for (const provider of health) findings.broken(`${turn_id} is given ${provider}, which is down`, index, turn_id)
     }
+    const isDown = (provider: string) => get("provider_health_snapshot")?.body.providers[provider] === "open"
+    /** A recogniser has done its work when the turn opens: without a stand-in that is up no turn is refused for it. */
+    const mayBeDown = (modality: string): boolean => {
+      if (!header.behaviour_flags.includes(behaviourFlags.trials) || modality.split(".")[0] !== "stt") return false
+      const standIn = pipeline.provider_bindings["stt.fallback"]
+      return standIn === undefined || isDown(standIn)
+    }
     const judge = ({ provider_bindings, snapshot_provenance }: ResolvedTurnPlan) => ({
       wrong: snapshotKinds.filter((kind) => latest.get(kind)?.snapshot.snapshot_id !== snapshot_provenance[kind]),
-      health: Object.values(provider_bindings).filter((provider) =>
-        get("provider_health_snapshot")?.body.providers[provider] === "open"
+      health: Object.entries(provider_bindings).flatMap(([modality, provider]) =>
+        isDown(provider) && !mayBeDown(modality) ? [provider] : []
       )
     })
     const refused = (signal: string, reason: string, turn_id: string, now: number, index: number) => {

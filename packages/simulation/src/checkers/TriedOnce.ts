@@ -11,6 +11,8 @@ interface Known {
   told: State
   /** What a call has shown since it was told that the circuit is half-open. */
   shown: "closed" | "open" | undefined
+  /** The record that told the state. */
+  toldAt: number
   /** Calls that try it and have not ended. */
   readonly calls: Set<string>
 }
@@ -26,11 +28,12 @@ export const triedOnce: Checker = {
     const circuits = new Map<string, Known>(
       Object.values(header.pipeline.provider_bindings).map((provider) => [
         provider,
-        { told: "closed", shown: undefined, calls: new Set<string>() }
+        { told: "closed", toldAt: -1, shown: undefined, calls: new Set<string>() }
       ])
     )
     const stateOf = ({ shown, told }: Known): State => told === "half_open" ? shown ?? told : told
     const shed = new Set<string>()
+    const plannedAt = new Map<string, number>()
     let version = -1
     /** Changes of this step that are to be told. */
     let due = new Set<string>()
@@ -53,9 +56,11 @@ export const triedOnce: Checker = {
           if (told !== stateOf(known)) due.add(`${told}:${provider}`)
           known.told = told
           known.shown = undefined
+          known.toldAt = index
         }
       } else if (record.record === "plan") {
         const { allowed_adaptive_actions, provider_bindings, turn_id } = record.plan
+        plannedAt.set(turn_id, index)
         for (const [modality, provider] of Object.entries(provider_bindings)) {
           const known = circuits.get(provider)
           if (known === undefined || modality === "stt" || modality.includes(".fallback")) continue
@@ -71,7 +76,9 @@ export const triedOnce: Checker = {
         if (turn_id === undefined && state !== "closed") {
           findings.broken(`${provider_id} is asked early, and its circuit is ${state}`, index)
         }
-        if (known.shown === "open" && known.told === "half_open") {
+        // A plan that was made before the circuit was half-open stands, with the retries that it allows.
+        const planned = turn_id === undefined ? index : plannedAt.get(turn_id) ?? index
+        if (known.shown === "open" && known.told === "half_open" && planned > known.toldAt) {
           findings.broken(`${id} tries ${provider_id} again, which has just failed`, index, turn_id)
         }
         if (state !== "half_open") continue
