@@ -139,7 +139,7 @@ describe("the shipped conversation", () => {
   it("calls the model by the conventions for generative AI", () => {
     const [call] = named("llm embedded/rules")
     assert.strictEqual(call?.attributes["gen_ai.operation.name"], "chat")
-    assert.strictEqual(call?.attributes["gen_ai.provider.name"], "embedded/rules")
+    assert.strictEqual(call?.attributes["gen_ai.provider.name"], "embedded")
     assert.strictEqual(call?.attributes["gen_ai.conversation.id"], "ses_shipped")
     assert.isTrue(call?.attributes["gen_ai.request.stream"])
     assert.isTrue(

@@ -17,6 +17,9 @@ export interface EmptyProject {
 /** How long one command may take, ms: an install on a slow and loaded machine. */
 const commandMs = 240_000
 
+/** The exit code of a command that took longer. */
+export const tookTooLong = 124
+
 export const emptyProject = (): EmptyProject => {
   const home = mkdtempSync(join(tmpdir(), "rspp-empty-"))
   const directory = join(home, "project")
@@ -30,7 +33,8 @@ export const emptyProject = (): EmptyProject => {
       new Promise((resolve) => {
         const child = spawn("sh", ["-c", command], {
           cwd: directory,
-          timeout: commandMs,
+          // The head of a group of its own: what it started ends with it.
+          detached: true,
           stdio: ["ignore", "pipe", "pipe"],
           env: {
             ...Object.fromEntries(
@@ -42,24 +46,39 @@ export const emptyProject = (): EmptyProject => {
             PATH: [bin, ...path].join(delimiter),
             NO_COLOR: "1",
             npm_config_prefer_offline: "true",
+            // A registry that cannot be had is to be known in seconds, and a request that hangs asked again.
+            npm_config_fetch_retries: "2",
+            npm_config_fetch_retry_mintimeout: "1000",
+            npm_config_fetch_retry_maxtimeout: "4000",
+            npm_config_fetch_timeout: "30000",
             npm_config_audit: "false",
             npm_config_fund: "false",
             npm_config_update_notifier: "false"
           }
         })
+        let isLate = false
+        const late = setTimeout(() => {
+          isLate = true
+          if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
+        }, commandMs)
         const chunks: Array<Buffer> = []
         child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
         child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk))
-        child.on("error", (error) => resolve({ code: 127, output: error.message }))
-        child.on("close", (code) => resolve({ code: code ?? 128, output: Buffer.concat(chunks).toString() }))
+        const ended = (code: number, output: string) => {
+          clearTimeout(late)
+          resolve({ code, output })
+        }
+        child.on("error", (error) => ended(127, error.message))
+        child.on("close", (code) => ended(isLate ? tookTooLong : code ?? 128, Buffer.concat(chunks).toString()))
       })
   }
 }
 
 /**
  * Whether it was the registry that npm could not have, and nothing that the project asked for: a package whose install script
- * cannot have something is the project's fault.
+ * cannot have something is the project's fault. That nobody vouches for the registry (a proxy of the machine, whose certificate npm
+ * was not given) is the same as having none.
  */
 export const registryIsAway = (output: string): boolean =>
-  /^npm (?:error|ERR!) code (?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|E5\d\d)$/mu
+  /^npm (?:error|ERR!) code (?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|E5\d\d|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_\w+|CERT_\w+)$/mu
     .test(output)

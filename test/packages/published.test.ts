@@ -186,6 +186,7 @@ describe("An install that fails", () => {
       "npm error code 1\nnpm error Error: getaddrinfo ENOTFOUND github.com",
       false
     ],
+    ["for want of a certificate of the machine's proxy", "npm error code SELF_SIGNED_CERT_IN_CHAIN", true],
     ["for a package that is not there", "npm error code E404", false]
   ])("%s", (_what, output, away) => {
     assert.strictEqual(registryIsAway(output), away)
