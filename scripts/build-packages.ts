@@ -18,6 +18,7 @@ import { compile } from "./packages/compile.ts"
 import { publishedManifest } from "./packages/manifest.ts"
 import type { SourceManifest } from "./packages/manifest.ts"
 import { relocate } from "./packages/relocate.ts"
+import { sourceState } from "./verify/Source.ts"
 
 /** One line of `dist/tarballs/index.json`. */
 export interface Tarball {
@@ -85,12 +86,8 @@ const assemble = (
 
 /** The commit of the tree at `root`; none when files were changed since, or it is no repository. */
 const commitOf = (root: string): string | undefined => {
-  const git = (...args: ReadonlyArray<string>) => {
-    const { status, stdout } = spawnSync("git", ["--no-optional-locks", "-C", root, ...args], { encoding: "utf8" })
-    return status === 0 ? stdout.trim() : undefined
-  }
-  const own = git("rev-parse", "--show-prefix") === "" && git("status", "--porcelain") === ""
-  return own ? git("rev-parse", "HEAD") : undefined
+  const { commit, dirty } = sourceState(root)
+  return dirty ? undefined : commit
 }
 
 const refuse = (faults: ReadonlyArray<string>): void => {

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { git } from "@rspp/cli/release/Git"
 
 /** Which sources a verification is about. */
 export interface SourceState {
@@ -6,15 +6,6 @@ export interface SourceState {
   readonly commit?: string
   /** Whether anything differs from the commit, new files included. Outside of a repository nobody can tell: true. */
   readonly dirty: boolean
-}
-
-const git = (root: string, ...args: ReadonlyArray<string>): string | undefined => {
-  const { status, stdout } = spawnSync("git", ["-C", root, ...args], {
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: ["ignore", "pipe", "ignore"]
-  })
-  return status === 0 ? stdout.trim() : undefined
 }
 
 /** What git says of the repository at `root`; a copy of the sources inside another repository is not that repository's commit. */

@@ -4,7 +4,7 @@ import { makeCallScript } from "@rspp/transports/loopback/CallScript"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import * as AiLanguageModel from "effect/ai/LanguageModel"
 import { TestClock } from "effect/testing"
-import { bindings } from "../support/ScriptedProviders.ts"
+import { bindings } from "@rspp/providers/scripted/ScriptedProviders"
 import { runScriptedCall, speech } from "../support/ScriptedCall.ts"
 
 /** Stands for any model of `effect/ai`: a package for a vendor, a local model, a router. */

@@ -23,8 +23,8 @@ import * as MemoryTransport from "@rspp/transports/loopback/MemoryTransport"
 import { Clock, Context, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { scriptedSpec } from "../support/ScriptedCall.ts"
-import * as Scripted from "../support/ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "../support/ScriptedVoiceActivity.ts"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 interface Timeline {
   readonly header: TimelineHeader

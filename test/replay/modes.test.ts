@@ -20,8 +20,8 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { changed, changedInput, changedSignal, without } from "../support/Planted.ts"
 import { runScriptedCall, speech } from "../support/ScriptedCall.ts"
-import * as Scripted from "../support/ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "../support/ScriptedVoiceActivity.ts"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 const executed: ReadonlyArray<ExecutedMode> = [
   "playback_recorded_provider_outputs",

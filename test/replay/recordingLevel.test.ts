@@ -17,8 +17,8 @@ import * as VirtualTime from "@rspp/transports/loopback/VirtualTime"
 import { Context, Effect, FileSystem, Layer, Logger } from "effect"
 import { changed, changedSignal } from "../support/Planted.ts"
 import { playScriptedCall, speech } from "../support/ScriptedCall.ts"
-import * as Scripted from "../support/ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "../support/ScriptedVoiceActivity.ts"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 const executed: ReadonlyArray<ExecutedMode> = [
   "playback_recorded_provider_outputs",

@@ -9,8 +9,8 @@ import { TextToSpeech } from "@rspp/runtime/ports/TextToSpeech"
 import type { Transport } from "@rspp/runtime/ports/Transport"
 import { Session } from "@rspp/runtime/session/Session"
 import { Effect, Layer, Stream } from "effect"
-import * as Scripted from "./ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "./ScriptedVoiceActivity.ts"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 /** A sound of one pitch: scripted voice activity takes it for speech, and codecs leave it as it is. */
 export const tone = (hz: number, ms: number, peak = 8000, from = 0): Int16Array =>

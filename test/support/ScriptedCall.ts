@@ -14,8 +14,8 @@ import * as MemoryRecorder from "@rspp/timeline/recorder/MemoryRecorder"
 import type { CallScript } from "@rspp/transports/loopback/CallScript"
 import * as MemoryTransport from "@rspp/transports/loopback/MemoryTransport"
 import { Effect, Layer } from "effect"
-import * as Scripted from "./ScriptedProviders.ts"
-import * as ScriptedVoiceActivity from "./ScriptedVoiceActivity.ts"
+import * as Scripted from "@rspp/providers/scripted/ScriptedProviders"
+import * as ScriptedVoiceActivity from "@rspp/providers/scripted/ScriptedVoiceActivity"
 
 export { speech } from "@rspp/providers/scripted/ScriptedVoiceActivity"
 

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { git } from "./Git.ts"
 import type { Checked, Refusal } from "./Refusal.ts"
 import { refusal, refused } from "./Refusal.ts"
 
@@ -7,15 +7,6 @@ export interface Commit {
   readonly commit: string
   /** When it was made, in ms since 1970. */
   readonly commitTimeMs: number
-}
-
-const git = (root: string, ...args: ReadonlyArray<string>): string | undefined => {
-  const { status, stdout } = spawnSync("git", ["-C", root, ...args], {
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: ["ignore", "pipe", "ignore"]
-  })
-  return status === 0 ? stdout.trim() : undefined
 }
 
 /** The commit that a tag names, if there is such a tag. */

@@ -6,8 +6,8 @@ import {
   headText,
   listedGates,
   noticeTexts,
-  partsText,
   shownTurns,
+  stageCells,
   valueText,
   verdictText
 } from "./SloText.ts"
@@ -24,15 +24,7 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string
 export const sloMarkdown = (report: SloReport): string => {
   const stages = pathStages.flatMap((name) => {
     const stage = report.critical_path[name]
-    return stage === undefined ? [] : [[
-      `\`${name}\``,
-      `${stage.p50_ms}`,
-      `${stage.p95_ms}`,
-      `${stage.max_ms}`,
-      `${stage.share_percent.toFixed(1)} %`,
-      `${stage.samples}`,
-      partsText(stage)
-    ]]
+    return stage === undefined ? [] : [[`\`${name}\``, ...stageCells(stage)]]
   })
   const { kernel_overhead: kernel } = report
   const notices = noticeTexts(report)

@@ -31,7 +31,7 @@ export const findingText = ({ file, message, ms, turn_id }: SloFinding): string 
   [ms === undefined ? "" : `${ms} ms`, turn_id, file, message ?? ""].filter((part) => part !== "").join("  ")
 
 /** The time of a stage by who spent it, percent. */
-export const partsText = (stage: StageResult): string => {
+const partsText = (stage: StageResult): string => {
   const part = (ms: number, name: string) =>
     ms === 0 || stage.total_ms === 0 ? [] : [`${Math.round((ms / stage.total_ms) * 100)} % ${name}`]
   return [
@@ -61,6 +61,16 @@ export const noticeTexts = ({ cut_off, unreadable, without_turns }: SloReport): 
     }`
   ),
   ...without_turns.map((file) => `${file} has no accepted turn: it adds nothing`)
+]
+
+/** A stage's figures, as both forms of the report have them: p50, p95, longest, share, turns, and who spent the time. */
+export const stageCells = (stage: StageResult): ReadonlyArray<string> => [
+  `${stage.p50_ms}`,
+  `${stage.p95_ms}`,
+  `${stage.max_ms}`,
+  `${stage.share_percent.toFixed(1)} %`,
+  `${stage.samples}`,
+  partsText(stage)
 ]
 
 /** The gates whose turns are listed: those that fail, and how long an answer took. */
@@ -98,15 +108,7 @@ export const sloLines = (report: SloReport, style: Style): ReadonlyArray<string>
   })
   const stages = pathStages.flatMap((name) => {
     const stage = report.critical_path[name]
-    return stage === undefined ? [] : [[
-      name,
-      `${stage.p50_ms}`,
-      `${stage.p95_ms}`,
-      `${stage.max_ms}`,
-      `${stage.share_percent.toFixed(1)} %`,
-      `${stage.samples}`,
-      partsText(stage)
-    ]]
+    return stage === undefined ? [] : [[name, ...stageCells(stage)]]
   })
   const [stageHead = "", ...stageLines] = aligned(
     [["critical path", "p50", "p95", "max ms", "share", "turns", "spent by"], ...stages],

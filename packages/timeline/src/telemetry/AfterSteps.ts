@@ -14,22 +14,31 @@ export const maxUnlooked = 1024
  * end of the session as it ends.
  *
  * Guarantees (I-TELEMETRY-SHED): in a step a reference is kept and nothing else is done; no more than {@link maxUnlooked}
- * wait. Frames of audio are passed on at once.
+ * wait. Frames of audio are passed on at once. An observer that throws is shown nothing more: nobody is there to catch it in
+ * a task of its own, and no call may end for it.
  */
-export const afterSteps = (observers: ReadonlyArray<SessionObserver>): SessionObserver => {
+export const afterSteps = (given: ReadonlyArray<SessionObserver>): SessionObserver => {
+  let observers = given
   let waiting: Array<InputRecord | ReadonlyArray<KernelOutput>> = []
   let timer: NodeJS.Timeout | undefined
 
+  const show = (shown: (observer: SessionObserver) => void) => {
+    for (const observer of observers) {
+      try {
+        shown(observer)
+      } catch {
+        observers = observers.filter((other) => other !== observer)
+      }
+    }
+  }
   const look = () => {
     clearTimeout(timer)
     timer = undefined
     const records = waiting
     waiting = []
     for (const record of records) {
-      for (const observer of observers) {
-        if ("record" in record) observer.input?.(record)
-        else observer.outputs?.(record)
-      }
+      if ("record" in record) show((observer) => observer.input?.(record))
+      else show((observer) => observer.outputs?.(record))
     }
   }
   const keep = (record: InputRecord | ReadonlyArray<KernelOutput>) => {
@@ -40,7 +49,7 @@ export const afterSteps = (observers: ReadonlyArray<SessionObserver>): SessionOb
 
   return {
     opened: (header, text, queues) => {
-      for (const observer of observers) observer.opened?.(header, text, queues)
+      show((observer) => observer.opened?.(header, text, queues))
     },
     audio: (sampleIndex, samples, nowMs) => {
       for (const observer of observers) observer.audio?.(sampleIndex, samples, nowMs)
@@ -51,7 +60,7 @@ export const afterSteps = (observers: ReadonlyArray<SessionObserver>): SessionOb
     },
     closed: () => {
       look()
-      for (const observer of observers) observer.closed?.()
+      show((observer) => observer.closed?.())
     }
   }
 }

@@ -99,11 +99,13 @@ export class Meter {
 
   /** Queues that are looked at whenever metrics are read, until they are taken away again. */
   watch(queues: ReadonlyArray<WatchedQueue>): () => void {
-    for (const { depth, queue } of queues) {
+    const watched = queues.map(({ depth, queue: given }) => {
+      // Named by pipelines, of which a process may run any number.
+      const queue = this.#bounded(`${metricCatalog.queueDepth.name}\nqueue`, given)
       const known = this.#queues.get(queue)
       if (known !== undefined) {
         known.add(depth)
-        continue
+        return { all: known, depth }
       }
       const all = new Set([depth])
       this.#queues.set(queue, all)
@@ -112,9 +114,10 @@ export class Meter {
         for (const each of all) sum += each()
         return sum
       })
-    }
+      return { all, depth }
+    })
     return () => {
-      for (const { depth, queue } of queues) this.#queues.get(queue)?.delete(depth)
+      for (const { all, depth } of watched) all.delete(depth)
     }
   }
 

@@ -1,3 +1,6 @@
+import { modalities, outcomeClasses } from "@rspp/contracts/Invocation"
+import { pathStages } from "@rspp/contracts/ReplayExpectation"
+
 /** What a metric counts or measures; a gauge is what it was last. */
 export type MetricKind = "counter" | "gauge" | "histogram"
 
@@ -24,27 +27,12 @@ export const maxLabelValues = 64
 /** What a label says that has taken {@link maxLabelValues} others. */
 export const otherLabel = "other"
 
-/** Stages of a turn's critical path, in their order (`rspp_stage_latency_ms`). */
-export const stages = [
-  "endpointing",
-  "open",
-  "model_first_token",
-  "first_segment",
-  "voice_first_chunk",
-  "egress",
-  "playback"
-] as const
-export type Stage = typeof stages[number]
-
 // The bounds of the gates are bounds of buckets: 120, 150, 1500 and 2000 ms, so that a share of what keeps them is exact.
 const fastMs = [1, 2, 5, 10, 20, 35, 50, 75, 100, 120, 150, 200, 300, 500, 1000, 2000]
 const slowMs = [
   ...[10, 25, 50, 100, 150, 200, 300, 400, 500, 650, 800, 1000],
   ...[1250, 1500, 1750, 2000, 2500, 3000, 4000, 5000, 7500, 10_000, 20_000]
 ]
-
-const modalities = ["stt", "llm", "tts", "external"]
-const outcomeClasses = ["success", "timeout", "overload", "blocked", "infrastructure_failure", "cancelled"]
 
 /**
  * Every metric of the runtime, by what it is in code. The names are those of `/metrics`, of OTLP and of the dashboard;
@@ -115,7 +103,7 @@ export const metricCatalog = {
     name: "rspp_stage_latency_ms",
     kind: "histogram",
     unit: "ms",
-    labels: { stage: stages },
+    labels: { stage: pathStages },
     boundaries: [0, 1, 2, 5, ...slowMs],
     meaning: "A stage's own part of a turn's critical path"
   },

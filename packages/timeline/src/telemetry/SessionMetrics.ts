@@ -97,9 +97,10 @@ class MeteringObserver implements SessionObserver {
     try {
       this.#path.end()
       this.#meter.count("sessions", { outcome: this.#lost ? "failed" : this.#asks ?? "failed" })
-    } finally {
-      this.#stop()
+    } catch {
+      // As in `#stop`.
     }
+    this.#stop()
   }
 
   /** What breaks here is telemetry's own trouble: the session goes on, uncounted. */

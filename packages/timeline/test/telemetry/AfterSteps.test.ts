@@ -33,6 +33,34 @@ describe("an observer after the steps", () => {
       assert.deepStrictEqual(after.seen, within.seen)
     }).pipe(Effect.provide(SessionKernel.layer)))
 
+  it("that throws is shown nothing more, and takes no call and no other observer with it", async () => {
+    const { observer, seen } = witness()
+    const broken = witness()
+    const later = afterSteps([{
+      ...broken.observer,
+      input: (record) => {
+        broken.observer.input?.(record)
+        throw new Error("a fault of telemetry")
+      }
+    }, observer])
+    for (const n of [1, 2]) {
+      later.input?.({
+        record: "input",
+        runtime_sequence: n,
+        runtime_timestamp_ms: n,
+        lane: "ControlLane",
+        input: { type: "audio_ended" }
+      })
+    }
+    await new Promise<void>((resolve) => {
+      const wait = () => seen.length < 2 ? setImmediate(wait) : resolve()
+      wait()
+    })
+    later.closed?.()
+    assert.deepStrictEqual(seen, ["input 1", "input 2", "closed"])
+    assert.deepStrictEqual(broken.seen, ["input 1"])
+  })
+
   it("is shown nothing in a step, and everything in a task that follows", async () => {
     const { observer, seen } = witness()
     const later = afterSteps([observer])

@@ -191,6 +191,20 @@ describe("a meter", () => {
         assert.strictEqual(seriesOf(context)["rspp_queue_depth{queue=session_control}"], 1)
       }))
 
+    it.effect("has a bound on how many queues it names, whatever pipelines call theirs", () =>
+      Effect.sync(() => {
+        const { context, meter } = fresh()
+        const unwatch = meter.watch(
+          Array.from({ length: 1000 }, (_, n) => ({ queue: `edge_${n}`, depth: () => 1 }))
+        )
+        const depths = () =>
+          Object.entries(seriesOf(context)).filter(([name]) => name.startsWith(metricCatalog.queueDepth.name))
+        assert.strictEqual(depths().length, maxLabelValues + 1)
+        assert.strictEqual(depths().reduce((sum, [, depth]) => sum + Number(depth), 0), 1000)
+        unwatch()
+        assert.strictEqual(depths().reduce((sum, [, depth]) => sum + Number(depth), 0), 0)
+      }))
+
     it.effect("has the share of refusals of the last minute", () =>
       Effect.gen(function*() {
         const { TestClock } = yield* Effect.promise(() => import("effect/testing"))

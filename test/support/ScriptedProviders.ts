@@ -1,1 +1,0 @@
-export { bindings, model, recogniser, segmenter, voice } from "@rspp/providers/scripted/ScriptedProviders"

@@ -1,1 +1,0 @@
-export { layer } from "@rspp/providers/scripted/ScriptedVoiceActivity"
